@@ -1,0 +1,201 @@
+/* A bundle in memory: what the compiler makes and the machine runs.
+**
+** All arrays live in the arena the bundle was made in (compile) or read into
+** (bundle_read), and are read-only once made. Indexes are 32-bit; NONE_INDEX
+** means "none". bundle_write (writer.c) gives the canonical bytes, whose SHA-256
+** is the bundle's id; bundle_read (reader.c) checks every bound and every index of
+** untrusted bytes, so that the struct it gives is well formed. It says nothing of
+** the code itself: that is vm/core/verify.h. */
+#ifndef Z8_BUNDLE_H
+#define Z8_BUNDLE_H
+
+#include "lang/tables.h"
+#include "vm/base/arena.h"
+#include "vm/base/base.h"
+#include "vm/base/buf.h"
+#include "vm/base/err.h"
+
+#define NONE_INDEX UINT32_MAX
+#define BUNDLE_FORMAT 1 /* opcode numbers and sections belong to this number */
+
+typedef struct Range32 { /* count items from index `first` of a pool */
+  uint32_t first, count;
+} Range32;
+
+typedef enum { CONST_INT, CONST_FLOAT, CONST_STRING, CONST_BYTES, CONST_DECIMAL, CONST_DURATION,
+               CONST_NIL, CONST_BOOL } ConstKind;
+typedef struct BundleConst {
+  uint8_t kind; /* ConstKind */
+  int64_t i;    /* INT, BOOL; DURATION in microseconds */
+  double f;     /* FLOAT */
+  Str text;     /* STRING, BYTES; DECIMAL as its plain text, "12.50" */
+} BundleConst;
+
+/* A field of a shape or an object type, or a parameter. */
+typedef struct BundleField {
+  uint32_t name;     /* constant: STRING */
+  uint32_t type;     /* type index */
+  uint8_t optional;  /* may be left out: it has a default, or may be nil */
+  uint32_t doc;      /* constant or NONE_INDEX */
+} BundleField;
+
+typedef struct BundleType {
+  uint8_t kind;     /* TypeKind */
+  uint32_t elem;    /* LIST, MAP: type index; else NONE_INDEX */
+  uint32_t shape;   /* RECORD: shape index */
+  uint32_t literal; /* LITERAL: constant index */
+  Range32 members;  /* UNION: into `indexes`, type indexes */
+  Range32 fields;   /* OBJECT: into `fields` */
+} BundleType;
+
+typedef enum { SHAPE_TYPE, SHAPE_COMMAND, SHAPE_EVENT } ShapeKind;
+typedef struct BundleShape {
+  uint8_t kind;         /* ShapeKind */
+  uint32_t name;        /* constant */
+  uint32_t stored_name; /* constant: an event's `as`; else == name */
+  uint32_t version;     /* of a message; 1 unless said */
+  Range32 fields;       /* into `fields` */
+  uint32_t constructor; /* function that checks types, defaults and `where`; never NONE_INDEX */
+  Range32 upcasts;      /* into `indexes`: function for version 1 -> 2, 2 -> 3 …, NONE_INDEX where none */
+  uint32_t doc;
+} BundleShape;
+
+enum {
+  FN_PURE = 1,        /* asserted pure: `pure fn`, query, where, guard. No effect below it, at run time either */
+  FN_EFFECTS = 2,     /* holds an effect, or calls a function that does */
+  FN_MAY_SUSPEND = 4, /* FN_EFFECTS, or calls function values: its frames are nil-filled on entry */
+  FN_VARIADIC = 8     /* unused in format 1 */
+};
+typedef enum { FNKIND_FN, FNKIND_LAMBDA, FNKIND_SCRIPT, FNKIND_WORKFLOW, FNKIND_PERFORM, FNKIND_CHECK,
+               FNKIND_UNLESS, FNKIND_CONSTRUCTOR, FNKIND_QUERY, FNKIND_BRANCH, FNKIND_UPCAST } FnKind;
+
+typedef enum { HANDLER_CATCH, HANDLER_FINALLY } HandlerKind;
+typedef struct BundleHandler { /* innermost first; ranges nest */
+  uint32_t start, end; /* instruction words [start, end) */
+  uint32_t target;     /* where to go on */
+  uint8_t reg;         /* CATCH: the error value; FINALLY: the kept fault, for RERAISE */
+  uint8_t kind;        /* HandlerKind. CATCH takes catchable faults, FINALLY all but limits and divergence */
+} BundleHandler;
+
+typedef struct BundleLine { /* words from pc on belong to this place */
+  uint32_t pc;
+  uint32_t line, column; /* from 1 */
+} BundleLine;
+
+typedef struct BundleFn {
+  uint32_t name;     /* constant: qualified, "file.f" without the root file's name: "add", "std.text.words", "CloseDay" */
+  uint8_t kind;      /* FnKind */
+  uint8_t flags;     /* FN_* */
+  uint8_t min_args;  /* fewer is a fault; those between min_args and the count of params arrive as "not given" */
+  Range32 params;    /* into `fields` */
+  uint8_t captures;  /* registers after the parameters, filled from the closure */
+  uint8_t regs;      /* registers in all: params + captures + variables + temporaries */
+  uint32_t code, code_count; /* into `code`, in words */
+  Range32 handlers, lines;
+  uint32_t cache_count; /* field cache slots, 0..256 */
+  uint32_t result;   /* type index */
+  uint32_t source;   /* source index */
+} BundleFn;
+
+/* Where an effect stands. The id names the place across edits elsewhere: the first 32 bits of
+** SHA-256 over function name, effect word, target, enclosing patch id and the ordinal among equals. */
+typedef struct BundleSite {
+  uint32_t fn;
+  uint8_t kind;    /* EffectKind */
+  uint32_t target; /* constant: the callee's or signal's name, or NONE_INDEX */
+  uint32_t patch;  /* constant: innermost enclosing patched("id") being true, or NONE_INDEX */
+  uint32_t ordinal;
+  uint32_t id;
+  uint32_t line, column;
+} BundleSite;
+
+typedef struct BundleQuery {
+  uint32_t name, fn;
+  Range32 captures; /* into `indexes`: registers of the workflow's own frame, in the order of fn's captures */
+} BundleQuery;
+
+typedef struct BundleWorkflow {
+  uint32_t name, fn, doc;
+  Range32 queries; /* into `queries` */
+} BundleWorkflow;
+
+typedef struct BundleTool {
+  uint32_t name, doc;
+  uint32_t perform, check;  /* functions of (params…, key); check may be NONE_INDEX */
+  uint32_t unless;          /* pure function of (error) -> bool: true means do not retry; or NONE_INDEX */
+  uint8_t effect_class;     /* EffectClass */
+  int64_t timeout_us;       /* 0: none */
+  uint32_t max_attempts;    /* at least 1 */
+  int64_t backoff_min_us, backoff_max_us;
+  uint32_t limit_name;      /* constant or NONE_INDEX */
+  uint32_t limit_count;
+  int64_t limit_per_us;
+  uint32_t result;          /* type */
+} BundleTool;
+
+typedef struct BundleExtern {
+  uint32_t library, name; /* constants */
+  Range32 params;         /* into `fields` */
+  uint32_t result;
+} BundleExtern;
+
+typedef struct BundleConfig {
+  uint32_t name, type;
+  uint32_t fallback; /* constant or NONE_INDEX: then it must be set */
+} BundleConfig;
+
+typedef struct BundleMethod { /* for calls on receivers whose kind is known only at run time */
+  uint32_t name;   /* constant */
+  uint8_t kind;    /* TypeKind of the receiver */
+  uint8_t native;  /* 1: target is a NativeId, 0: a function index */
+  uint32_t target;
+} BundleMethod;
+
+typedef struct BundleSource {
+  uint32_t path; /* constant: as imported, "bank.z8", "std/text.z8" */
+  Str text;
+} BundleSource;
+
+typedef struct Bundle {
+  Hash256 id;   /* of the bytes; set by bundle_write and bundle_read */
+  uint32_t name;   /* constant: the root file's name */
+  uint32_t script; /* function */
+
+  BundleConst *consts;       uint32_t const_count;
+  BundleField *fields;       uint32_t field_count;
+  uint32_t *indexes;         uint32_t index_count;
+  BundleType *types;         uint32_t type_count;
+  BundleShape *shapes;       uint32_t shape_count;
+  BundleFn *fns;             uint32_t fn_count;
+  uint32_t *code;            uint32_t code_count;
+  BundleHandler *handlers;   uint32_t handler_count;
+  BundleLine *lines;         uint32_t line_count;
+  BundleSite *sites;         uint32_t site_count;
+  BundleQuery *queries;      uint32_t query_count;
+  BundleWorkflow *workflows; uint32_t workflow_count;
+  BundleTool *tools;         uint32_t tool_count;
+  BundleExtern *externs;     uint32_t extern_count;
+  BundleConfig *configs;     uint32_t config_count;
+  uint32_t *patches;         uint32_t patch_count; /* constants: ids of patched(…), sorted */
+  BundleMethod *methods;     uint32_t method_count; /* sorted by (name, kind) */
+  BundleSource *sources;     uint32_t source_count;
+} Bundle;
+
+/* Appends the canonical bytes to out and sets bundle->id. The same struct gives the same bytes. */
+void bundle_write(Bundle *bundle, Buf *out);
+
+/* Reads bytes nobody vouches for. Everything is copied into the arena. On failure says what is
+** wrong and where (ERR_CORRUPT), touching nothing outside the arena. */
+MUST_USE bool bundle_read(Str bytes, Arena *arena, Bundle *bundle, Err *err);
+
+static inline Str bundle_text(const Bundle *b, uint32_t constant) {
+  return constant == NONE_INDEX ? (Str){0} : b->consts[constant].text;
+}
+
+/* The place of instruction word pc (relative to the function's first word). */
+BundleLine bundle_line(const Bundle *bundle, const BundleFn *fn, uint32_t pc);
+
+/* The disassembler: readable code beside its source lines (dump.c). */
+void bundle_dump(const Bundle *bundle, Buf *out);
+
+#endif

@@ -1,0 +1,127 @@
+/* The machine: one run's heap and fibers, and the loop that executes them.
+**
+** It performs nothing. interp_run executes one fiber until it must stop and says
+** why; vm/run owns the machine, decides which fiber goes next and hands answers
+** in. At every return the machine is complete: it can be imaged (image.h), copied,
+** restored and continued, and nothing of it is on the C stack.
+**
+** One machine is used by one thread at a time. Programs are shared, read-only. */
+#ifndef Z8_MACHINE_H
+#define Z8_MACHINE_H
+
+#include "vm/bundle/bundle.h"
+#include "vm/core/value.h"
+
+/* A verified bundle with its constants as values; shared by all runs of it, across threads. */
+typedef struct Program Program;
+/* Verifies (verify.h) and prepares. The bundle must outlive it. ERR_CORRUPT says what is wrong. */
+MUST_USE bool program_new(const Bundle *bundle, Program **out, Err *err);
+void program_free(Program *program);
+const Bundle *program_bundle(const Program *program);
+
+typedef struct Frame {
+  uint32_t fn;
+  uint32_t pc;    /* words from the function's first; the next instruction */
+  uint32_t base;  /* first register, index into the fiber's stack */
+  uint8_t ret;    /* the caller's register the result goes to */
+  uint8_t flags;  /* FRAME_* */
+} Frame;
+enum { FRAME_BOUNDARY = 1 /* its return or fault stops the loop: a tool's body */ };
+
+typedef enum {
+  FIBER_READY,    /* can be run */
+  FIBER_BLOCKED,  /* asked for something; fiber_answer / fiber_raise make it ready */
+  FIBER_DONE,     /* `result` holds what it returned */
+  FIBER_FAULTED   /* `result` holds the uncaught error value */
+} FiberStatus;
+
+typedef struct Fiber {
+  uint32_t id;             /* 0 is the main one; in order of birth, never reused */
+  uint8_t status;          /* FiberStatus */
+  uint8_t dest;            /* register of the top frame that the answer goes to */
+  Frame *frames; uint32_t frame_count, frame_cap;
+  Value *stack; uint32_t stack_cap;
+  Value result;
+} Fiber;
+
+typedef enum {
+  STOP_DONE,      /* the fiber's last frame returned: fiber->result */
+  STOP_FAULT,     /* uncaught: fiber->result is the error value; its frames are gone */
+  STOP_EFFECT,    /* EFFECT: machine->ask is filled; the fiber is BLOCKED */
+  STOP_PARALLEL,  /* PARALLEL or PARFOR: machine->ask is filled; the fiber is BLOCKED */
+  STOP_RETURN,    /* a boundary frame returned: fiber->result; the frame is gone; the fiber is BLOCKED */
+  STOP_RAISE,     /* a fault reached a boundary frame: fiber->result is the error; the frame is gone; BLOCKED */
+  STOP_SLICE,     /* the slice ended; nothing to see; run again */
+  STOP_LIVE       /* the node's live-memory limit is passed: end the run */
+} Stop;
+
+/* What a fiber asked for. Arguments are read by machine_ask_arg (they stay in the fiber's registers). */
+typedef struct Ask {
+  uint8_t op;          /* OP_EFFECT, OP_PARALLEL or OP_PARFOR */
+  uint8_t mode;        /* PARALLEL, PARFOR: 0 all, 1 settle, 2 race */
+  uint8_t arg_count;
+  bool has_because;    /* the last argument is the because */
+  uint32_t site;       /* EFFECT: index in bundle->sites */
+  uint32_t operand;    /* EFFECT: the second ext word */
+} Ask;
+
+struct Machine {
+  const Program *program;
+  const Bundle *bundle;
+  struct Heap *heap;      /* heap.h */
+  Fiber **fibers;         /* by birth; NULL where one was reaped */
+  uint32_t fiber_count, fiber_cap;
+  Fiber *running;
+  Ask ask;
+  uint64_t ticks;         /* since the run began; deterministic */
+  uint64_t ticks_limit;   /* ticks at which limit_instructions faults; vm/run moves it at deliveries */
+  uint64_t slice_end;     /* ticks at which to return STOP_SLICE; invisible to the program */
+  uint64_t charged;       /* bytes by the abstract cost table since the last delivery */
+  uint64_t charged_limit;
+  uint32_t *cache;        /* field caches; never affects results */
+  Value roots[8];         /* values vm/run keeps alive: scanned and imaged */
+  Value temp[8];          /* natives' scratch roots: scanned, nil between instructions */
+};
+
+Machine *machine_new(const Program *program);
+void machine_free(Machine *m);
+
+/* A fiber that will call function fn with the arguments. */
+Fiber *fiber_new(Machine *m, uint32_t fn, const Value *args, uint32_t count);
+/* A fiber that will call a closure. */
+Fiber *fiber_new_closure(Machine *m, Value closure, const Value *args, uint32_t count);
+void fiber_reap(Machine *m, Fiber *f); /* frees a DONE or FAULTED one, or any one that is abandoned */
+Fiber *fiber_by_id(Machine *m, uint32_t id);
+
+/* Executes f (READY) until it stops. The switch build and the computed-goto build do the same. */
+Stop interp_run(Machine *m, Fiber *f);
+Stop interp_run_switch(Machine *m, Fiber *f); /* the switch build's body, in the same binary, for differential tests */
+
+Value machine_ask_arg(const Machine *m, const Fiber *f, uint32_t index);
+/* The BLOCKED fiber goes on with this value in its destination register. */
+void fiber_answer(Machine *m, Fiber *f, Value v);
+/* The BLOCKED fiber goes on with this error raised where it stands. `code` < FAULT_COUNT decides whether
+** catch sees it; the error may also unwind to nothing: the next interp_run then returns STOP_FAULT. */
+void fiber_raise(Machine *m, Fiber *f, Value error);
+/* Calls a bundle function on top of the BLOCKED fiber's frames as a boundary frame (a tool's perform or
+** check). The fiber becomes READY; its return comes as STOP_RETURN or STOP_RAISE, BLOCKED again. */
+void fiber_call(Machine *m, Fiber *f, uint32_t fn, const Value *args, uint32_t count);
+/* Drops frames down to and including the topmost boundary frame: a tool's body is abandoned. */
+void fiber_abandon_call(Machine *m, Fiber *f);
+
+/* The error value {code, message, data, at}. `at` is where the fiber stands: "fn (file:line:col)". */
+Value error_new(Machine *m, const Fiber *f, Str code, Str message, Value data, bool catchable);
+Value error_fault(Machine *m, const Fiber *f, FaultCode code, const char *format, ...) PRINTF_LIKE(4, 5);
+bool error_catchable(Value error);
+Str error_code(Value error);
+Str error_message(Value error);
+
+/* Where a fiber stands, innermost first, as text for inspect and fault reports. */
+void fiber_trace(const Machine *m, const Fiber *f, Buf *out);
+uint32_t fiber_site_line(const Machine *m, const Fiber *f);
+
+/* Runs a pure function to its end at once (query, unless, upcast) on a fiber of its own. Charged to the
+** given tick budget; false with *error set if it faulted or asked for an effect. */
+bool machine_call_pure(Machine *m, uint32_t fn, const Value *args, uint32_t count, uint64_t ticks_max,
+                       Value *result, Value *error);
+#endif
