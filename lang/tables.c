@@ -9,6 +9,7 @@
 #define WORDS_SHAPE 2
 #define WORDS_TYPE 2
 #define WORDS_CONST 2
+#define WORDS_CONFIG 2
 #define WORDS_JUMP 2
 #define WORDS_EFFECT 3
 const OpInfo op_info[OP_COUNT] = {
@@ -60,8 +61,8 @@ const char *type_kind_word(TypeKind kind) {
 
 enum { CHANGES = NATIVE_CHANGES };
 const NativeInfo native_info[NATIVE_COUNT + 1] = {
-#define NATIVE(module, name, min, max, signature, flags, meaning) \
-  {#module, #name, signature, meaning, min, max, flags},
+#define NATIVE(id, module, name, min, max, signature, flags, meaning) \
+  {module, name, signature, meaning, min, max, flags},
 #include "lang/natives.def"
 #undef NATIVE
   {NULL, NULL, NULL, NULL, 0, 0, 0},

@@ -17,7 +17,7 @@ enum { OP_COUNT = 0
 };
 typedef enum { ROLE___, ROLE_R, ROLE_W, ROLE_RW, ROLE_U8, ROLE_I8, ROLE_K16, ROLE_I16, ROLE_J16,
                ROLE_J24, ROLE_ARGS } Role;
-typedef enum { EXT_NONE, EXT_FN, EXT_NATIVE, EXT_NAME, EXT_SHAPE, EXT_TYPE, EXT_CONST, EXT_JUMP,
+typedef enum { EXT_NONE, EXT_FN, EXT_NATIVE, EXT_NAME, EXT_SHAPE, EXT_TYPE, EXT_CONST, EXT_CONFIG, EXT_JUMP,
                EXT_EFFECT } Ext;
 typedef struct OpInfo {
   const char *name;
@@ -77,7 +77,7 @@ const char *type_kind_word(TypeKind kind);
 /* natives */
 enum { NATIVE_CHANGES = 1 };
 typedef enum {
-#define NATIVE(module, name, ...) NATIVE_##module##_##name,
+#define NATIVE(id, ...) NATIVE_##id,
 #include "lang/natives.def"
 #undef NATIVE
   NATIVE_COUNT

@@ -61,6 +61,9 @@ struct Function {
   Field *params;
   Stmt *body;           /* or NULL: then expr */
   Expr *expr;           /* lambda's expression body */
+  bool single;          /* BRANCH made of one statement: `body` is that one, its `next` belongs to others */
+  Expr *value_expr;     /* BRANCH, parallel-for body: the expression that ends it and gives its value: of a last expression
+                        ** statement, or the value of a last assignment to a name; NULL: its value is nil */
   Symbol *key;          /* PERFORM, CHECK: the variable `key`, after the parameters */
   Capture *captures, **last_capture;
   Symbol *locals;       /* all variables of the function by next-in-function order */

@@ -213,6 +213,7 @@ typedef struct Setting { /* a line of a declaration's body: `timeout 30s`, `limi
   Expr *first, *second, *third; /* by setting: timeout(first); max_attempts(first) backoff second..third, unless cond;
                                    limit first(name) second per third; effect: first EXPR_NAME */
   Expr *cond;
+  struct Function *function; /* [check] of cond (`unless`): kind FNKIND_UNLESS, one parameter */
   struct Setting *next;
 } Setting;
 

@@ -6,13 +6,13 @@ typedef struct ArenaChunk ArenaChunk;
 typedef struct Arena {
   ArenaChunk *chunks;
   char *next, *end;
-  size_t total; /* bytes handed out */
+  size_t total; /* bytes taken from the host */
 } Arena;
 void arena_init(Arena *arena);
 void arena_deinit(Arena *arena);
 void *arena_more(Arena *arena, size_t size); /* slow path of arena_alloc */
 static inline void *arena_alloc(Arena *arena, size_t size) {
-  size = (size + 15) & ~(size_t)15;
+  size = (size + 15 + !size) & ~(size_t)15;
   if (LIKELY((size_t)(arena->end - arena->next) >= size)) {
     void *p = arena->next;
     arena->next += size;

@@ -13,6 +13,10 @@ typedef struct Buf {
 void buf_deinit(Buf *buf);
 static inline void buf_clear(Buf *buf) { buf->size = 0; buf->full = false; }
 char *buf_more(Buf *buf, size_t size); /* room for `size` bytes at the end (not yet counted); NULL when full */
+/* The same, inline while there is room; then `buf->size += size` once written. */
+static inline char *buf_room(Buf *buf, size_t size) {
+  return LIKELY(buf->cap - buf->size >= size && size) ? buf->at + buf->size : buf_more(buf, size);
+}
 void buf_put(Buf *buf, const void *bytes, size_t size);
 static inline void buf_str(Buf *buf, Str s) { buf_put(buf, s.at, s.size); }
 static inline void buf_text(Buf *buf, const char *text) { buf_put(buf, text, strlen(text)); }

@@ -4,9 +4,9 @@
 #define Z8_MEM_H
 #include "vm/base/base.h"
 void *mem_alloc(size_t size);                     /* zeroed */
-void *mem_realloc(void *old, size_t size);
+void *mem_realloc(void *old, size_t size);        /* what is new is not zeroed */
 void mem_free(void *p);                           /* NULL is fine */
 #define MEM_NEW(Type) ((Type *)mem_alloc(sizeof(Type)))
-/* Grows an array of `item` bytes so that `need` fit, doubling *cap. */
+/* Grows an array of `item` bytes so that `need` fit, doubling *cap; what is new is zeroed. */
 void *mem_grow(void *old, uint32_t *cap, uint32_t need, size_t item);
 #endif

@@ -12,8 +12,12 @@ uint32_t utf8_next(Str s, size_t *at);        /* of a valid text */
 bool text_is_ascii(Str s);
 
 /* -- floats: the shortest text that reads back the same: 1.0 0.1 1e+22 -> "1e22", nan, inf, -0.0 -- */
+/* Plain notation for 1e-6 <= |f| < 1e16 and zero, always with a point; else d.ddde[-]N, without ".0". */
 void float_print(double f, Buf *out);
-bool float_parse(Str s, double *out);  /* digits, optional point and exponent; whole string */
+/* Sign, digits, optional point and exponent ("5." and ".5" are not numbers), or nan, inf, -inf as printed; whole
+** string. Correctly rounded; false when out of range (a number too small is zero). */
+bool float_parse(Str s, double *out);
+void int_print(int64_t i, Buf *out);
 bool int_parse(Str s, int64_t *out);   /* decimal digits with an optional sign; whole string; false on overflow */
 
 /* -- decimals: coefficient * 10^-scale, at most 34 digits, scale 0..6144 as kept -- */
@@ -21,6 +25,7 @@ typedef struct Decimal {
   __extension__ __int128 coefficient;
   uint16_t scale;
 } Decimal;
+bool decimal_fits(Decimal d);                   /* 34 digits at most and a scale in range */
 bool decimal_parse(Str s, Decimal *out);
 void decimal_print(Decimal d, Buf *out);
 bool decimal_add(Decimal a, Decimal b, Decimal *out); /* false: more than 34 digits */
@@ -50,6 +55,7 @@ bool duration_parse(Str s, int64_t *us);
 /* -- codecs -- */
 void base64_encode(Str bytes, bool url, Buf *out);
 bool base64_decode(Str text, bool url, Buf *out);
+int hex_value(char c);                         /* of one digit, either case; -1 if it is none */
 void hex_encode(Str bytes, Buf *out);
 bool hex_decode(Str text, Buf *out);
 void percent_encode(Str bytes, Buf *out);     /* all but unreserved (RFC 3986) */

@@ -7,16 +7,54 @@
 #ifndef Z8_HEAP_H
 #define Z8_HEAP_H
 
+#include "vm/base/text.h"
 #include "vm/core/machine.h"
 
-typedef struct Heap Heap;
+typedef struct Heap {
+  char *next, *end;   /* the room that is left */
+  char *start;        /* of the space in use */
+  char *spare;        /* the other space, or NULL */
+  size_t size, spare_size;
+  size_t live;        /* bytes found alive by the last collection */
+  size_t live_limit;  /* LIMIT_LIVE_MEMORY unless the node says less */
+  size_t reserved;    /* hostile build: what heap_reserve promised */
+  uint64_t collections;
+  bool over_live;
+} Heap;
+
+Heap *heap_new(size_t bytes);
+void heap_free(Heap *heap);
+/* Moves everything reachable to a space with room for `need` more. */
+void heap_collect(Machine *m, size_t need);
+/* Makes the room without judging it; heap_reserve without its limits. */
+void heap_room(Machine *m, size_t bytes);
+void *heap_take_slow(Machine *m, size_t bytes);
+
+/* Bump allocation; bytes is a multiple of 8, at least 16. Not zeroed. May move everything. */
+static inline void *heap_take(Machine *m, size_t bytes) {
+#ifndef Z8_HOSTILE
+  Heap *h = m->heap;
+  if (LIKELY((size_t)(h->end - h->next) >= bytes)) {
+    void *p = h->next;
+    h->next += bytes;
+    return p;
+  }
+#endif
+  return heap_take_slow(m, bytes);
+}
+static inline size_t object_round(size_t bytes) { return bytes < 16 ? 16 : (bytes + 7) & ~(size_t)7; }
+/* Bytes of the object on the heap. */
+size_t object_bytes(const Obj *o);
 
 /* Room for `bytes` more without any move until they are used up. The only function that collects.
 ** False past the node's live limit or LIMIT_VALUE_BYTES: the caller faults (LIVE or SIZE). */
 MUST_USE bool heap_reserve(Machine *m, size_t bytes);
 
 /* Adds to the abstract cost, by what the language did, never by what the allocator did. */
-static inline void machine_charge(Machine *m, uint64_t bytes) { m->charged += bytes; }
+static inline void machine_charge(Machine *m, uint64_t bytes) {
+  m->charged += bytes;
+  if (UNLIKELY(m->charged > m->charged_limit)) m->trip = 0; /* faults at the next tick */
+}
 
 /* ---- layouts. Sizes are in 8-byte words after the header unless said ---- */
 typedef struct StringObj { Obj head; /* size: bytes; OBJ_ASCII */ uint32_t chars; uint32_t hash; /* 0: not yet */ char bytes[]; } StringObj;
@@ -65,6 +103,45 @@ bool map_next(Value map, uint32_t *cursor, Value *key, Value *value); /* in inse
 void list_push(Machine *m, Value *list, Value v);
 void map_set(Machine *m, Value *map, Value key, Value v);
 void map_set_text(Machine *m, Value *map, Str key, Value v);
+
+/* Lists. In place, unshared ones only; `list` as above. list_insert: i <= count. list_remove: i < count. */
+Value list_from(Machine *m, const Value *items, uint32_t count); /* items rooted or immediate */
+void list_insert(Machine *m, Value *list, uint32_t i, Value v);
+void list_remove(Value list, uint32_t i);
+void list_set(Value list, uint32_t i, Value v); /* v is not a rope */
+void list_truncate(Value list, uint32_t count);
+void list_extend(Machine *m, Value *list, Value *other); /* other: rooted */
+static inline Value *list_items(Value list) { /* until the next allocation; NULL-like when empty */
+  ListObj *l = (ListObj *)value_obj(list);
+  return l->array == VALUE_NIL ? NULL : ((ArrayObj *)value_obj(l->array))->at;
+}
+bool map_remove(Machine *m, Value *map, Value key); /* false: it was not there */
+int64_t map_entry(Value map, Value key); /* its index in map_items, or -1 */
+MapEntry *map_items(Value map);          /* with removed ones, key MISSING; until the next allocation */
+Value map_copy(Machine *m, Value *map, uint32_t more); /* with room for more entries */
+/* An unshared copy if it is shared (or constant), else the value itself. Children of a copy become shared. */
+void value_own(Machine *m, Value *container);
+Value container_copy(Machine *m, Value *from); /* of a list, map or record */
+bool value_is_container(Value v); /* list, map or record */
+/* The string of a rope, else v itself: ropes live in registers only, never in containers. May allocate. */
+Value value_settle(Machine *m, Value v);
+
+Value error_value(Machine *m, Value code, Value message, Value data, Value at, bool catchable);
+Value range_new(Machine *m, int64_t from, int64_t to, int64_t step);
+Value decimal_value(Machine *m, Decimal d);
+Decimal value_decimal(Value v); /* of an OBJ_DECIMAL */
+static inline bool value_is_text(Value v) { /* a string, or a rope that stands for one */
+  return value_is_kind(v, OBJ_STRING) || value_is_kind(v, OBJ_ROPE);
+}
+
+/* Text. Indexes count characters. Arguments that are Value pointers are roots. */
+uint32_t string_chars(Machine *m, Value *v);
+Value string_at(Machine *m, Value *v, uint32_t i);                  /* i < chars */
+Value string_slice(Machine *m, Value *v, uint32_t from, uint32_t to); /* from <= to <= chars */
+Value string_concat(Machine *m, Value *a, Value *b);                /* may be a rope; a + b <= LIMIT_VALUE_BYTES */
+Value string_part(Machine *m, Value *v, size_t offset, size_t size); /* bytes of *v at character bounds */
+uint32_t string_hash(Value string);
+void rope_write(Value rope, char *out); /* its size bytes */
 
 void value_share(Value v);
 /* As print shows it; strings quoted when `quoted`. Bounded by LIMIT_VALUE_DEPTH; sealed parts show as ******. */

@@ -26,7 +26,11 @@ typedef struct Frame {
   uint8_t ret;    /* the caller's register the result goes to */
   uint8_t flags;  /* FRAME_* */
 } Frame;
-enum { FRAME_BOUNDARY = 1 /* its return or fault stops the loop: a tool's body */ };
+enum {
+  FRAME_BOUNDARY = 1, /* its return or fault stops the loop: a tool's body */
+  FRAME_BOTTOM = 2,   /* the fiber's first */
+  FRAME_PURE = 4      /* its function is pure, or one below it is */
+};
 
 typedef enum {
   FIBER_READY,    /* can be run */
@@ -41,7 +45,9 @@ typedef struct Fiber {
   uint8_t dest;            /* register of the top frame that the answer goes to */
   Frame *frames; uint32_t frame_count, frame_cap;
   Value *stack; uint32_t stack_cap;
+  Value *stack_end;        /* words from here on are nil; a frame that needs more moves it (fiber.c) */
   Value result;
+  bool raised;             /* `result` is an error to be raised where the fiber stands */
 } Fiber;
 
 typedef enum {
@@ -76,10 +82,13 @@ struct Machine {
   uint64_t ticks;         /* since the run began; deterministic */
   uint64_t ticks_limit;   /* ticks at which limit_instructions faults; vm/run moves it at deliveries */
   uint64_t slice_end;     /* ticks at which to return STOP_SLICE; invisible to the program */
+  uint64_t trip;          /* the loop's own: ticks at which it must look up; 0: at the next tick */
   uint64_t charged;       /* bytes by the abstract cost table since the last delivery */
   uint64_t charged_limit;
   uint32_t *cache;        /* field caches; never affects results */
+  Value config;           /* a list: the run's config values by index; scanned and imaged */
   Value roots[8];         /* values vm/run keeps alive: scanned and imaged */
+  bool switch_loop;       /* vm/run uses interp_run_switch: for differential tests */
   Value temp[8];          /* natives' scratch roots: scanned, nil between instructions */
 };
 
@@ -97,10 +106,14 @@ Fiber *fiber_by_id(Machine *m, uint32_t id);
 Stop interp_run(Machine *m, Fiber *f);
 Stop interp_run_switch(Machine *m, Fiber *f); /* the switch build's body, in the same binary, for differential tests */
 
+/* Argument `index` of the EFFECT, PARALLEL or PARFOR instruction at which the fiber is BLOCKED. It is read from the
+** registers of the frame that holds the instruction (frames of a boundary call above it are skipped), so it stays
+** readable until the fiber is answered: a tool's attempts and a parallel for's later elements come from here. */
 Value machine_ask_arg(const Machine *m, const Fiber *f, uint32_t index);
 /* The BLOCKED fiber goes on with this value in its destination register. */
 void fiber_answer(Machine *m, Fiber *f, Value v);
-/* The BLOCKED fiber goes on with this error raised where it stands. `code` < FAULT_COUNT decides whether
+/* The BLOCKED fiber (or a READY one that is not running: a cancellation) goes on with this error raised where it
+** stands. `code` < FAULT_COUNT decides whether
 ** catch sees it; the error may also unwind to nothing: the next interp_run then returns STOP_FAULT. */
 void fiber_raise(Machine *m, Fiber *f, Value error);
 /* Calls a bundle function on top of the BLOCKED fiber's frames as a boundary frame (a tool's perform or

@@ -50,7 +50,30 @@ static inline Value value_bool(bool b) { return b ? VALUE_TRUE : VALUE_FALSE; }
 static inline Value value_small_int(int64_t i) { return ((uint64_t)i << 1) | 1; }
 static inline int64_t value_small(Value v) { return (int64_t)v >> 1; }
 
-/* The rest of the inline accessors, object layouts and constructors are below and in heap.h. */
+#define VALUE_ZERO ((Value)0x8000000000000002u) /* 0.0: the one flonum that is not a rotation */
+
+/* A float as a word, if its exponent is a common one: bits 62-60 are 011 or 100, which bit 63 of the
+** word tells apart once they are gone. 2^-255, whose word would be that of 0.0, is boxed. */
+static inline bool flonum_encode(double f, Value *out) {
+  uint64_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  if (LIKELY(((uint32_t)(bits >> 60) & 7u) - 3u < 2u && bits != 0x3000000000000000u)) {
+    *out = (((bits << 3) | (bits >> 61)) & ~(uint64_t)3) | 2;
+    return true;
+  }
+  *out = VALUE_ZERO;
+  return bits == 0;
+}
+static inline double flonum_decode(Value v) {
+  if (UNLIKELY(v == VALUE_ZERO)) return 0.0;
+  uint64_t bits = (2 - (v >> 63)) | (v & ~(uint64_t)3);
+  bits = (bits >> 3) | (bits << 61);
+  double f;
+  memcpy(&f, &bits, sizeof f);
+  return f;
+}
+
+/* The rest of the object layouts and constructors are in heap.h. */
 
 typedef struct Machine Machine;
 
@@ -67,7 +90,17 @@ Value value_float(Machine *m, double f);   /* may allocate; NaN is made canonica
 bool value_equal(Value a, Value b);
 /* -1, 0, 1; 2 when the two cannot be ordered (different kinds, NaN). */
 int value_compare(Value a, Value b);
-/* Equal values hash alike. */
+/* Equal values hash alike. Of what may be a key. */
 uint64_t value_hash(Value v);
+/* Strings, ints, bools, times and durations may be keys of maps. */
+bool value_can_key(Value v);
+
+/* A comparison that may have to stop: values share parts, so a small heap can hold a tree without end. */
+typedef struct CompareWork {
+  uint64_t steps, max; /* visited; at most */
+  bool deep, long_;    /* why it stopped: nested past LIMIT_VALUE_DEPTH; more than max steps */
+} CompareWork;
+bool value_equal_bounded(Value a, Value b, CompareWork *work);
+int value_compare_bounded(Value a, Value b, CompareWork *work);
 
 #endif

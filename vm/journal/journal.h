@@ -18,14 +18,16 @@
 #include "vm/store/store.h"
 
 typedef enum { DIVERGE_NONE, DIVERGE_KIND, DIVERGE_SITE, DIVERGE_OPERAND, DIVERGE_EXTRA, DIVERGE_MISSING,
-               DIVERGE_DELIVERY, DIVERGE_STATE, DIVERGE_RESULT, DIVERGE_PATCH } DivergeKind;
+               DIVERGE_DELIVERY, DIVERGE_STATE, DIVERGE_RESULT, DIVERGE_PATCH,
+               DIVERGE_DAMAGED /* a recorded record, or a blob of it, cannot be read */ } DivergeKind;
 const char *diverge_word(DivergeKind kind);
 
 typedef struct Divergence {
   DivergeKind kind;
   uint64_t seq;
-  Buf recorded, current;   /* encoded records; empty where there is none */
+  Buf recorded, current;   /* encoded records, blobs in their places; empty where there is none */
   Buf agreed;              /* the last record that agreed */
+  Err damage;              /* DAMAGED: what cannot be read */
 } Divergence;
 
 typedef struct Journal Journal;
@@ -46,11 +48,15 @@ uint64_t journal_position(const Journal *j);  /* records walked or put so far */
 /* No record will be put past the history: journal_put at its end returns false with kind NONE. For `z8 replay`. */
 void journal_read_only(Journal *j);
 
-/* The next recorded record without taking it; NULL when live. */
+/* Recorded records are given with their blobs in place. What they point to lives until another one is given.
+** The next recorded record without taking it; NULL when live. PATCH records are passed over: they are known
+** by id (journal_patch_ahead). */
 const Record *journal_peek(Journal *j);
 /* When the next recorded record is a command: its `at`; else `fallback`. */
 int64_t journal_at(Journal *j, int64_t fallback);
-/* Puts record (its seq is set here). False: diverged (journal_divergence), or the end of a read-only history. */
+/* Puts record (its seq is set here; in history its `at` too, where that is the last field of a command or
+** state). False: diverged (journal_divergence), or the end of a read-only history. A PATCH agrees with the
+** recorded one of its id wherever that stands; in history without one, a false decision is passed over. */
 MUST_USE bool journal_put(Journal *j, Record *record);
 /* A recorded FUSED read answering this one, taken; false when live (the caller reads and puts) or diverged. */
 MUST_USE bool journal_read(Journal *j, Record *question, Record *answer);
@@ -58,7 +64,8 @@ MUST_USE bool journal_read(Journal *j, Record *question, Record *answer);
 bool journal_event(Journal *j, Record *out);
 /* Is a PATCH record for this id anywhere ahead in history? */
 bool journal_patch_ahead(const Journal *j, Str id, bool *value);
-const Divergence *journal_divergence(const Journal *j);
+const Divergence *journal_divergence(const Journal *j); /* never NULL; kind NONE while all agrees */
+uint64_t journal_notes(const Journal *j); /* how many records agreed but for their site */
 /* Declares one from outside: the code stopped while history has commands left, the state differs… */
 void journal_diverge(Journal *j, DivergeKind kind, const Record *current);
 

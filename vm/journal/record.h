@@ -57,8 +57,19 @@ typedef struct RecordInfo {
 const RecordInfo *record_info(uint64_t number); /* NULL if unknown */
 
 void record_encode(const Record *record, Buf *out);
+size_t record_bound(const Record *record); /* at least the bytes record_encode will need */
 /* Strs of the result point into bytes. Untrusted input. */
 MUST_USE bool record_decode(Str bytes, Record *out, Err *err);
+/* The number and seq of an encoded record, without looking further. */
+bool record_scan(Str bytes, uint64_t *number, uint64_t *seq);
+/* An encoded integer that is all of `bytes`: a record's last field, cut off. */
+bool record_tail_int(Str bytes, int64_t *out);
+
+/* A blob's reference, CBOR_TAG_BLOB over 32 bytes, in the place of a large value. */
+enum { RECORD_BLOB_REF = 37 };
+bool record_is_blob(Str value, Hash256 *id); /* id may be NULL */
+void record_blob_ref(Hash256 id, char out[RECORD_BLOB_REF]);
+
 /* One JSON object: {"seq":…,"record":"ASKED",…}; effect kinds as words. Blobs are shown as {"blob":"…"}. */
 MUST_USE bool record_to_json(const Record *record, Buf *out, Err *err);
 #endif

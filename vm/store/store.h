@@ -61,6 +61,11 @@ typedef struct StoreGroup {
   Hash256 *bundle_ids; Str *bundles; uint32_t bundle_count;
 } StoreGroup;
 
+/* Appends a blob; bytes stay the caller's. The arrays it makes are freed by store_group_deinit (blobs only:
+** the others are whoever's they are). A group whose blob_count is set to 0 may be used again. */
+void store_group_blob(StoreGroup *group, Hash256 id, Str bytes);
+void store_group_deinit(StoreGroup *group);
+
 typedef struct Store Store;
 typedef struct StoreStats { uint64_t commits, rows, syncs; } StoreStats;
 

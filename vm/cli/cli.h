@@ -1,0 +1,73 @@
+/* What every verb gets: its arguments, and two buffers for what it says.
+**
+** A verb is a function of Cli that returns the exit status. It writes to `out`
+** and `err`; main.c prints them. So the same verb can be carried out by the
+** process that holds a data directory on behalf of another one (remote.c): then
+** `node` and `scheduler` are set and the buffers travel back over the socket. */
+#ifndef Z8_CLI_H
+#define Z8_CLI_H
+
+#include "vm/cli/args.h"
+#include "vm/runtime/scheduler.h"
+
+enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DIVERGED = 3, EXIT_INTEGRITY = 4,
+       EXIT_PERSON = 5 };
+
+typedef struct Cli {
+  Args args;
+  Buf out, err;
+  bool json, colour, colour_err; /* colour of out, of err */
+  const char *dir;
+  Node *node;           /* the directory, once open */
+  Scheduler *scheduler; /* set while a running process carries the verb out for another */
+} Cli;
+
+#define VERB(id, function, ...) int function(Cli *cli);
+#include "vm/cli/verbs.def"
+#undef VERB
+
+/* Runs the verb of cli->args. */
+int cli_dispatch(Cli *cli);
+
+/* ---- output.c ---- */
+/* Whether what goes to the descriptor may be coloured. */
+bool output_colour(int fd);
+/* Writes all of it; false when nobody reads any more. Clears the buffer. */
+bool output_flush(int fd, Buf *buf);
+/* "z8: text" on err; gives `status` back. */
+int output_error(Cli *cli, int status, const char *format, ...) PRINTF_LIKE(3, 4);
+int output_err(Cli *cli, const Err *err); /* exit status by kind: 4 for corrupt, 3 for diverged, else 1 */
+void output_bold(Buf *out, bool colour, const char *text);
+/* `"name":` of a JSON object that may have members already. */
+void json_name(Buf *out, const char *name);
+void json_text(Buf *out, const char *name, Str value);
+void json_number(Buf *out, const char *name, uint64_t value);
+void json_time(Buf *out, const char *name, int64_t us); /* null for 0 */
+/* An encoded value as JSON. One that cannot be shown so comes as null. */
+void json_value(Buf *out, const char *name, Str value);
+
+/* ---- load.c: programs from files ---- */
+typedef struct Loaded {
+  Arena arena;
+  Bundle *bundle; /* lives in the arena */
+  Buf bytes;      /* its canonical bytes; empty after load_check */
+} Loaded;
+/* A source file is compiled, a bundle read. False: what is wrong is in cli->err (cli->out with --json). */
+MUST_USE bool load_program(Cli *cli, const char *path, Loaded *out);
+void loaded_deinit(Loaded *loaded);
+/* Diagnostics only. Counts are added to. */
+MUST_USE bool load_check(Cli *cli, const char *path, uint32_t *errors, uint32_t *warnings);
+
+/* ---- session.c: the data directory ---- */
+const char *session_dir(const Cli *cli);
+/* Opens cli->node. If another process holds the directory the verb is carried out there: *remote_status is its
+** exit status and the answer is in cli->out; then there is no node. False: an exit status in *status. */
+typedef enum { SESSION_OPEN, SESSION_REMOTE, SESSION_FAILED } SessionResult;
+SessionResult session_open(Cli *cli, int *status);
+void session_close(Cli *cli);
+/* A run by id, prefix or `last`. */
+MUST_USE bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err);
+/* What a running process does with a request from another: SchedulerOptions.control. */
+int session_control(void *context, Str request, Buf *answer);
+
+#endif

@@ -1,0 +1,358 @@
+/* Life of a run: begin, load, restore, end; what all parts share. */
+#include "vm/run/run.h"
+
+#include "vm/core/image.h"
+#include "vm/core/semantics.h"
+#include "vm/run/state.h"
+
+enum { CHECKER_VERSION = 1 }; /* of the comparison rules of replay */
+
+void run_output_deinit(RunOutput *out) {
+  mem_free(out->requests);
+  buf_deinit(&out->bytes);
+  *out = (RunOutput){0};
+}
+
+static Run *run_new(const Program *program, const RunHost *host, Journal *journal) {
+  Run *run = MEM_NEW(Run);
+  run->program = program;
+  run->bundle = program_bundle(program);
+  run->host = host;
+  run->journal = journal;
+  run->status = RUN_STATUS_RUNNING;
+  return run;
+}
+
+/* Everything of one generation: machine, strands, waits, groups, patches. */
+static void generation_free(Run *run) {
+  if (run->machine) machine_free(run->machine);
+  run->machine = NULL;
+  for (uint32_t i = 0; i < run->strand_count; i++) strand_free(run->strands[i]);
+  for (uint32_t i = 0; i < run->wait_count; i++) wait_free(run->waits[i]);
+  for (uint32_t i = 0; i < run->send_count; i++) wait_free(run->sends[i]);
+  for (uint32_t i = 0; i < run->group_count; i++) group_free(run->groups[i]);
+  run->strand_count = run->wait_count = run->send_count = run->group_count = 0;
+  run->ready_count = run->patch_count = 0;
+}
+
+void run_free(Run *run) {
+  if (!run) return;
+  generation_free(run);
+  for (uint32_t i = 0; i < run->signal_count; i++) {
+    mem_free((void *)(uintptr_t)run->signals[i].name.at);
+    mem_free((void *)(uintptr_t)run->signals[i].value.at);
+  }
+  mem_free(run->strands);
+  mem_free(run->waits);
+  mem_free(run->sends);
+  mem_free(run->groups);
+  mem_free(run->ready);
+  mem_free(run->patches);
+  mem_free(run->signals);
+  mem_free(run->signal_ids);
+  buf_deinit(&run->head_bytes);
+  buf_deinit(&run->result);
+  buf_deinit(&run->kill_reason);
+  buf_deinit(&run->scratch);
+  journal_free(run->journal);
+  mem_free(run);
+}
+
+/* ---- the head ---- */
+
+static bool entry_function(const Bundle *b, Str entry, uint32_t *fn) {
+  if (entry.size == 0) {
+    *fn = b->script;
+    return b->script != NONE_INDEX;
+  }
+  for (uint32_t i = 0; i < b->workflow_count; i++) {
+    if (str_equal(bundle_text(b, b->workflows[i].name), entry)) {
+      *fn = b->workflows[i].fn;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* Keeps a record's bytes and makes run->head point into them. */
+static bool head_keep(Run *run, const Record *head, Err *err) {
+  Buf bytes = {0};
+  record_encode(head, &bytes);
+  buf_deinit(&run->head_bytes);
+  run->head_bytes = bytes;
+  if (!record_decode(buf_view(&run->head_bytes), &run->head, err)) return false;
+  run->id = run->head.HEAD.run;
+  run->generation = run->head.HEAD.generation;
+  return true;
+}
+
+static void patches_encode(const Bundle *b, Buf *out) {
+  cbor_put_array(out, b->patch_count);
+  for (uint32_t i = 0; i < b->patch_count; i++) cbor_put_text(out, bundle_text(b, b->patches[i]));
+}
+
+/* The configuration as a list by index, from the head's map by name. */
+static Value config_value(Machine *m, const BundleConfig *config, Str map) {
+  Str bytes = cbor_map_get(map, bundle_text(m->bundle, config->name));
+  Value v = VALUE_NIL;
+  Err err;
+  if (bytes.at && !wire_get(m, bytes, &v, &err)) v = VALUE_NIL;
+  return v;
+}
+
+static void config_fill(Run *run) {
+  Machine *m = run->machine;
+  if (run->bundle->config_count == 0) return;
+  m->config = list_new(m, run->bundle->config_count);
+  for (uint32_t i = 0; i < run->bundle->config_count; i++) {
+    Value v = config_value(m, &run->bundle->configs[i], run->head.HEAD.config);
+    list_push(m, &m->config, v);
+  }
+  value_share(m->config);
+}
+
+const uint8_t missing_argument[4] = {0xd9, 0x9c, 0x53, 0xf6}; /* tag 40019 of nil */
+
+/* The arguments into m->roots as a list; a left-out one is MISSING there. */
+static bool input_decode(Machine *m, Str input, Value *list, uint32_t *count, Err *err) {
+  CborReader r = cbor_reader(input);
+  uint64_t n;
+  if (!cbor_array(&r, &n, err)) return false;
+  if (n > LIMIT_ARGUMENTS) return FAIL(err, ERR_LIMIT, "a run takes at most %d arguments", (int)LIMIT_ARGUMENTS), false;
+  *list = list_new(m, (uint32_t)n);
+  for (uint64_t i = 0; i < n; i++) {
+    Str item;
+    Value v;
+    if (!cbor_skip(&r, &item, err)) return false;
+    if (item.size == 4 && memcmp(item.at, missing_argument, 4) == 0) v = VALUE_MISSING;
+    else if (!wire_get(m, item, &v, err)) return false;
+    list_push(m, list, v);
+  }
+  *count = (uint32_t)n;
+  return true;
+}
+
+static bool generation_start(Run *run, Err *err) {
+  uint32_t fn, count = 0;
+  if (!entry_function(run->bundle, run->head.HEAD.entry, &fn)) {
+    FAIL(err, ERR_NOT_FOUND, "the bundle has no workflow named " STR_FMT, STR_ARG(run->head.HEAD.entry));
+    return false;
+  }
+  generation_free(run);
+  Machine *m = run->machine = machine_new(run->program);
+  config_fill(run);
+  if (!input_decode(m, run->head.HEAD.input, &m->roots[0], &count, err)) return false;
+  const BundleFn *f = &run->bundle->fns[fn];
+  if (count < f->min_args || count > f->params.count) {
+    FAIL(err, ERR_INVALID, STR_FMT " takes %u argument%s, and %u came", STR_ARG(bundle_text(run->bundle, f->name)),
+         f->params.count, f->params.count == 1 ? "" : "s", count);
+    return false;
+  }
+  Value args[ARGS_MAX];
+  for (uint32_t i = 0; i < count; i++) args[i] = list_at(m->roots[0], i);
+  m->roots[0] = VALUE_NIL;
+  Fiber *main = fiber_new(m, fn, args, count);
+  run_strand(run, main->id);
+  run_ready(run, main->id);
+  run->draws = 0;
+  run->now_us = run->head.HEAD.at;
+  run->began = true;
+  return true;
+}
+
+bool run_begin(const Program *program, const RunHost *host, Journal *journal, const RunHead *h,
+               Run **out, Err *err) {
+  Run *run = run_new(program, host, journal);
+  Buf patches = {0};
+  patches_encode(run->bundle, &patches);
+  Record head = {.kind = RECORD_HEAD,
+                 .HEAD = {.run = h->id, .bundle = run->bundle->id, .semantics = STR(SEMANTICS_ID),
+                          .checker = CHECKER_VERSION, .entry = h->entry, .input = h->input,
+                          .config = h->config, .patches = buf_view(&patches), .seed = h->seed, .at = h->at_us,
+                          .tenant = h->tenant, .causation = h->causation, .correlation = h->correlation,
+                          .parent = h->parent}};
+  bool ok = head_keep(run, &head, err) && generation_start(run, err);
+  buf_deinit(&patches);
+  if (ok && !journal_put(journal, &head)) UNREACHABLE();
+  if (!ok) {
+    run->journal = NULL;
+    run_free(run);
+    return false;
+  }
+  *out = run;
+  return true;
+}
+
+bool run_load(const Program *program, const RunHost *host, Journal *journal, bool other_code, Run **out,
+              Err *err) {
+  const Record *first = journal_peek(journal);
+  if (!first || first->kind != RECORD_HEAD) {
+    FAIL(err, ERR_CORRUPT, "the journal does not begin with a head record");
+    return false;
+  }
+  if (!str_equal(first->HEAD.semantics, STR(SEMANTICS_ID))) {
+    FAIL(err, ERR_VERSION, "this run was made under the semantics \"" STR_FMT "\", and this z8 has \"%s\"",
+         STR_ARG(first->HEAD.semantics), SEMANTICS_ID);
+    return false;
+  }
+  Run *run = run_new(program, host, journal);
+  run->other_code = other_code;
+  Record head = *first;
+  if (!head_keep(run, &head, err) || !generation_start(run, err)) {
+    run->journal = NULL;
+    run_free(run);
+    return false;
+  }
+  if (!journal_put(journal, &head)) UNREACHABLE(); /* it is the recorded one */
+  *out = run;
+  return true;
+}
+
+bool run_restore(const Program *program, const RunHost *host, Journal *journal, Str image, Run **out, Err *err) {
+  Run *run = run_new(program, host, journal);
+  Str extra;
+  if (!image_load(program, image, &run->machine, &extra, err) || !state_load(run, extra, err)) {
+    run->journal = NULL;
+    run_free(run);
+    return false;
+  }
+  run->began = true;
+  *out = run;
+  return true;
+}
+
+/* The next generation of continue_as_new: its head is recorded, or recorded already. */
+void run_start_generation(Run *run) {
+  Record head = run->head;
+  head.HEAD.generation = run->generation + 1;
+  const Record *recorded = journal_peek(run->journal);
+  bool known = recorded && recorded->kind == RECORD_HEAD;
+  head.HEAD.at = known ? recorded->HEAD.at : run->host->now_us(run->host->context);
+  head.HEAD.input = buf_view(&run->scratch);
+  Buf patches = {0};
+  if (!known) {
+    patches_encode(run->bundle, &patches);
+    head.HEAD.bundle = run->bundle->id;
+    head.HEAD.patches = buf_view(&patches);
+  } else {
+    head.HEAD.bundle = recorded->HEAD.bundle;
+    head.HEAD.patches = recorded->HEAD.patches;
+  }
+  Err err;
+  bool ok = head_keep(run, &head, &err);
+  ASSERT(ok);
+  buf_deinit(&patches);
+  Record put = run->head;
+  if (!run_put(run, &put)) return;
+  if (!generation_start(run, &err)) {
+    run->machine = run->machine ? run->machine : machine_new(run->program);
+    run_end(run, RUN_STATUS_FAILED, error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true));
+  }
+}
+
+/* ---- shared ---- */
+
+bool run_put(Run *run, Record *record) {
+  if (run->diverged) return false;
+  if (journal_live(run->journal)) {
+    for (uint32_t i = 0; i < run->patch_count; i++) { /* decisions that history had no place for */
+      Patch *p = &run->patches[i];
+      if (!p->unwritten) continue;
+      p->unwritten = false;
+      Record r = {.kind = RECORD_PATCH, .PATCH = {.id = bundle_text(run->bundle, p->id), .value = p->value}};
+      if (!journal_put(run->journal, &r)) return run->diverged = true, false;
+    }
+  }
+  if (journal_put(run->journal, record)) return true;
+  run->diverged = true;
+  return false;
+}
+
+int64_t run_time(Run *run) {
+  int64_t at = journal_at(run->journal, INT64_MIN);
+  if (at == INT64_MIN) at = run->host->now_us(run->host->context);
+  run->now_us = at;
+  return at;
+}
+
+void run_random(Run *run, uint8_t *out, size_t size) {
+  while (size > 0) {
+    struct { uint8_t seed[32]; uint64_t generation, draw; } block;
+    memset(&block, 0, sizeof block);
+    memcpy(block.seed, run->head.HEAD.seed.byte, 32);
+    block.generation = run->generation;
+    block.draw = run->draws++;
+    Hash256 h = sha256((Str){(const char *)&block, sizeof block});
+    size_t n = size < sizeof h.byte ? size : sizeof h.byte;
+    memcpy(out, h.byte, n);
+    out += n;
+    size -= n;
+  }
+}
+
+void run_key(const Run *run, uint64_t seq, char out[96]) {
+  char id[37];
+  uuid_text(run->id, id);
+  snprintf(out, 96, "%s-g%" PRIu64 "-%" PRIu64, id, run->generation, seq);
+}
+
+/* A child's id follows from its parent and the command, so that it is known at once and the same ever after. */
+Uuid run_child_id(Run *run, uint64_t seq) {
+  Buf b = {0};
+  buf_put(&b, run->id.byte, 16);
+  cbor_put_uint(&b, seq);
+  buf_put(&b, run->head.HEAD.seed.byte, 32);
+  Hash256 h = sha256(buf_view(&b));
+  buf_deinit(&b);
+  return uuid_v7(run->now_us, h.byte);
+}
+
+static bool encode_or_fail(Run *run, Value v, Buf *out) {
+  const char *why;
+  if (wire_put(run->machine, v, out, &why)) return true;
+  Value error = error_fault(run->machine, NULL, FAULT_VALUE, "the result of a run cannot hold %s", why);
+  if (!wire_put(run->machine, error, out, &why)) cbor_put_nil(out);
+  return false;
+}
+
+void run_end(Run *run, RunStatus status, Value value) {
+  buf_clear(&run->result);
+  if (!encode_or_fail(run, value, &run->result)) status = RUN_STATUS_FAILED;
+  run->ended = true;
+  run->status = status;
+  run->ready_count = 0;
+  while (run->wait_count) wait_remove(run, run->waits[run->wait_count - 1]->seq);
+  Record r = {.kind = RECORD_ENDED};
+  r.ENDED.status = str_of(run_status_word(status));
+  r.ENDED.result = buf_view(&run->result);
+  r.ENDED.ticks = run->machine->ticks;
+  const Record *recorded = journal_peek(run->journal);
+  bool known = recorded && recorded->kind == RECORD_ENDED;
+  r.ENDED.at = known ? recorded->ENDED.at : run->host->now_us(run->host->context);
+  run->now_us = r.ENDED.at;
+  Buf image = {0};
+  run_image(run, &image, &r.ENDED.state);
+  buf_deinit(&image);
+  if (known && run->other_code) { /* other code counts other ticks and has another state; the result must agree */
+    r.ENDED.state = recorded->ENDED.state;
+    r.ENDED.ticks = recorded->ENDED.ticks;
+  }
+  (void)run_put(run, &r);
+}
+
+Journal *run_journal(Run *run) { return run->journal; }
+Machine *run_machine(Run *run) { return run->machine; }
+Uuid run_id(const Run *run) { return run->id; }
+uint64_t run_generation(const Run *run) { return run->generation; }
+
+RunStatus run_status(const Run *run, Str *result) {
+  *result = buf_view(&run->result);
+  return run->status;
+}
+
+void run_image(Run *run, Buf *out, Hash256 *state) {
+  Buf extra = {0};
+  state_save(run, &extra);
+  image_save(run->machine, buf_view(&extra), out, state);
+  buf_deinit(&extra);
+}

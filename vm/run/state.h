@@ -1,0 +1,182 @@
+/* What a run knows besides its machine: who waits for what, tool calls in
+** progress, groups of parallel branches, patch decisions, queued signals.
+** Private to vm/run. All of it is part of the state hash (state.c), so it holds
+** nothing that depends on threads, addresses or the order of unrelated things. */
+#ifndef Z8_RUN_STATE_H
+#define Z8_RUN_STATE_H
+
+#include "vm/base/mem.h"
+#include "vm/core/heap.h"
+#include "vm/core/wire.h"
+#include "vm/run/run.h"
+
+#define NO_GROUP UINT32_MAX
+enum { ARGS_MAX = 256 }; /* above LIMIT_ARGUMENTS and any function's registers */
+
+/* A command not yet answered. Kept by rising seq. A dropped one stays until its late answer comes. */
+typedef struct Wait {
+  uint64_t seq;
+  uint32_t fiber;
+  uint8_t kind;         /* RequestKind of the request that is open */
+  uint8_t effect;       /* EffectKind */
+  uint8_t effect_class;
+  bool dropped;
+  uint32_t extern_index;
+  int64_t timeout_us, due_us;
+  Uuid run;
+  uint32_t limit_count;
+  int64_t limit_per_us;
+  Str target, operands, key; /* owned, one block at `block` */
+  void *block;
+} Wait;
+
+typedef enum {
+  FIBER_ON_NOTHING, /* ready, running or over */
+  FIBER_ON_ANSWER,  /* command `seq` */
+  FIBER_ON_SIGNAL,  /* `signal`, until timer `timer_seq` if not 0 */
+  FIBER_ON_GROUP,   /* its branches */
+  FIBER_ON_AWAITS,  /* all or any of `awaits` */
+  FIBER_ON_PERSON   /* the unknown outcome of its innermost tool call */
+} FiberWait;
+
+typedef enum { TOOL_ADMITTING, TOOL_PERFORMING, TOOL_CHECKING, TOOL_RETRYING, TOOL_RECHECKING, TOOL_STUCK } ToolPhase;
+
+typedef struct ToolCall {
+  uint64_t seq;      /* of the command that is the intent */
+  uint32_t tool;     /* index in the bundle */
+  uint32_t attempt;  /* of perform, from 1 */
+  uint32_t checks;   /* of check so far */
+  uint32_t sends;    /* effects of this attempt that were given a key */
+  uint8_t phase;     /* ToolPhase */
+} ToolCall;
+
+typedef struct Awaited {
+  uint64_t seq;
+  uint8_t outcome; /* 0 open, 1 ok, 2 error */
+  Str value;       /* owned, encoded */
+} Awaited;
+
+typedef struct Strand { /* the run's side of a fiber */
+  uint32_t group, index; /* the group it is a branch of, and which */
+  uint8_t on;            /* FiberWait */
+  uint8_t await_any;
+  bool cancelled;        /* it was told to stop */
+  bool cancel_due;       /* …but is shielded until its tool's outcome is known */
+  uint64_t seq, timer_seq;
+  uint32_t waits_group;
+  uint32_t signal;       /* constant: the name */
+  Awaited *awaits; uint32_t await_count;
+  ToolCall *tools; uint32_t tool_count, tool_cap;
+} Strand;
+
+typedef struct Group {
+  uint32_t parent;       /* fiber */
+  uint8_t op, mode;      /* OP_PARALLEL or OP_PARFOR; 0 all, 1 settle, 2 race */
+  uint32_t total, next, running, limit;
+  uint32_t decided;      /* index of the race's winner or of the first that failed; NO_GROUP: none */
+  uint32_t *children;    /* fiber ids by index */
+} Group;
+
+typedef struct Patch {
+  uint32_t id; /* constant */
+  bool value;
+  bool unwritten; /* decided false in the middle of history: its record is put when the journal is live */
+} Patch;
+
+typedef struct Signal { /* arrived, not yet awaited */
+  Str name, value; /* owned */
+} Signal;
+
+struct Run {
+  const Program *program;
+  const Bundle *bundle;
+  const RunHost *host;
+  Journal *journal;
+  Machine *machine;
+  bool other_code;
+
+  Uuid id;
+  uint64_t generation;
+  Record head;          /* its strings are owned, in head_bytes */
+  Buf head_bytes;
+  int64_t now_us;       /* the latest time on record */
+  uint64_t delivered;   /* events so far */
+  uint64_t draws;       /* random numbers drawn */
+  uint64_t settled;     /* records before this seq were durable when the step began */
+  bool began, cancelling, ended, diverged, killed, park_due, commit_due;
+  RunStatus status;
+  Buf result;           /* encoded, once ended */
+  Buf kill_reason;
+
+  Strand **strands; uint32_t strand_count, strand_cap; /* by fiber id */
+  uint32_t *ready; uint32_t ready_count, ready_cap;    /* first in, first out */
+  Wait **waits; uint32_t wait_count, wait_cap;
+  Group **groups; uint32_t group_count, group_cap;     /* by id; NULL when over */
+  Patch *patches; uint32_t patch_count, patch_cap;
+  Signal *signals; uint32_t signal_count, signal_cap;
+  uint64_t *signal_ids; uint32_t signal_id_count, signal_id_cap; /* hashes of ids seen */
+  /* Sends since the last delivery: on recovery they are made again (their receivers know them by id). */
+  Wait **sends; uint32_t send_count, send_cap;
+
+  RunOutput *out;       /* of the step in progress */
+  Buf scratch;
+};
+
+/* ---- run.c ---- */
+bool run_put(Run *run, Record *record);  /* false: diverged, or at the end of a read-only history */
+int64_t run_time(Run *run);              /* the time of the next command: recorded, or the host's */
+void run_start_generation(Run *run);     /* machine and main fiber for run->head */
+void run_end(Run *run, RunStatus status, Value value);
+void run_random(Run *run, uint8_t *out, size_t size);
+void run_key(const Run *run, uint64_t seq, char out[96]);
+Uuid run_child_id(Run *run, uint64_t seq);
+
+/* ---- strand.c: fibers, readiness, waits ---- */
+Strand *run_strand(Run *run, uint32_t fiber);
+void run_ready(Run *run, uint32_t fiber);
+void run_ready_first(Run *run, uint32_t fiber);
+Wait *wait_add(Run *run, const Request *request, uint32_t fiber);
+Wait *wait_find(Run *run, uint64_t seq);
+void wait_remove(Run *run, uint64_t seq);
+void wait_free(Wait *wait);
+Wait *wait_new(const Request *request, uint32_t fiber);
+void wait_drop(Run *run, Wait *wait, Str why); /* CANCELLED record and DROP request */
+void request_put(Run *run, const Request *request);
+void requests_fix(RunOutput *out); /* turns offsets into pointers: once, when the step is over */
+Request wait_request(const Wait *wait);
+void strand_free(Strand *strand);
+void strand_answer(Run *run, uint32_t fiber, Value v);
+void strand_raise(Run *run, uint32_t fiber, Value error);
+void group_free(Group *group);
+
+/* ---- ask.c ---- */
+void run_ask(Run *run, Fiber *fiber);
+void ask_answered(Run *run, Wait *wait, Str outcome, Str value); /* wait is removed first by the caller's copy */
+bool ask_signal_arrived(Run *run, Str name, Str value);
+/* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
+bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);
+Record ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because);
+extern const uint8_t missing_argument[4]; /* how a left-out argument is encoded */
+
+/* ---- tool.c ---- */
+void tool_begin(Run *run, Fiber *fiber);
+void tool_returned(Run *run, Fiber *fiber);
+void tool_raised(Run *run, Fiber *fiber);
+void tool_timer(Run *run, Fiber *fiber);      /* its retry timer or admission came */
+void tool_lost(Run *run, Fiber *fiber);       /* an effect of its body has an unknown outcome */
+MUST_USE bool tool_resolve(Run *run, uint64_t seq, Str outcome, Str value, Err *err);
+bool strand_shielded(const Run *run, const Strand *strand);
+
+/* ---- group.c ---- */
+void group_begin(Run *run, Fiber *fiber);
+void group_child_over(Run *run, Fiber *child);
+
+/* ---- cancel.c ---- */
+void cancel_strand(Run *run, uint32_t fiber, const char *why);
+void cancel_run(Run *run, Str why);
+
+/* ---- state.c ---- */
+void state_save(const Run *run, Buf *out);
+MUST_USE bool state_load(Run *run, Str bytes, Err *err);
+
+#endif

@@ -1,0 +1,181 @@
+/* The run's side of fibers: which are ready, what each waits for, the commands
+** still unanswered. */
+#include "vm/run/state.h"
+
+Strand *run_strand(Run *run, uint32_t fiber) {
+  if (fiber >= run->strand_count) {
+    uint32_t need = fiber + 1;
+    run->strands = mem_grow(run->strands, &run->strand_cap, need, sizeof *run->strands);
+    while (run->strand_count < need) run->strands[run->strand_count++] = NULL;
+  }
+  Strand *s = run->strands[fiber];
+  if (!s) {
+    s = MEM_NEW(Strand);
+    s->group = NO_GROUP;
+    s->waits_group = NO_GROUP;
+    run->strands[fiber] = s;
+  }
+  return s;
+}
+
+void strand_free(Strand *s) {
+  if (!s) return;
+  for (uint32_t i = 0; i < s->await_count; i++) mem_free((void *)(uintptr_t)s->awaits[i].value.at);
+  mem_free(s->awaits);
+  mem_free(s->tools);
+  mem_free(s);
+}
+
+void group_free(Group *g) {
+  if (!g) return;
+  mem_free(g->children);
+  mem_free(g);
+}
+
+/* ---- readiness ---- */
+
+void run_ready(Run *run, uint32_t fiber) {
+  run->ready = mem_grow(run->ready, &run->ready_cap, run->ready_count + 1, sizeof *run->ready);
+  run->ready[run->ready_count++] = fiber;
+}
+
+void run_ready_first(Run *run, uint32_t fiber) {
+  run_ready(run, fiber);
+  memmove(run->ready + 1, run->ready, (run->ready_count - 1) * sizeof *run->ready);
+  run->ready[0] = fiber;
+}
+
+void strand_answer(Run *run, uint32_t fiber, Value v) {
+  run_strand(run, fiber)->on = FIBER_ON_NOTHING;
+  fiber_answer(run->machine, fiber_by_id(run->machine, fiber), v);
+  run_ready(run, fiber);
+}
+
+void strand_raise(Run *run, uint32_t fiber, Value error) {
+  run_strand(run, fiber)->on = FIBER_ON_NOTHING;
+  fiber_raise(run->machine, fiber_by_id(run->machine, fiber), error);
+  run_ready(run, fiber);
+}
+
+/* ---- waits ---- */
+
+static Str block_copy(char **next, Str s) {
+  if (!s.at) return (Str){0};
+  Str copy = {*next, s.size};
+  if (s.size) memcpy(*next, s.at, s.size);
+  *next += s.size;
+  return copy;
+}
+
+Wait *wait_new(const Request *r, uint32_t fiber) {
+  Wait *w = MEM_NEW(Wait);
+  w->seq = r->seq;
+  w->fiber = fiber;
+  w->kind = (uint8_t)r->kind;
+  w->effect = r->effect;
+  w->effect_class = r->effect_class;
+  w->extern_index = r->extern_index;
+  w->timeout_us = r->timeout_us;
+  w->due_us = r->due_us;
+  w->run = r->run;
+  w->limit_count = r->limit_count;
+  w->limit_per_us = r->limit_per_us;
+  size_t size = r->target.size + r->operands.size + r->key.size;
+  char *next = w->block = mem_alloc(size + 1);
+  w->target = block_copy(&next, r->target);
+  w->operands = block_copy(&next, r->operands);
+  w->key = block_copy(&next, r->key);
+  return w;
+}
+
+void wait_free(Wait *w) {
+  if (!w) return;
+  mem_free(w->block);
+  mem_free(w);
+}
+
+Request wait_request(const Wait *w) {
+  return (Request){.kind = (RequestKind)w->kind, .seq = w->seq, .effect = w->effect,
+                   .effect_class = w->effect_class, .extern_index = w->extern_index,
+                   .target = w->target, .operands = w->operands, .key = w->key,
+                   .timeout_us = w->timeout_us, .due_us = w->due_us, .run = w->run,
+                   .limit_count = w->limit_count, .limit_per_us = w->limit_per_us};
+}
+
+static uint32_t wait_index(const Run *run, uint64_t seq) {
+  uint32_t low = 0, high = run->wait_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (run->waits[middle]->seq < seq) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+Wait *wait_find(Run *run, uint64_t seq) {
+  uint32_t i = wait_index(run, seq);
+  return i < run->wait_count && run->waits[i]->seq == seq ? run->waits[i] : NULL;
+}
+
+/* Registers the wait and lets the request out. */
+Wait *wait_add(Run *run, const Request *request, uint32_t fiber) {
+  ASSERT(!wait_find(run, request->seq));
+  Wait *w = wait_new(request, fiber);
+  uint32_t i = wait_index(run, request->seq);
+  run->waits = mem_grow(run->waits, &run->wait_cap, run->wait_count + 1, sizeof(Wait *));
+  memmove(run->waits + i + 1, run->waits + i, (run->wait_count - i) * sizeof(Wait *));
+  run->waits[i] = w;
+  run->wait_count++;
+  request_put(run, request);
+  return w;
+}
+
+void wait_remove(Run *run, uint64_t seq) {
+  uint32_t i = wait_index(run, seq);
+  ASSERT(i < run->wait_count && run->waits[i]->seq == seq);
+  wait_free(run->waits[i]);
+  run->wait_count--;
+  memmove(run->waits + i, run->waits + i + 1, (run->wait_count - i) * sizeof(Wait *));
+}
+
+void wait_drop(Run *run, Wait *w, Str why) {
+  Record r = {.kind = RECORD_CANCELLED, .CANCELLED = {.ref = w->seq, .why = why}};
+  if (!run_put(run, &r)) return;
+  request_put(run, &(Request){.kind = REQUEST_DROP, .seq = w->seq, .effect = w->effect});
+  bool may_come = w->kind == REQUEST_EFFECT || w->kind == REQUEST_AWAIT;
+  if (may_come) w->dropped = true;
+  else wait_remove(run, w->seq);
+}
+
+/* ---- requests: nothing leaves while history is walked; what is still open then comes from
+** run_open_requests ---- */
+
+static Str out_copy(RunOutput *out, Str s) {
+  if (!s.at) return (Str){0};
+  size_t at = out->bytes.size;
+  buf_put(&out->bytes, s.at, s.size);
+  return (Str){(const char *)(at + 1), s.size}; /* offset + 1 until the step's end: the buffer may move */
+}
+
+static void out_fix(const RunOutput *out, Str *s) {
+  if (s->at) s->at = out->bytes.at + ((uintptr_t)s->at - 1);
+}
+
+void requests_fix(RunOutput *out) {
+  for (uint32_t i = 0; i < out->count; i++) {
+    out_fix(out, &out->requests[i].target);
+    out_fix(out, &out->requests[i].operands);
+    out_fix(out, &out->requests[i].key);
+  }
+}
+
+void request_put(Run *run, const Request *request) {
+  RunOutput *out = run->out;
+  if (!out || !journal_live(run->journal)) return;
+  out->requests = mem_grow(out->requests, &out->cap, out->count + 1, sizeof *out->requests);
+  Request r = *request;
+  r.target = out_copy(out, r.target);
+  r.operands = out_copy(out, r.operands);
+  r.key = out_copy(out, r.key);
+  out->requests[out->count++] = r;
+}

@@ -1,0 +1,229 @@
+/* Server and client of the directory's socket. */
+#include "vm/runtime/control.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "vm/base/mem.h"
+
+typedef struct Client {
+  int fd;
+  Buf in, out;
+  size_t sent;
+} Client;
+
+struct Control {
+  int listen_fd, epoll_fd, dir_fd;
+  Client *clients[CONTROL_CLIENTS_MAX];
+};
+
+/* A data directory's path may be longer than a socket's name may be, so the name goes through /proc. */
+static bool socket_address(const char *dir, int *dir_fd, struct sockaddr_un *address, Err *err) {
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  *dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (*dir_fd < 0) {
+    FAIL(err, ERR_NOT_FOUND, "%s: %s", dir, strerror(errno));
+    return false;
+  }
+  snprintf(address->sun_path, sizeof address->sun_path, "/proc/self/fd/%d/control.sock", *dir_fd);
+  return true;
+}
+
+/* ---- the server ---------------------------------------------------------- */
+
+static bool watch(int epoll_fd, int fd, uint32_t events, void *data, int operation) {
+  struct epoll_event event = {.events = events, .data = {.ptr = data}};
+  return epoll_ctl(epoll_fd, operation, fd, &event) == 0;
+}
+
+static bool listen_at(Control *c, const struct sockaddr_un *address) {
+  unlinkat(c->dir_fd, "control.sock", 0);
+  mode_t before = umask(0077);
+  bool bound = bind(c->listen_fd, (const struct sockaddr *)address, sizeof *address) == 0;
+  umask(before);
+  return bound && listen(c->listen_fd, 16) == 0 && watch(c->epoll_fd, c->listen_fd, EPOLLIN, NULL, EPOLL_CTL_ADD);
+}
+
+bool control_open(const char *dir, Control **out, Err *err) {
+  struct sockaddr_un address;
+  Control *c = MEM_NEW(Control);
+  c->listen_fd = c->epoll_fd = c->dir_fd = -1;
+  if (!socket_address(dir, &c->dir_fd, &address, err)) goto fail;
+  c->listen_fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  c->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+  if (c->listen_fd < 0 || c->epoll_fd < 0 || !listen_at(c, &address)) {
+    FAIL(err, ERR_IO, "cannot listen in %s: %s", dir, strerror(errno));
+    goto fail;
+  }
+  *out = c;
+  return true;
+fail:
+  control_close(c);
+  return false;
+}
+
+static void client_drop(Control *c, uint32_t i) {
+  Client *client = c->clients[i];
+  close(client->fd);
+  buf_deinit(&client->in);
+  buf_deinit(&client->out);
+  mem_free(client);
+  c->clients[i] = NULL;
+}
+
+void control_close(Control *c) {
+  if (c == NULL) return;
+  for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++)
+    if (c->clients[i] != NULL) client_drop(c, i);
+  if (c->listen_fd >= 0 && c->dir_fd >= 0) unlinkat(c->dir_fd, "control.sock", 0);
+  if (c->listen_fd >= 0) close(c->listen_fd);
+  if (c->epoll_fd >= 0) close(c->epoll_fd);
+  if (c->dir_fd >= 0) close(c->dir_fd);
+  mem_free(c);
+}
+
+int control_fd(const Control *c) { return c->epoll_fd; }
+
+static void clients_accept(Control *c) {
+  for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+    if (c->clients[i] != NULL) continue;
+    int fd = accept4(c->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    if (fd < 0) return;
+    c->clients[i] = MEM_NEW(Client);
+    c->clients[i]->fd = fd;
+    c->clients[i]->in.max = CONTROL_MESSAGE_MAX + 4;
+    if (!watch(c->epoll_fd, fd, EPOLLIN, c->clients[i], EPOLL_CTL_ADD)) client_drop(c, i);
+  }
+}
+
+static void frame_put(Buf *out, Str body) {
+  uint8_t head[4] = {(uint8_t)(body.size >> 24), (uint8_t)(body.size >> 16), (uint8_t)(body.size >> 8),
+                     (uint8_t)body.size};
+  buf_put(out, head, 4);
+  buf_str(out, body);
+}
+
+/* 1: a whole frame; 0: more is to come; -1: too large. */
+static int frame_get(const Buf *in, Str *body) {
+  const uint8_t *p = (const uint8_t *)in->at;
+  if (in->full) return -1;
+  if (in->size < 4) return 0;
+  size_t size = (size_t)p[0] << 24 | (size_t)p[1] << 16 | (size_t)p[2] << 8 | p[3];
+  if (size > CONTROL_MESSAGE_MAX) return -1;
+  *body = (Str){in->at + 4, size};
+  return in->size - 4 >= size;
+}
+
+/* False: the connection is over. */
+static bool client_read(Client *client) {
+  char bytes[16384];
+  for (;;) {
+    ssize_t n = read(client->fd, bytes, sizeof bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return errno == EAGAIN;
+    if (n == 0) return false;
+    buf_put(&client->in, bytes, (size_t)n);
+    if (client->in.full) return false;
+  }
+}
+
+static bool client_write(Control *c, Client *client) {
+  while (client->sent < client->out.size) {
+    ssize_t n = send(client->fd, client->out.at + client->sent, client->out.size - client->sent, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0 && errno == EAGAIN) return watch(c->epoll_fd, client->fd, EPOLLOUT, client, EPOLL_CTL_MOD);
+    if (n < 0) return false;
+    client->sent += (size_t)n;
+  }
+  return false;
+}
+
+static bool client_serve(Control *c, Client *client, int (*answer)(void *, Str, Buf *), void *context) {
+  Str request;
+  if (client->out.size > 0) return client_write(c, client);
+  bool open = client_read(client);
+  int whole = frame_get(&client->in, &request);
+  if (whole == 0) return open;
+  if (whole < 0) return false;
+  Buf reply = {.max = CONTROL_MESSAGE_MAX};
+  answer(context, request, &reply);
+  frame_put(&client->out, buf_view(&reply));
+  buf_deinit(&reply);
+  return client_write(c, client);
+}
+
+static void client_event(Control *c, Client *client, int (*answer)(void *, Str, Buf *), void *context) {
+  for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
+    if (c->clients[i] != client) continue;
+    if (!client_serve(c, client, answer, context)) client_drop(c, i);
+    return;
+  }
+}
+
+void control_serve(Control *c, int (*answer)(void *context, Str request, Buf *answer), void *context) {
+  struct epoll_event events[16];
+  int count = epoll_wait(c->epoll_fd, events, 16, 0);
+  for (int i = 0; i < count; i++) {
+    if (events[i].data.ptr == NULL) clients_accept(c);
+    else client_event(c, events[i].data.ptr, answer, context);
+  }
+}
+
+/* ---- the client ---------------------------------------------------------- */
+
+static bool send_all(int fd, const Buf *frame) {
+  size_t at = 0;
+  while (at < frame->size) {
+    ssize_t n = send(fd, frame->at + at, frame->size - at, MSG_NOSIGNAL);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    at += (size_t)n;
+  }
+  return true;
+}
+
+static bool receive_frame(int fd, Buf *answer) {
+  Buf in = {.max = CONTROL_MESSAGE_MAX + 4};
+  char bytes[16384];
+  Str body;
+  int whole;
+  while ((whole = frame_get(&in, &body)) == 0) {
+    ssize_t n = read(fd, bytes, sizeof bytes);
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) break;
+    buf_put(&in, bytes, (size_t)n);
+  }
+  if (whole == 1) buf_str(answer, body);
+  buf_deinit(&in);
+  return whole == 1;
+}
+
+static bool exchange(int fd, Str request, Buf *answer, Err *err) {
+  Buf frame = {0};
+  frame_put(&frame, request);
+  bool ok = send_all(fd, &frame) && receive_frame(fd, answer);
+  if (!ok) FAIL(err, ERR_IO, "the process that holds the directory did not answer; is it ending?");
+  buf_deinit(&frame);
+  return ok;
+}
+
+bool control_ask(const char *dir, Str request, Buf *answer, Err *err) {
+  struct sockaddr_un address;
+  int dir_fd, fd = -1;
+  bool ok = false;
+  if (!socket_address(dir, &dir_fd, &address, err)) return false;
+  fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
+    FAIL(err, ERR_NOT_FOUND, "nobody listens in %s", dir);
+  else
+    ok = exchange(fd, request, answer, err);
+  if (fd >= 0) close(fd);
+  close(dir_fd);
+  return ok;
+}

@@ -1,0 +1,134 @@
+/* What the files of the scheduler share. Private to vm/runtime.
+**
+** A slot is a run that is here. Its life:
+**
+**        begin, resume                    event (slot_wake)
+**   (new) ----------> ready --turn--> waiting <----------> parked (no Run in memory)
+**                       ^                |  long wait, idle
+**                       +---- event -----+
+**   and from a turn: over (ended, diverged), when its last commit is made */
+#ifndef Z8_SCHEDULE_H
+#define Z8_SCHEDULE_H
+
+#include "vm/base/table.h"
+#include "vm/effects/effect.h"
+#include "vm/runtime/control.h"
+#include "vm/runtime/host.h"
+#include "vm/runtime/limits.h"
+#include "vm/runtime/scheduler.h"
+#include "vm/runtime/timers.h"
+#include "vm/runtime/workers.h"
+
+typedef struct Slot Slot;
+
+/* An event on its way to a run. One block: the strings of the record stand behind it. */
+typedef struct Inbox {
+  Record record;
+  bool timer;          /* a DROP takes it back */
+  uint64_t sender;     /* number of the run whose signal it is: it waits until this is on record */
+  struct Inbox *next;
+} Inbox;
+
+struct Slot {
+  Scheduler *scheduler;
+  uint64_t number;
+  Uuid id;
+  Hash256 bundle;
+  Str entry;               /* owned */
+  int64_t started_us;
+  Run *run;                /* NULL: parked out of memory */
+  Host host;
+  Inbox *inbox, **inbox_end;
+  RunOutput *outs; uint32_t out_count, out_cap; /* of this turn, in order */
+  StepResult result;
+  bool quiescent;          /* an event may be delivered */
+  bool ready;              /* in scheduler->ready */
+  bool calm;               /* in scheduler->calm */
+  bool over;
+  bool created;            /* its row goes with the next commit */
+  uint32_t persons;        /* unknown outcomes a person must settle */
+  uint32_t unsettled;      /* signals it sent that are not on record yet: it gets no event before */
+  RunStatus status, stored;/* as it is; as the store has it */
+  int64_t wake_us;
+  char *note;              /* owned */
+};
+
+typedef struct SlotList {
+  Slot **at;
+  uint32_t count, cap;
+} SlotList;
+
+/* Who waits for the end of a run. */
+typedef struct Awaiter {
+  uint64_t number, seq;
+  struct Awaiter *next;
+} Awaiter;
+
+struct Scheduler {
+  Node *node;
+  Store *store;
+  SchedulerOptions options;
+  Clock clock;
+  Table *by_number, *by_id; /* slots */
+  SlotList ready, turn, calm;
+  uint32_t slot_count, stuck_count;
+  uint64_t next_number, begun;
+  Timers *timers;
+  Limits *limits;
+  Table *awaiters;          /* by id of the awaited run: Awaiter */
+  Workers *workers;         /* made when first needed */
+  Effects *effects;         /* made when first needed */
+  EffectOutcome *arrived; uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
+  uint32_t in_flight;
+  Control *control;
+  int stop_fd;              /* an eventfd */
+  StoreGroup group;
+  uint32_t created_cap, row_cap, updated_cap, image_cap, bundle_cap;
+  bool failed;
+};
+
+/* ---- slots.c ---- */
+Slot *slot_by_number(Scheduler *s, uint64_t number);
+Slot *slot_by_id(Scheduler *s, Uuid id);
+void slot_list_add(SlotList *list, Slot *slot);
+void slot_ready(Slot *slot);
+void slot_free(Slot *slot);
+/* Loads a parked run again. */
+MUST_USE bool slot_wake(Slot *slot, Err *err);
+void slot_evict(Slot *slot);
+RunOutput *slot_out(Slot *slot);
+void slot_note(Slot *slot, const char *format, ...) PRINTF_LIKE(2, 3);
+void slot_status(Slot *slot, RunStatus status);
+typedef struct SlotHead {
+  Uuid id;
+  Hash256 bundle;
+  Str entry, input, parent;
+} SlotHead;
+MUST_USE bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err);
+
+/* ---- inbox.c ---- */
+void inbox_put(Slot *slot, const Record *record, bool timer, uint64_t sender);
+void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool timer);
+void inbox_drop_timer(Slot *slot, uint64_t seq);
+Inbox *inbox_take(Slot *slot);
+void inbox_clear(Slot *slot);
+/* An encoded error [code, message, nil, nil]. */
+void error_encode(Buf *out, Str code, Str message);
+
+/* ---- dispatch.c: what a turn asked for ---- */
+void dispatch_before_commit(Scheduler *s, Slot *slot);
+void dispatch_after_commit(Scheduler *s, Slot *slot);
+/* Requests that were open when the run was taken up. */
+void dispatch_open(Scheduler *s, Slot *slot, const RunOutput *fresh, const RunOutput *open);
+
+/* ---- children.c: runs and each other ---- */
+void child_start(Scheduler *s, Slot *parent, const Request *r);
+void child_await(Scheduler *s, Slot *parent, const Request *r);
+void child_ended(Scheduler *s, Slot *child);
+void run_send(Scheduler *s, Slot *from, const Request *r);
+
+/* ---- scheduler.c ---- */
+void scheduler_notice(Scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
+void slot_turn(void *context, uint32_t index); /* WorkFn over scheduler->turn */
+
+#endif
