@@ -35,7 +35,12 @@ static Str read_word(Reader *r) {
   return (Str){from, (size_t)(r->at - from)};
 }
 
+static Type *number_type(Checker *c) {
+  return type_union(c->types, (Type *[]){c->t_int, c->t_float, c->t_decimal}, 3);
+}
+
 static Type *simple_type(Reader *r, Str word) {
+  if (str_equal(word, STR("number"))) return number_type(r->c);
   for (int kind = 0; kind <= TYPE_ERROR; kind++) {
     if (!str_equal(word, str_of(type_kind_word((TypeKind)kind)))) continue;
     if (kind == TYPE_LIST) return r->c->t_list;
@@ -114,9 +119,10 @@ static Str read_param_name(Reader *r) {
   return (Str){0};
 }
 
-static void skip_default(Reader *r) {
-  if (!take(r, "=")) return;
+static bool skip_default(Reader *r) {
+  if (!take(r, "=")) return false;
   while (r->at < r->end && *r->at != ',' && *r->at != ')') r->at++;
+  return true;
 }
 
 static void read_params(Reader *r, Signature *s) {
@@ -130,10 +136,10 @@ static void read_params(Reader *r, Signature *s) {
     skip_blank(r);
     s->names[s->count] = read_param_name(r);
     Type *type = read_type(r);
-    skip_default(r);
+    bool optional = skip_default(r);
     s->params[s->count++] = type;
     if (take(r, "...")) s->max = LIMIT_ARGUMENTS;
-    else if (type->kind != TYPE_ANY && !type_may_be_nil(type)) s->min = s->count;
+    else if (!optional && !type_may_be_nil(type)) s->min = s->count;
     take(r, ",");
   }
 }

@@ -236,7 +236,8 @@ static const Type *shape_field(const Type *from, const Name *name, bool *known, 
   *known = from->kind == TYPE_RECORD;
   *optional = false;
   for (const TypeField *f = from->fields; f; f = f->next) {
-    if (f->name == name) return *known = true, *optional = f->optional, f->type;
+    if (!str_equal(f->name->text, name->text)) continue; /* names of signatures are not interned */
+    return *known = true, *optional = f->optional, f->type;
   }
   for (const Field *f = from->decl ? from->decl->fields : NULL; f; f = f->next) {
     if (f->name == name) return *known = f->symbol && f->symbol->type, *known ? f->symbol->type : NULL;

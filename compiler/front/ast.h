@@ -96,6 +96,8 @@ typedef struct Arg { /* of a call, or an entry of a map literal */
   struct Arg *next;
 } Arg;
 
+enum { EXPR_DEPTH_MAX = 1000 };
+
 struct Expr {
   ExprKind kind;
   uint8_t op;         /* UnaryOp, BinaryOp or AwaitKind */
@@ -127,6 +129,7 @@ struct Expr {
   Symbol *symbol;       /* NAME: what it names; MEMBER: a module's function, a native; CALL: the resolved callee if static */
   struct Function *function; /* LAMBDA, PARALLEL_FOR, and each branch: its own scope and captures */
   uint8_t resolution;   /* CALL: CallKind, see check.h; MEMBER: MemberKind */
+  uint16_t depth;       /* levels below it; the parser keeps it at EXPR_DEPTH_MAX or less, so walks may recurse */
   uint32_t slot;        /* MEMBER with a known shape: field number */
 };
 

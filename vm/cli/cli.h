@@ -68,6 +68,6 @@ void session_close(Cli *cli);
 /* A run by id, prefix or `last`. */
 MUST_USE bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err);
 /* What a running process does with a request from another: SchedulerOptions.control. */
-int session_control(void *context, Str request, Buf *answer);
+void session_control(void *context, Str request, Buf *answer);
 
 #endif

@@ -176,6 +176,7 @@ void heap_collect(Machine *m, size_t need) {
 void heap_room(Machine *m, size_t bytes) {
   Heap *h = m->heap;
 #ifdef Z8_HOSTILE
+  if (h->reserved >= bytes) return; /* promised already: a constructor inside a reservation */
   heap_collect(m, bytes);
   h->reserved = bytes;
 #else

@@ -9,6 +9,7 @@
 #ifndef Z8_MACHINE_H
 #define Z8_MACHINE_H
 
+#include "vm/base/buf.h"
 #include "vm/bundle/bundle.h"
 #include "vm/core/value.h"
 
@@ -85,6 +86,7 @@ struct Machine {
   uint64_t trip;          /* the loop's own: ticks at which it must look up; 0: at the next tick */
   uint64_t charged;       /* bytes by the abstract cost table since the last delivery */
   uint64_t charged_limit;
+  Buf scratch;            /* for building text; empty between instructions, keeps its room */
   uint32_t *cache;        /* field caches; never affects results */
   Value config;           /* a list: the run's config values by index; scanned and imaged */
   Value roots[8];         /* values vm/run keeps alive: scanned and imaged */

@@ -282,6 +282,10 @@ bool unordered(Machine *m, const char *what, Value a, Value b, Value *result) {
   return false;
 }
 
+bool key_refuse(Machine *m, const char *what, Value v, Value *result) {
+  return arg_mismatch(m, what, "a string, int, bool, time or duration to be a key", v, result);
+}
+
 /* ---- arithmetic on values of any number kind ---- */
 
 static bool durations_combine(Machine *m, const Value *a, const Value *b, const char *what, Value *result) {

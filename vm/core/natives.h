@@ -86,6 +86,12 @@ bool number_multiply(Machine *m, const Value *a, const Value *b, const char *wha
 bool arg_bounds(Machine *m, const Value *args, uint32_t count, const char *what, uint32_t length,
                 uint32_t bounds[2], Value *result);
 
+/* The fault of a value that cannot be a map's key. */
+bool key_refuse(Machine *m, const char *what, Value v, Value *result);
+
+/* Bytes of the white space character at `at`, 0 if it is none. */
+size_t space_size(Str s, size_t at);
+
 /* The fault of two values that cannot be ordered. */
 bool unordered(Machine *m, const char *what, Value a, Value b, Value *result);
 
@@ -107,6 +113,9 @@ bool decimal_read(Str text, Decimal *out);
 bool range_read(Machine *m, Value *args, uint32_t count, int64_t out[3], Value *result);
 /* The least (sign -1) or greatest (1) of at least one value. */
 bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const char *what, Value *result);
+/* Elements [from, to) of *list, which is a root, as a new list. */
+bool list_copy(Machine *m, Value *list, uint32_t from, uint32_t to, Value *out, Value *result);
+/* The sum or product of a list. */
 bool list_fold(Machine *m, Value *list, bool add, const char *what, Value *result);
 
 #endif

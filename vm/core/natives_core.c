@@ -236,7 +236,7 @@ bool list_fold(Machine *m, Value *list, bool add, const char *what, Value *resul
     if (__builtin_add_overflow(total, value_small(items[i]), &total)) return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
   }
   m->temp[0] = value_int(m, total);
-  if (add && i == 0 && count > 0) m->temp[0] = shared(list_at(*list, i++)); /* durations have no 0 to start from */
+  if (add && i == 0 && count > 0 && value_is_kind(items[0], OBJ_DURATION)) m->temp[0] = items[i++];
   for (; i < count; i++) {
     m->temp[1] = list_at(*list, i);
     Value sum;

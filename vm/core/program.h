@@ -11,7 +11,8 @@ typedef struct FnInfo { /* what a call needs, in half a cache line */
   uint8_t regs, params, captures, min_args;
   uint8_t flags;       /* FN_* */
   uint8_t frame_flags; /* FRAME_PURE or 0 */
-  uint8_t kind, unused;
+  uint8_t kind;
+  uint8_t quick;       /* arguments with which a call has nothing to fill; 255: it always has */
   uint32_t code_count;
   uint32_t padding[2];
 } FnInfo;

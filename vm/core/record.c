@@ -1,6 +1,6 @@
 /* Records, and what all containers share: the shared bit, copying for an update. */
 #include "vm/core/cost.h"
-#include "vm/core/heap.h"
+#include "vm/core/loop.h"
 
 static RecordObj *record_take(Machine *m, uint32_t shape, uint32_t count) {
   RecordObj *r = heap_take(m, object_round(sizeof(RecordObj) + (size_t)count * 8));
@@ -25,9 +25,7 @@ Value record_new(Machine *m, uint32_t shape, const Value *fields, uint32_t count
   return (Value)(uintptr_t)r;
 }
 
-void value_share(Value v) {
-  if (value_is_obj(v) && !(value_obj(v)->flags & OBJ_SHARED)) value_obj(v)->flags |= OBJ_SHARED;
-}
+void value_share(Value v) { share(v); }
 
 bool value_is_container(Value v) {
   if (!value_is_obj(v)) return false;

@@ -15,27 +15,6 @@ static void variable_name(Str name, char out[VARIABLE_MAX + 4]) {
   out[3 + size] = 0;
 }
 
-static void put_decimal(Buf *out, Decimal d) {
-  Buf text = {0};
-  __extension__ __int128 c = d.coefficient;
-  bool negative = c < 0;
-  __extension__ unsigned __int128 u = negative ? (unsigned __int128)(-(c + 1)) : (unsigned __int128)c;
-  cbor_put_tag(out, CBOR_TAG_DECIMAL);
-  cbor_put_array(out, 2);
-  cbor_put_int(out, -(int64_t)d.scale);
-  if (c >= INT64_MIN && c <= INT64_MAX) {
-    cbor_put_int(out, (int64_t)c);
-  } else { /* a bignum: tag 2 or 3 over its bytes */
-    uint8_t bytes[16];
-    size_t first = 0;
-    for (size_t i = 0; i < 16; i++) bytes[i] = (uint8_t)(u >> (8 * (15 - i)));
-    while (first < 15 && bytes[first] == 0) first++;
-    cbor_put_tag(out, negative ? 3 : 2);
-    cbor_put_bytes(out, (Str){(char *)bytes + first, 16 - first});
-  }
-  buf_deinit(&text);
-}
-
 static bool put_text_as(Buf *out, TypeKind kind, Str text) {
   int64_t i;
   double f;
@@ -44,7 +23,7 @@ static bool put_text_as(Buf *out, TypeKind kind, Str text) {
   switch (kind) {
     case TYPE_INT: return int_parse(text, &i) ? (cbor_put_int(out, i), true) : false;
     case TYPE_FLOAT: return float_parse(text, &f) ? (cbor_put_float(out, f), true) : false;
-    case TYPE_DECIMAL: return decimal_parse(text, &d) ? (put_decimal(out, d), true) : false;
+    case TYPE_DECIMAL: return decimal_parse(text, &d) ? (cbor_put_decimal(out, d), true) : false;
     case TYPE_DURATION:
       if (!duration_parse(text, &i)) return false;
       cbor_put_tag(out, CBOR_TAG_DURATION);
@@ -95,7 +74,7 @@ static void put_constant(const BundleConst *c, Buf *out) {
     case CONST_STRING: cbor_put_text(out, c->text); return;
     case CONST_BYTES: cbor_put_bytes(out, c->text); return;
     case CONST_DECIMAL:
-      if (decimal_parse(c->text, &d)) put_decimal(out, d);
+      if (decimal_parse(c->text, &d)) cbor_put_decimal(out, d);
       else cbor_put_nil(out);
       return;
     case CONST_DURATION:

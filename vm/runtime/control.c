@@ -144,7 +144,7 @@ static bool client_write(Control *c, Client *client) {
   return false;
 }
 
-static bool client_serve(Control *c, Client *client, int (*answer)(void *, Str, Buf *), void *context) {
+static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str, Buf *), void *context) {
   Str request;
   if (client->out.size > 0) return client_write(c, client);
   bool open = client_read(client);
@@ -158,7 +158,7 @@ static bool client_serve(Control *c, Client *client, int (*answer)(void *, Str, 
   return client_write(c, client);
 }
 
-static void client_event(Control *c, Client *client, int (*answer)(void *, Str, Buf *), void *context) {
+static void client_event(Control *c, Client *client, void (*answer)(void *, Str, Buf *), void *context) {
   for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
     if (c->clients[i] != client) continue;
     if (!client_serve(c, client, answer, context)) client_drop(c, i);
@@ -166,7 +166,7 @@ static void client_event(Control *c, Client *client, int (*answer)(void *, Str, 
   }
 }
 
-void control_serve(Control *c, int (*answer)(void *context, Str request, Buf *answer), void *context) {
+void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer), void *context) {
   struct epoll_event events[16];
   int count = epoll_wait(c->epoll_fd, events, 16, 0);
   for (int i = 0; i < count; i++) {

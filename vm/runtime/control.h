@@ -18,7 +18,7 @@ MUST_USE bool control_open(const char *dir, Control **out, Err *err);
 void control_close(Control *c); /* removes the socket */
 int control_fd(const Control *c); /* an epoll descriptor: readable when there is something to do */
 /* Takes connections and bytes, never waits. `answer` is called for each whole request. */
-void control_serve(Control *c, int (*answer)(void *context, Str request, Buf *answer), void *context);
+void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer), void *context);
 
 /* The other side: connects, asks, waits for the answer. ERR_NOT_FOUND: nobody listens. */
 MUST_USE bool control_ask(const char *dir, Str request, Buf *answer, Err *err);

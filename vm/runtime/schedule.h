@@ -10,6 +10,9 @@
 #ifndef Z8_SCHEDULE_H
 #define Z8_SCHEDULE_H
 
+#include <stdio.h>
+
+#include "vm/base/hash.h"
 #include "vm/base/table.h"
 #include "vm/effects/effect.h"
 #include "vm/runtime/control.h"
@@ -35,15 +38,21 @@ struct Slot {
   Uuid id;
   Hash256 bundle;
   Str entry;               /* owned */
+  uint64_t parent;         /* number, 0: none */
   int64_t started_us;
+  uint64_t records;        /* as of the last image */
+  const Bundle *program_bundle;
   Run *run;                /* NULL: parked out of memory */
   Host host;
   Inbox *inbox, **inbox_end;
   RunOutput *outs; uint32_t out_count, out_cap; /* of this turn, in order */
+  uint64_t *settled; uint32_t settled_count, settled_cap; /* senders whose signals this turn put on record */
   StepResult result;
   bool quiescent;          /* an event may be delivered */
   bool ready;              /* in scheduler->ready */
   bool calm;               /* in scheduler->calm */
+  bool touched;            /* in scheduler->touched */
+  bool failed;             /* an event could not be delivered: note says why */
   bool over;
   bool created;            /* its row goes with the next commit */
   uint32_t persons;        /* unknown outcomes a person must settle */
@@ -70,12 +79,16 @@ struct Scheduler {
   SchedulerOptions options;
   Clock clock;
   Table *by_number, *by_id; /* slots */
-  SlotList ready, turn, calm;
-  uint32_t slot_count, stuck_count;
+  SlotList ready;           /* to be stepped in the next round */
+  SlotList turn;            /* stepped in this one */
+  SlotList touched;         /* besides: began, were taken up or given an event; part of the next commit */
+  SlotList calm;            /* waiting since the last look at who is parked */
+  uint32_t slot_count, stuck_count, diverged_count, corrupt_count;
   uint64_t next_number, begun;
   Timers *timers;
   Limits *limits;
   Table *awaiters;          /* by id of the awaited run: Awaiter */
+  Table *refused;           /* by id: why a child could not be started */
   Workers *workers;         /* made when first needed */
   Effects *effects;         /* made when first needed */
   EffectOutcome *arrived; uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
@@ -98,11 +111,15 @@ MUST_USE bool slot_wake(Slot *slot, Err *err);
 void slot_evict(Slot *slot);
 RunOutput *slot_out(Slot *slot);
 void slot_note(Slot *slot, const char *format, ...) PRINTF_LIKE(2, 3);
-void slot_status(Slot *slot, RunStatus status);
+void slot_touch(Slot *slot);
+void slot_person(Slot *slot, int change);
+Hash256 scheduler_chance(Scheduler *s, Str what);
 typedef struct SlotHead {
   Uuid id;
   Hash256 bundle;
-  Str entry, input, parent;
+  Str entry, input;
+  Slot *parent;
+  uint64_t parent_seq;
 } SlotHead;
 MUST_USE bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err);
 
@@ -128,6 +145,7 @@ void child_ended(Scheduler *s, Slot *child);
 void run_send(Scheduler *s, Slot *from, const Request *r);
 
 /* ---- scheduler.c ---- */
+void slot_after_step(Slot *slot);  /* what its result means for the slot */
 void scheduler_notice(Scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
 void slot_turn(void *context, uint32_t index); /* WorkFn over scheduler->turn */
 

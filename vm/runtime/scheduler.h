@@ -28,12 +28,13 @@ typedef struct SchedulerOptions {
   bool park_restore;     /* every park goes through an image at once */
   uint64_t slice;        /* ticks a run may use in a round; 0: 1 000 000 */
   bool listen;           /* on the directory's socket */
+  const char *extern_allow; /* libraries for `extern`, ':'-separated; NULL: the system's */
   /* What a run prints or logs, once it is durable. */
   void (*output)(void *context, Uuid run, EffectKind kind, Str text);
   /* Something the operator should know: one line. */
   void (*notice)(void *context, Str text);
-  /* A control request came over the socket: answers with text and an exit status (control.h). */
-  int (*control)(void *context, Str request, Buf *answer);
+  /* A control request came over the socket; the answer goes back (control.h). */
+  void (*control)(void *context, Str request, Buf *answer);
   void *context;
 } SchedulerOptions;
 
@@ -67,6 +68,8 @@ typedef enum {
   SCHEDULE_FAILED   /* the store failed: nothing after the last commit was promised to anyone */
 } ScheduleResult;
 enum { PATIENCE_FOR_EVER = -1 };
+typedef struct ScheduleCounts { uint32_t hosted, stuck, diverged, corrupt; } ScheduleCounts;
+ScheduleCounts scheduler_counts(const Scheduler *s);
 /* Rounds until run `target` (0: every run) is over. patience_us: how long a sleep is waited for;
 ** PATIENCE_FOR_EVER waits for signals too. */
 ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err);

@@ -5,11 +5,9 @@
 
 #include "vm/base/base.h"
 
-typedef enum { TIMER_RUN, TIMER_ADMIT } TimerKind;
 typedef struct Timer {
   int64_t due_us;
   uint64_t run, seq;
-  TimerKind kind;
 } Timer;
 
 typedef struct Timers Timers;

@@ -1,0 +1,193 @@
+/* The loop. Its body is in interp_body.h and stands here twice: dispatched by
+** computed goto, and by a switch for sanitizers, fuzzing and doubt. The two must do
+** the same, tick for tick. What surrounds calls is here; what an instruction does
+** when it is not the common case is in ops_*.c. */
+#include "vm/core/cost.h"
+#include "vm/core/loop.h"
+#include "vm/core/program.h"
+
+/* ---- calls ---- */
+
+static bool call_room(Machine *m, uint32_t words) {
+  Fiber *f = m->running;
+  if (fiber_frames_room(f) && fiber_room(f, words)) return true;
+  return op_fault(m, FAULT_DEPTH, "%" PRIu64, LIMIT_DEPTH);
+}
+
+/* Parameters not given, and for frames that may be kept, everything else. */
+static void call_fill(const FnInfo *fn, Value *window, uint32_t given) {
+  uint32_t i = given;
+  for (; i < fn->params; i++) window[i] = VALUE_MISSING;
+  if (!(fn->flags & FN_MAY_SUSPEND)) return;
+  for (; i < fn->regs; i++) window[i] = VALUE_NIL;
+}
+
+static bool arguments_fault(Machine *m, uint32_t fn, uint32_t count) {
+  const FnInfo *info = &m->program->fns[fn];
+  Str name = bundle_text(m->bundle, m->bundle->fns[fn].name);
+  return op_fault(m, FAULT_ARGUMENTS, STR_FMT " takes %d to %d arguments and was given %d", STR_ARG(name),
+                  info->min_args, info->params, (int)count);
+}
+
+static bool impure_fault(Machine *m, uint32_t fn) {
+  Str name = bundle_text(m->bundle, m->bundle->fns[fn].name);
+  return op_fault(m, FAULT_IMPURE, STR_FMT " performs effects and was called below a pure function", STR_ARG(name));
+}
+
+/* A frame `offset` above the caller's base, its arguments in place. Captures follow the parameters. */
+static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32_t count, Value closure) {
+  const FnInfo *callee = &m->program->fns[fn];
+  Frame *fr = &f->frames[f->frame_count - 1];
+  if (count < callee->min_args || count > callee->params) return arguments_fault(m, fn, count);
+  if ((callee->flags & FN_EFFECTS) && (fr->flags & FRAME_PURE)) return impure_fault(m, fn);
+  uint32_t base = fr->base + offset;
+  if (f->stack + base + callee->regs > f->stack_end || f->frame_count >= f->frame_cap) {
+    if (!call_room(m, base + callee->regs)) return false;
+    fr = &f->frames[f->frame_count - 1];
+  }
+  Value *window = f->stack + base;
+  if (count != callee->quick) call_fill(callee, window, count);
+  if (callee->captures) memcpy(window + callee->params, ((ClosureObj *)value_obj(closure))->capture, callee->captures * sizeof(Value));
+  fr[1] = (Frame){.fn = fn, .base = base, .flags = (uint8_t)((fr->flags & FRAME_PURE) | callee->frame_flags)};
+  f->frame_count++;
+  return true;
+}
+
+static bool call_closure(Machine *m, Fiber *f, Frame *fr, uint32_t w, uint32_t count) {
+  uint32_t a = (w >> 8) & 0xff;
+  Value v = f->stack[fr->base + a];
+  if (!value_is_kind(v, OBJ_CLOSURE)) return op_fault(m, FAULT_NOT_CALLABLE, "%s", value_brief(m, v, true).text);
+  uint32_t fn = ((const ClosureObj *)value_obj(v))->fn;
+  if (!call_push(m, f, fn, a + 1, count, v)) return false;
+  f->frames[f->frame_count - 1].ret = (uint8_t)a;
+  return true;
+}
+
+typedef enum { METHOD_FAULT, METHOD_DONE, METHOD_PUSHED, METHOD_FIELD } Method;
+
+static Method call_native(Machine *m, Fiber *f, uint32_t native, Value *args, uint32_t count) {
+  const NativeInfo *info = &native_info[native];
+  if (count < info->min || count > info->max) {
+    op_fault(m, FAULT_ARGUMENTS, "%s.%s takes %d to %d arguments and was given %d", info->module, info->name,
+             info->min, info->max, (int)count);
+    return METHOD_FAULT;
+  }
+  Value result = VALUE_NIL;
+  if (info->flags & NATIVE_CHANGES) value_own(m, args);
+  if (!native_table[native](m, args, count, &result)) {
+    f->result = result;
+    return METHOD_FAULT;
+  }
+  args[0] = result;
+  return METHOD_DONE;
+}
+
+/* A function kept in a field: r.f(x). The field's value takes the receiver's place. */
+static Method call_field(Machine *m, Value *receiver, Value name) {
+  Value v = VALUE_NIL;
+  if (value_is_kind(*receiver, OBJ_MAP)) {
+    if (!map_find(*receiver, name, &v)) v = VALUE_NIL;
+  } else if (value_is_kind(*receiver, OBJ_RECORD)) {
+    const RecordObj *r = (const RecordObj *)value_obj(*receiver);
+    int32_t slot = shape_slot(m->bundle, r->shape, string_text(m, &name));
+    if (slot >= 0) v = r->field[slot];
+  }
+  if (!value_is_kind(v, OBJ_CLOSURE)) {
+    op_fault(m, FAULT_METHOD, "%s has no method " STR_FMT, value_brief(m, *receiver, true).text,
+             STR_ARG(string_text(m, &name)));
+    return METHOD_FAULT;
+  }
+  *receiver = v;
+  return METHOD_FIELD;
+}
+
+static Method call_method(Machine *m, Fiber *f, uint32_t w, uint32_t name) {
+  uint32_t a = (w >> 8) & 0xff, count = (w >> 16) & 0xff;
+  Value *args = f->stack + f->frames[f->frame_count - 1].base + a;
+  const BundleMethod *method = program_method(m->program, name, value_type(args[0]));
+  if (!method) return call_field(m, args, m->program->consts[name]);
+  if (method->native) return call_native(m, f, method->target, args, count);
+  if (!call_push(m, f, method->target, a, count, VALUE_NIL)) return METHOD_FAULT;
+  f->frames[f->frame_count - 1].ret = (uint8_t)a;
+  return METHOD_PUSHED;
+}
+
+/* The last frame, or one called from outside, ends: the loop does too. */
+static Stop frame_leave(Fiber *f, const Frame *fr, Value v) {
+  bool boundary = fr->flags & FRAME_BOUNDARY;
+  f->result = v;
+  f->frame_count--;
+  f->status = boundary ? FIBER_BLOCKED : FIBER_DONE;
+  return boundary ? STOP_RETURN : STOP_DONE;
+}
+
+/* ---- common cases ---- */
+
+/* The field's place if the cache knows it: for a record its shape and slot; for a map an entry whose
+** key is looked at again. NULL sends to the slow path, which fills the cache. */
+static inline Value *field_cached(Value v, Value name, uint32_t cached) {
+  if (!value_is_obj(v)) return NULL;
+  Obj *o = value_obj(v);
+  if (o->kind == OBJ_RECORD) {
+    RecordObj *r = (RecordObj *)o;
+    return LIKELY(cached >> 8 == r->shape + 1) ? &r->field[cached & 0xff] : NULL;
+  }
+  if (o->kind != OBJ_MAP || !(cached & 0x80000000u)) return NULL;
+  MapObj *map = (MapObj *)o;
+  uint32_t i = cached & 0x7fffffffu;
+  if (i >= map->used) return NULL;
+  MapEntry *e = (MapEntry *)(void *)((ArrayObj *)value_obj(map->entries))->at + i;
+  return e->key == name ? &e->value : NULL;
+}
+
+/* Equality that needs no work: the same word, two floats, two short strings. */
+static inline bool same_quick(Value x, Value y, bool *equal) {
+  if (value_is_flonum(x) && value_is_flonum(y)) return *equal = x == y, true;
+  if (!value_is_obj(x) || !value_is_obj(y)) {
+    *equal = x == y;
+    return !value_is_obj(x) && !value_is_obj(y) && !((x | y) & 3);
+  }
+  const Obj *a = value_obj(x), *b = value_obj(y);
+  if (a->kind != OBJ_STRING || b->kind != OBJ_STRING) return false;
+  *equal = a == b || (a->size == b->size && memcmp(((const StringObj *)a)->bytes, ((const StringObj *)b)->bytes, a->size) == 0);
+  return true;
+}
+
+/* ---- the two loops ---- */
+
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wpedantic"
+
+#define LOOP_FUNCTION Stop interp_run_switch(Machine *m, Fiber *f)
+#define DISPATCH_BEGIN      \
+  next:                     \
+  w = *pc++;                \
+  switch ((Op)(w & 0xff)) {
+#define DISPATCH_END }      \
+  UNREACHABLE();
+#define CASE(name) case OP_##name:
+#define NEXT goto next
+#include "vm/core/interp_body.h"
+#undef LOOP_FUNCTION
+#undef DISPATCH_BEGIN
+#undef DISPATCH_END
+#undef CASE
+#undef NEXT
+
+#ifdef Z8_SWITCH
+Stop interp_run(Machine *m, Fiber *f) { return interp_run_switch(m, f); }
+#else
+#define LOOP_FUNCTION Stop interp_run(Machine *m, Fiber *f)
+#define DISPATCH_BEGIN NEXT;
+#define DISPATCH_END
+#define CASE(name) do_##name:
+#define NEXT                                             \
+  do {                                                   \
+    w = *pc++;                                           \
+    goto *labels[w & 0xff];                              \
+  } while (0)
+#define NEEDS_LABELS
+#include "vm/core/interp_body.h"
+#endif
+
+#pragma GCC diagnostic pop

@@ -1,0 +1,634 @@
+/* The loop's body, compiled by interp.c once for each way of dispatch.
+**
+** Locals: pc, the next word; base, register 0 of the frame; k, the constants; fr and
+** fi, the frame and its function; w, the instruction. SAVE puts pc where the rest
+** of the machine finds it, before anything that may fault, stop or look at frames;
+** LOAD takes all of them up again after frames changed. A slow path is a call that
+** returns false on a fault. Only calls and loops look at the ticks, and operations
+** whose work grows with their operands.
+**
+** A conditional jump ends in two dispatches, one for each arm: with one the
+** compiler makes the address of the next instruction depend on the condition. */
+
+#define A_INDEX ((w >> 8) & 0xff)
+#define B_INDEX ((w >> 16) & 0xff)
+#define C_INDEX (w >> 24)
+#define RA base[A_INDEX]
+#define RB base[B_INDEX]
+#define RC base[C_INDEX]
+#define KX ((uint32_t)(w >> 16))
+#define I16 ((int16_t)(w >> 16))
+#define J24 ((int32_t)w >> 8)
+#define EXT (*pc++)
+#define SAVE() (fr->pc = (uint32_t)(pc - fi->code))
+#define LOAD()                                  \
+  do {                                          \
+    fr = &f->frames[f->frame_count - 1];        \
+    fi = &fns[fr->fn];                          \
+    base = f->stack + fr->base;                 \
+    pc = fi->code + fr->pc;                     \
+  } while (0)
+#define SLOW(call)                              \
+  do {                                          \
+    SAVE();                                     \
+    if (UNLIKELY(!(call))) goto fault;          \
+  } while (0)
+#define FAULT_WITH(...)                         \
+  do {                                          \
+    SAVE();                                     \
+    op_fault(m, __VA_ARGS__);                   \
+    goto fault;                                 \
+  } while (0)
+#define TICK()                                           \
+  do {                                                   \
+    if (UNLIKELY(++m->ticks >= m->trip)) goto tick;      \
+  } while (0)
+#define WORKED() /* after an operation that may have added to the ticks */ \
+  do {                                                   \
+    if (UNLIKELY(m->ticks >= m->trip)) goto tick;        \
+  } while (0)
+#define BRANCH(condition, offset)               \
+  do {                                          \
+    if (condition) {                            \
+      pc += (offset);                           \
+      NEXT;                                     \
+    }                                           \
+    NEXT;                                       \
+  } while (0)
+#define BOTH_INT(x, y) LIKELY(((x) & (y) & 1) != 0)
+#define BOTH_FLONUM(x, y) ((((x) ^ 2) | ((y) ^ 2)) << 62 == 0)
+#define FLOAT_RESULT(expression)                \
+  do {                                          \
+    Value result_;                              \
+    if (LIKELY(flonum_encode((expression), &result_))) { \
+      RA = result_;                             \
+      NEXT;                                     \
+    }                                           \
+  } while (0)
+#define COMPARE_JUMP(operator, or_equal, sense)                      \
+  do {                                                               \
+    Value x = RA, y = RB;                                            \
+    int32_t offset = (int32_t)EXT;                                   \
+    if (BOTH_INT(x, y)) BRANCH((sense) == ((int64_t)x operator (int64_t)y), offset);      \
+    if (BOTH_FLONUM(x, y)) BRANCH((sense) == (flonum_decode(x) operator flonum_decode(y)), offset); \
+    bool less;                                                       \
+    SLOW(op_less(m, x, y, (or_equal), &less));                       \
+    BRANCH((sense) == less, offset);                                 \
+  } while (0)
+#define COMPARE_IMMEDIATE(operator)                                  \
+  do {                                                               \
+    Value x = RA;                                                    \
+    Value y = value_small_int((int8_t)B_INDEX);                      \
+    int32_t offset = (int32_t)EXT;                                   \
+    if (LIKELY(x & 1)) BRANCH((int64_t)x operator (int64_t)y, offset); \
+    int order;                                                       \
+    SLOW(op_order(m, x, y, &order));                                 \
+    BRANCH(order != 2 && order operator 0, offset);                  \
+  } while (0)
+#define COMPARE_EQUAL_IMMEDIATE(operator)                            \
+  do {                                                               \
+    Value x = RA, y = value_small_int((int8_t)B_INDEX);              \
+    int32_t offset = (int32_t)EXT;                                   \
+    if (LIKELY(x & 1)) BRANCH(x operator y, offset);                 \
+    bool equal;                                                      \
+    SLOW(op_equal(m, x, y, &equal));                                 \
+    BRANCH(equal operator true, offset);                             \
+  } while (0)
+#define EQUALITY(x, y, equal)                                        \
+  do {                                                               \
+    if (BOTH_INT(x, y)) (equal) = (x) == (y);                        \
+    else if (!same_quick((x), (y), &(equal))) SLOW(op_equal(m, (x), (y), &(equal))); \
+  } while (0)
+
+LOOP_FUNCTION {
+#ifdef NEEDS_LABELS
+  static const void *const labels[] = {
+#define OP(name, ...) &&do_##name,
+#include "lang/opcodes.def"
+#undef OP
+  };
+#endif
+  const FnInfo *const fns = m->program->fns;
+  const Value *const k = m->program->consts;
+  const uint32_t *pc;
+  const FnInfo *fi;
+  Value *base;
+  Frame *fr;
+  uint32_t w;
+
+  ASSERT(f->status == FIBER_READY);
+  m->running = f;
+  machine_set_trip(m);
+  if (UNLIKELY(f->raised || f->frame_count == 0)) {
+    f->raised = false;
+    goto fault;
+  }
+  LOAD();
+  DISPATCH_BEGIN
+
+  CASE(LOADK) { RA = k[KX]; NEXT; }
+  CASE(LOADKX) { RA = k[EXT]; NEXT; }
+  CASE(LOADI) { RA = value_small_int(I16); NEXT; }
+  CASE(LOADNIL) { RA = VALUE_NIL; NEXT; }
+  CASE(LOADTRUE) { RA = VALUE_TRUE; NEXT; }
+  CASE(LOADFALSE) { RA = VALUE_FALSE; NEXT; }
+  CASE(LOADMISS) { RA = VALUE_MISSING; NEXT; }
+  CASE(CONFIG) {
+    uint32_t index = EXT;
+    SLOW(op_config(m, &RA, index));
+    NEXT;
+  }
+  CASE(MOVE) { RA = RB; NEXT; }
+  CASE(MOVESH) { Value v = RB; share(v); RA = v; NEXT; }
+  CASE(SHARE) { share(RA); NEXT; }
+
+  CASE(ADD) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) {
+      int64_t sum;
+      if (LIKELY(!__builtin_add_overflow((int64_t)x, (int64_t)(y - 1), &sum))) { RA = (Value)sum; NEXT; }
+    } else if (BOTH_FLONUM(x, y)) {
+      FLOAT_RESULT(flonum_decode(x) + flonum_decode(y));
+    }
+    SLOW(op_add(m, &RA, &RB, &RC));
+    WORKED();
+    NEXT;
+  }
+  CASE(SUB) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) {
+      int64_t difference;
+      if (LIKELY(!__builtin_sub_overflow((int64_t)x, (int64_t)(y - 1), &difference))) { RA = (Value)difference; NEXT; }
+    } else if (BOTH_FLONUM(x, y)) {
+      FLOAT_RESULT(flonum_decode(x) - flonum_decode(y));
+    }
+    SLOW(op_sub(m, &RA, &RB, &RC));
+    NEXT;
+  }
+  CASE(MUL) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) {
+      int64_t product;
+      if (LIKELY(!__builtin_mul_overflow((int64_t)(x - 1), value_small(y), &product))) { RA = (Value)product + 1; NEXT; }
+    } else if (BOTH_FLONUM(x, y)) {
+      FLOAT_RESULT(flonum_decode(x) * flonum_decode(y));
+    }
+    SLOW(op_mul(m, &RA, &RB, &RC));
+    NEXT;
+  }
+  CASE(DIV) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) {
+      if (LIKELY(y != 1)) FLOAT_RESULT((double)value_small(x) / (double)value_small(y));
+    } else if (BOTH_FLONUM(x, y)) {
+      FLOAT_RESULT(flonum_decode(x) / flonum_decode(y));
+    }
+    SLOW(op_div(m, &RA, &RB, &RC));
+    NEXT;
+  }
+  CASE(IDIV) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y) && LIKELY((int64_t)y > 1)) {
+      int64_t i = value_small(x), j = value_small(y), q = i / j;
+      RA = value_small_int(q - (i % j < 0));
+      NEXT;
+    }
+    SLOW(op_idiv(m, &RA, &RB, &RC));
+    NEXT;
+  }
+  CASE(MOD) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y) && LIKELY((int64_t)y > 1)) {
+      int64_t j = value_small(y), r = value_small(x) % j;
+      RA = value_small_int(r < 0 ? r + j : r);
+      NEXT;
+    }
+    SLOW(op_mod(m, &RA, &RB, &RC));
+    NEXT;
+  }
+  CASE(ADDI) {
+    Value x = RB;
+    int64_t i = (int8_t)C_INDEX, sum;
+    if (LIKELY(x & 1) && LIKELY(!__builtin_add_overflow((int64_t)x, i * 2, &sum))) { RA = (Value)sum; NEXT; }
+    Value y = value_small_int(i);
+    SLOW(op_add(m, &RA, &RB, &y));
+    NEXT;
+  }
+  CASE(NEG) { SLOW(op_neg(m, &RA, &RB)); NEXT; }
+  CASE(NOT) {
+    Value v = RB;
+    if (UNLIKELY(!value_is_bool(v))) FAULT_WITH(FAULT_NOT_BOOL, "%s", value_brief(m, v, true).text);
+    RA = v ^ (VALUE_TRUE ^ VALUE_FALSE);
+    NEXT;
+  }
+
+  CASE(EQ) { Value x = RB, y = RC; bool e; EQUALITY(x, y, e); RA = value_bool(e); WORKED(); NEXT; }
+  CASE(NE) { Value x = RB, y = RC; bool e; EQUALITY(x, y, e); RA = value_bool(!e); WORKED(); NEXT; }
+  CASE(LT) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) { RA = value_bool((int64_t)x < (int64_t)y); NEXT; }
+    if (BOTH_FLONUM(x, y)) { RA = value_bool(flonum_decode(x) < flonum_decode(y)); NEXT; }
+    bool less;
+    SLOW(op_less(m, x, y, false, &less));
+    RA = value_bool(less);
+    NEXT;
+  }
+  CASE(LE) {
+    Value x = RB, y = RC;
+    if (BOTH_INT(x, y)) { RA = value_bool((int64_t)x <= (int64_t)y); NEXT; }
+    if (BOTH_FLONUM(x, y)) { RA = value_bool(flonum_decode(x) <= flonum_decode(y)); NEXT; }
+    bool less;
+    SLOW(op_less(m, x, y, true, &less));
+    RA = value_bool(less);
+    NEXT;
+  }
+  CASE(IN) { SLOW(op_in(m, &RA, &RB, &RC)); WORKED(); NEXT; }
+  CASE(TYPEIS) {
+    uint32_t type = EXT;
+    bool fits;
+    SLOW(op_type_is(m, RB, type, &fits));
+    RA = value_bool(fits);
+    WORKED();
+    NEXT;
+  }
+
+  CASE(JMP) { pc += J24; NEXT; }
+  CASE(LOOP) { pc += J24; TICK(); NEXT; }
+  CASE(JT) {
+    Value v = RA;
+    if (v == VALUE_TRUE) { pc += I16; NEXT; }
+    if (LIKELY(v == VALUE_FALSE)) NEXT;
+    FAULT_WITH(FAULT_NOT_BOOL, "%s", value_brief(m, v, true).text);
+  }
+  CASE(JF) {
+    Value v = RA;
+    if (v == VALUE_FALSE) { pc += I16; NEXT; }
+    if (LIKELY(v == VALUE_TRUE)) NEXT;
+    FAULT_WITH(FAULT_NOT_BOOL, "%s", value_brief(m, v, true).text);
+  }
+  CASE(JNIL) { BRANCH(RA == VALUE_NIL, I16); }
+  CASE(JNOTNIL) { BRANCH(RA != VALUE_NIL, I16); }
+  CASE(JARG) { BRANCH(RA != VALUE_MISSING, I16); }
+  CASE(JEQ) {
+    Value x = RA, y = RB;
+    int32_t offset = (int32_t)EXT;
+    bool e;
+    EQUALITY(x, y, e);
+    BRANCH(e, offset);
+  }
+  CASE(JNE) {
+    Value x = RA, y = RB;
+    int32_t offset = (int32_t)EXT;
+    bool e;
+    EQUALITY(x, y, e);
+    BRANCH(!e, offset);
+  }
+  CASE(JLT) { COMPARE_JUMP(<, false, true); }
+  CASE(JLE) { COMPARE_JUMP(<=, true, true); }
+  CASE(JNLT) { COMPARE_JUMP(<, false, false); }
+  CASE(JNLE) { COMPARE_JUMP(<=, true, false); }
+  CASE(JEQI) { COMPARE_EQUAL_IMMEDIATE(==); }
+  CASE(JNEI) { COMPARE_EQUAL_IMMEDIATE(!=); }
+  CASE(JLTI) { COMPARE_IMMEDIATE(<); }
+  CASE(JLEI) { COMPARE_IMMEDIATE(<=); }
+  CASE(JGTI) { COMPARE_IMMEDIATE(>); }
+  CASE(JGEI) { COMPARE_IMMEDIATE(>=); }
+
+  CASE(FORPREP) {
+    bool enter;
+    int32_t offset = I16;
+    SLOW(op_for_prep(m, &RA, &enter));
+    BRANCH(!enter, offset);
+  }
+  CASE(FORNEXT) {
+    Value *a = &RA;
+    Value next = a[0], limit = a[1], step = a[2];
+    int64_t sum;
+    if (LIKELY(next & limit & step & 1) && LIKELY(!__builtin_add_overflow((int64_t)next, (int64_t)(step - 1), &sum))) {
+      if ((int64_t)step > 0 ? sum < (int64_t)limit : sum > (int64_t)limit) {
+        a[0] = a[3] = (Value)sum;
+        pc += I16;
+        TICK();
+        NEXT;
+      }
+      NEXT;
+    }
+    bool again;
+    SLOW(op_for_next(m, a, &again));
+    if (!again) NEXT;
+    pc += I16;
+    TICK();
+    NEXT;
+  }
+  CASE(ITERPREP) { SLOW(op_iter_prep(m, &RA, &RB)); WORKED(); NEXT; }
+  CASE(ITERNEXT) {
+    Value *a = &RA;
+    if (LIKELY(value_is_kind(a[0], OBJ_LIST) && (a[1] & 1))) {
+      uint64_t i = (uint64_t)value_small(a[1]);
+      const ListObj *list = (const ListObj *)value_obj(a[0]);
+      if (i >= list->head.size) { pc += I16; TICK(); NEXT; }
+      a[2] = ((const ArrayObj *)value_obj(list->array))->at[i];
+      a[1] += 2;
+      TICK();
+      NEXT;
+    }
+    bool over;
+    int32_t offset = I16;
+    SLOW(op_iter_next(m, a, false, &over));
+    if (over) { pc += offset; TICK(); NEXT; }
+    TICK();
+    NEXT;
+  }
+  CASE(ITERNEXT2) {
+    bool over;
+    int32_t offset = I16;
+    SLOW(op_iter_next(m, &RA, true, &over));
+    if (over) { pc += offset; TICK(); NEXT; }
+    TICK();
+    NEXT;
+  }
+
+  CASE(NEWLIST) { SLOW(op_new_list(m, &RA, &RB, C_INDEX)); NEXT; }
+  CASE(NEWMAP) { Value map = map_new(m, B_INDEX); RA = map; NEXT; }
+  CASE(NEWREC) {
+    uint32_t shape = EXT;
+    Value record = record_new(m, shape, &RB, m->bundle->shapes[shape].fields.count);
+    RA = record;
+    NEXT;
+  }
+  CASE(PUSH) {
+    Value list = RA, v = RB;
+    if (LIKELY(value_is_kind(list, OBJ_LIST) && !(value_obj(list)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) {
+      ListObj *l = (ListObj *)value_obj(list);
+      uint32_t count = l->head.size;
+      if (LIKELY(l->array != VALUE_NIL && count < value_obj(l->array)->size)) {
+        ((ArrayObj *)value_obj(l->array))->at[count] = v;
+        l->head.size = count + 1;
+        machine_charge(m, COST_PUSH);
+        NEXT;
+      }
+    }
+    SLOW(op_push(m, &RA, &RB));
+    WORKED();
+    NEXT;
+  }
+  CASE(EXTEND) { SLOW(op_extend(m, &RA, &RB)); WORKED(); NEXT; }
+  CASE(GETI) {
+    Value b = RB, c = RC;
+    if (LIKELY(value_is_kind(b, OBJ_LIST) && (c & 1))) {
+      const ListObj *l = (const ListObj *)value_obj(b);
+      uint64_t i = (uint64_t)value_small(c);
+      if (LIKELY(i < l->head.size)) {
+        RA = ((const ArrayObj *)value_obj(l->array))->at[i];
+        NEXT;
+      }
+    }
+    SLOW(op_get_index(m, &RA, &RB, &RC, false));
+    NEXT;
+  }
+  CASE(GETIQ) { SLOW(op_get_index(m, &RA, &RB, &RC, true)); NEXT; }
+  CASE(SETI) {
+    Value a = RA, b = RB, v = RC;
+    if (LIKELY(value_is_kind(a, OBJ_LIST) && (b & 1) && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) {
+      ListObj *l = (ListObj *)value_obj(a);
+      uint64_t i = (uint64_t)value_small(b);
+      if (LIKELY(i < l->head.size)) {
+        ((ArrayObj *)value_obj(l->array))->at[i] = v;
+        NEXT;
+      }
+    }
+    SLOW(op_set_index(m, &RA, &RB, &RC));
+    WORKED();
+    NEXT;
+  }
+  CASE(GETF) {
+    Value b = RB, name = k[EXT];
+    uint32_t *cache = m->cache + fi->cache + C_INDEX;
+    Value *field = field_cached(b, name, *cache);
+    if (LIKELY(field != NULL)) { RA = *field; NEXT; }
+    SLOW(op_get_field(m, &RA, &RB, name, false, cache));
+    NEXT;
+  }
+  CASE(GETFQ) {
+    Value name = k[EXT];
+    SLOW(op_get_field(m, &RA, &RB, name, true, m->cache + fi->cache + C_INDEX));
+    NEXT;
+  }
+  CASE(GETSLOT) {
+    Value b = RB;
+    uint32_t shape = EXT;
+    if (LIKELY(value_is_kind(b, OBJ_RECORD) && ((RecordObj *)value_obj(b))->shape == shape)) {
+      RA = ((RecordObj *)value_obj(b))->field[C_INDEX];
+      NEXT;
+    }
+    SLOW(op_shape_fault(m, b, shape));
+    NEXT;
+  }
+  CASE(SETF) {
+    Value a = RA, v = RB, name = k[EXT];
+    uint32_t *cache = m->cache + fi->cache + C_INDEX;
+    Value *field = field_cached(a, name, *cache);
+    if (LIKELY(field != NULL && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) { *field = v; NEXT; }
+    SLOW(op_set_field(m, &RA, &RB, name, cache));
+    WORKED();
+    NEXT;
+  }
+  CASE(SETSLOT) {
+    Value a = RA;
+    uint32_t shape = EXT;
+    if (UNLIKELY(!value_is_kind(a, OBJ_RECORD) || ((RecordObj *)value_obj(a))->shape != shape)) {
+      SLOW(op_shape_fault(m, a, shape));
+    }
+    if (UNLIKELY((value_obj(a)->flags & OBJ_SHARED) || value_is_kind(RB, OBJ_ROPE))) {
+      settle_all(m, &RB, 1);
+      value_own(m, &RA);
+    }
+    ((RecordObj *)value_obj(RA))->field[C_INDEX] = RB;
+    NEXT;
+  }
+  CASE(OWN) { SLOW(op_own(m, &RA)); WORKED(); NEXT; }
+  CASE(OWNI) { SLOW(op_own_index(m, &RA, &RB, &RC)); WORKED(); NEXT; }
+  CASE(OWNF) {
+    Value name = k[EXT];
+    SLOW(op_own_field(m, &RA, &RB, name, m->cache + fi->cache + C_INDEX));
+    WORKED();
+    NEXT;
+  }
+  CASE(SLICE) { SLOW(op_slice(m, &RA, &RB, &RC)); WORKED(); NEXT; }
+  CASE(CONCAT) { SLOW(op_concat(m, &RA, &RB, C_INDEX)); WORKED(); NEXT; }
+
+  CASE(CALL) {
+    uint32_t fn = EXT;
+    const FnInfo *callee = &fns[fn];
+    Value *window = &RA;
+    if (UNLIKELY(window + callee->regs > f->stack_end || f->frame_count >= f->frame_cap)) {
+      SLOW(call_room(m, fr->base + A_INDEX + callee->regs));
+      LOAD();
+      window = &RA;
+    }
+    fr->pc = (uint32_t)(pc - fi->code);
+    Frame *top = fr + 1;
+    top->fn = fn;
+    top->base = fr->base + A_INDEX;
+    top->ret = (uint8_t)A_INDEX;
+    top->flags = (fr->flags & FRAME_PURE) | callee->frame_flags;
+    f->frame_count++;
+    if (UNLIKELY(B_INDEX != callee->quick)) call_fill(callee, window, B_INDEX);
+    fr = top;
+    fi = callee;
+    base = window;
+    pc = callee->code;
+    TICK();
+    NEXT;
+  }
+  CASE(CALLV) {
+    uint32_t count = B_INDEX;
+  call_value:
+    SLOW(call_closure(m, f, fr, w, count));
+    LOAD();
+    TICK();
+    NEXT;
+  }
+  CASE(CALLM) {
+    uint32_t name = EXT, count = B_INDEX;
+    SAVE();
+    switch (call_method(m, f, w, name)) {
+      case METHOD_FAULT: goto fault;
+      case METHOD_DONE: break;
+      case METHOD_PUSHED: LOAD(); break;
+      case METHOD_FIELD: count--; goto call_value;
+    }
+    TICK();
+    NEXT;
+  }
+  CASE(CALLN) {
+    uint32_t native = EXT;
+    Value *args = &RA, result = VALUE_NIL;
+    SAVE();
+    if (UNLIKELY(native_info[native].flags & NATIVE_CHANGES)) value_own(m, args);
+    if (UNLIKELY(!native_table[native](m, args, B_INDEX, &result))) {
+      f->result = result;
+      goto fault;
+    }
+    RA = result;
+    TICK();
+    NEXT;
+  }
+  CASE(CLOSURE) {
+    uint32_t fn = EXT;
+    SLOW(op_closure(m, &RA, &RB, fn, C_INDEX));
+    NEXT;
+  }
+  CASE(RET) {
+    Value v = RA;
+    if (UNLIKELY(fr->flags & (FRAME_BOUNDARY | FRAME_BOTTOM))) {
+      SAVE();
+      return frame_leave(f, fr, v);
+    }
+    uint32_t ret = fr->ret;
+    f->frame_count--;
+    fr--;
+    fi = &fns[fr->fn];
+    base = f->stack + fr->base;
+    pc = fi->code + fr->pc;
+    base[ret] = v;
+    NEXT;
+  }
+  CASE(RETNIL) {
+    if (LIKELY(!(fr->flags & (FRAME_BOUNDARY | FRAME_BOTTOM)))) {
+      uint32_t ret = fr->ret;
+      f->frame_count--;
+      LOAD();
+      base[ret] = VALUE_NIL;
+      NEXT;
+    }
+    SAVE();
+    return frame_leave(f, fr, VALUE_NIL);
+  }
+
+  CASE(CHECK) {
+    uint32_t type = EXT;
+    SLOW(op_check(m, &RA, type));
+    WORKED();
+    NEXT;
+  }
+  CASE(RAISE) { SLOW(op_raise(m, &RA)); NEXT; }
+  CASE(RERAISE) {
+    Value v = RA;
+    if (UNLIKELY(!value_is_kind(v, OBJ_ERROR))) FAULT_WITH(FAULT_TYPE, "only an error can be raised again");
+    SAVE();
+    f->result = v;
+    goto fault;
+  }
+  CASE(FAULT) { SLOW(op_fault_about(m, (FaultCode)B_INDEX, RA)); NEXT; }
+
+  CASE(EFFECT) {
+    uint32_t site = EXT, operand = EXT;
+    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "an effect was asked for below a pure function");
+    SAVE();
+    m->ask = (Ask){.op = OP_EFFECT, .arg_count = (uint8_t)B_INDEX, .has_because = C_INDEX == 1, .site = site, .operand = operand};
+    f->dest = (uint8_t)A_INDEX;
+    f->status = FIBER_BLOCKED;
+    return STOP_EFFECT;
+  }
+  CASE(PARALLEL) {
+    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    SAVE();
+    m->ask = (Ask){.op = OP_PARALLEL, .mode = (uint8_t)C_INDEX, .arg_count = (uint8_t)B_INDEX};
+    f->dest = (uint8_t)A_INDEX;
+    f->status = FIBER_BLOCKED;
+    return STOP_PARALLEL;
+  }
+  CASE(PARFOR) {
+    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    SAVE();
+    m->ask = (Ask){.op = OP_PARFOR, .mode = (uint8_t)B_INDEX, .arg_count = 3};
+    f->dest = (uint8_t)A_INDEX;
+    f->status = FIBER_BLOCKED;
+    return STOP_PARALLEL;
+  }
+
+  DISPATCH_END
+
+tick:
+  SAVE();
+  switch (machine_tick(m)) {
+    case TICK_GO_ON: NEXT;
+    case TICK_SLICE: return STOP_SLICE;
+    case TICK_LIVE: return STOP_LIVE;
+    case TICK_FAULT: break;
+  }
+fault:
+  switch (fiber_unwind(m, f)) {
+    case UNWOUND_HANDLED: break;
+    case UNWOUND_BOUNDARY: return STOP_RAISE;
+    case UNWOUND_BOTTOM: return STOP_FAULT;
+  }
+  LOAD();
+  NEXT;
+}
+
+#undef A_INDEX
+#undef B_INDEX
+#undef C_INDEX
+#undef RA
+#undef RB
+#undef RC
+#undef KX
+#undef I16
+#undef J24
+#undef EXT
+#undef SAVE
+#undef LOAD
+#undef SLOW
+#undef FAULT_WITH
+#undef TICK
+#undef WORKED
+#undef BRANCH
+#undef BOTH_INT
+#undef BOTH_FLONUM
+#undef FLOAT_RESULT
+#undef COMPARE_JUMP
+#undef COMPARE_IMMEDIATE
+#undef COMPARE_EQUAL_IMMEDIATE
+#undef EQUALITY

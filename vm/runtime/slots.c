@@ -1,0 +1,329 @@
+/* Slots: the runs that are here, in memory or parked. */
+#include <stdarg.h>
+#include <stdio.h>
+
+#include "vm/base/cbor.h"
+#include "vm/base/file.h"
+#include "vm/base/mem.h"
+#include "vm/runtime/schedule.h"
+
+/* ---- finding and listing ------------------------------------------------- */
+
+static Str uuid_key(const Uuid *id) { return (Str){(const char *)id->byte, sizeof id->byte}; }
+
+Slot *slot_by_number(Scheduler *s, uint64_t number) { return table_get(s->by_number, table_key64(&number)); }
+Slot *slot_by_id(Scheduler *s, Uuid id) { return table_get(s->by_id, uuid_key(&id)); }
+
+void slot_list_add(SlotList *list, Slot *slot) {
+  list->at = mem_grow(list->at, &list->cap, list->count + 1, sizeof *list->at);
+  list->at[list->count++] = slot;
+}
+
+void slot_ready(Slot *slot) {
+  if (slot->ready || slot->over) return;
+  slot->ready = true;
+  slot_list_add(&slot->scheduler->ready, slot);
+}
+
+void slot_touch(Slot *slot) {
+  if (slot->touched) return;
+  slot->touched = true;
+  slot_list_add(&slot->scheduler->touched, slot);
+}
+
+static Slot *slot_new(Scheduler *s, const RunRow *row) {
+  Slot *slot = MEM_NEW(Slot);
+  slot->scheduler = s;
+  slot->number = row->number;
+  slot->id = row->id;
+  slot->bundle = row->bundle;
+  slot->parent = row->parent;
+  slot->started_us = row->started_us;
+  slot->status = row->status;
+  slot->inbox_end = &slot->inbox;
+  char *entry = mem_alloc(row->entry.size + 1);
+  if (row->entry.size > 0) memcpy(entry, row->entry.at, row->entry.size);
+  slot->entry = (Str){entry, row->entry.size};
+  host_init(&slot->host, s->node, &s->clock);
+  return slot;
+}
+
+static void slot_enter(Slot *slot) {
+  Scheduler *s = slot->scheduler;
+  table_set(s->by_number, table_key64(&slot->number), slot);
+  table_set(s->by_id, uuid_key(&slot->id), slot);
+  s->slot_count++;
+}
+
+void slot_free(Slot *slot) {
+  Scheduler *s = slot->scheduler;
+  if (slot_by_number(s, slot->number) == slot) {
+    table_set(s->by_number, table_key64(&slot->number), NULL);
+    table_set(s->by_id, uuid_key(&slot->id), NULL);
+    s->slot_count--;
+  }
+  if (slot->persons > 0) s->stuck_count--;
+  if (slot->run != NULL) run_free(slot->run);
+  inbox_clear(slot);
+  for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
+  mem_free(slot->outs);
+  mem_free(slot->settled);
+  mem_free((void *)(uintptr_t)slot->entry.at);
+  mem_free(slot->note);
+  mem_free(slot);
+}
+
+RunOutput *slot_out(Slot *slot) {
+  slot->outs = mem_grow(slot->outs, &slot->out_cap, slot->out_count + 1, sizeof *slot->outs);
+  RunOutput *out = &slot->outs[slot->out_count++];
+  out->count = 0;
+  return out;
+}
+
+void slot_note(Slot *slot, const char *format, ...) {
+  char text[256];
+  va_list args;
+  va_start(args, format);
+  vsnprintf(text, sizeof text, format, args);
+  va_end(args);
+  size_t size = strcspn(text, "\n");
+  mem_free(slot->note);
+  slot->note = mem_alloc(size + 1);
+  memcpy(slot->note, text, size);
+}
+
+void slot_person(Slot *slot, int change) {
+  bool was = slot->persons > 0;
+  if (change < 0 && slot->persons == 0) return;
+  slot->persons += (uint32_t)change;
+  bool is = slot->persons > 0;
+  if (is && !was) slot->scheduler->stuck_count++;
+  if (was && !is) slot->scheduler->stuck_count--;
+  slot->status = is ? RUN_STATUS_STUCK : RUN_STATUS_RUNNING;
+}
+
+/* ---- beginning ----------------------------------------------------------- */
+
+/* Chance for a new run: the system's, or derived from the seed and what it is for. */
+Hash256 scheduler_chance(Scheduler *s, Str what) {
+  Hash256 h;
+  if (!s->options.seeded) {
+    random_bytes(h.byte, sizeof h.byte);
+    return h;
+  }
+  return hmac_sha256((Str){(char *)s->options.seed.byte, sizeof s->options.seed.byte}, what);
+}
+
+/* The run at the top of the tree of calls: the correlation of all below it. */
+static Uuid slot_root(Slot *parent) {
+  Scheduler *s = parent->scheduler;
+  RunRow row = {.parent = parent->parent, .id = parent->id};
+  Buf keep = {0};
+  Err ignored;
+  while (row.parent != 0) {
+    Slot *above = slot_by_number(s, row.parent);
+    if (above != NULL) row = (RunRow){.parent = above->parent, .id = above->id};
+    else if (!store_run_get(s->store, row.parent, &row, &keep, &ignored)) break;
+  }
+  buf_deinit(&keep);
+  return row.id;
+}
+
+typedef struct Origin { /* encoded: who started it, and the tree it belongs to */
+  Buf parent, root;
+} Origin;
+
+static void origin_encode(Origin *o, Slot *parent, uint64_t seq) {
+  Uuid root = slot_root(parent);
+  cbor_put_array(&o->parent, 2);
+  cbor_put_bytes(&o->parent, uuid_key(&parent->id));
+  cbor_put_uint(&o->parent, seq);
+  cbor_put_bytes(&o->root, uuid_key(&root));
+}
+
+static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err *err) {
+  Scheduler *s = slot->scheduler;
+  Buf config = {0};
+  Origin origin = {0};
+  Journal *journal = journal_new(node_tenant_key(s->node));
+  if (h->parent != NULL) origin_encode(&origin, h->parent, h->parent_seq);
+  RunHead head = {.id = slot->id, .entry = slot->entry, .input = h->input,
+                  .seed = scheduler_chance(s, uuid_key(&slot->id)), .at_us = slot->started_us,
+                  .tenant = STR("default"), .parent = buf_view(&origin.parent),
+                  .causation = buf_view(&origin.parent), .correlation = buf_view(&origin.root)};
+  bool ok = config_read(program_bundle(program), &config, err);
+  head.config = buf_view(&config);
+  ok = ok && run_begin(program, &slot->host.calls, journal, &head, &slot->run, err);
+  if (!ok) journal_free(journal);
+  buf_deinit(&config);
+  buf_deinit(&origin.parent);
+  buf_deinit(&origin.root);
+  return ok;
+}
+
+bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err) {
+  const Program *program;
+  if (!node_program(s->node, head->bundle, &program, err)) return false;
+  RunRow row = {.number = s->next_number, .id = head->id, .bundle = head->bundle, .entry = head->entry,
+                .parent = head->parent != NULL ? head->parent->number : 0, .status = RUN_STATUS_RUNNING,
+                .started_us = clock_now(&s->clock)};
+  Slot *slot = slot_new(s, &row);
+  slot->program_bundle = program_bundle(program);
+  if (!run_make(slot, program, head, err)) {
+    slot_free(slot);
+    return false;
+  }
+  s->next_number++;
+  slot->created = true;
+  slot->stored = RUN_STATUS_RUNNING;
+  slot_enter(slot);
+  slot_ready(slot);
+  slot_touch(slot);
+  *out = slot;
+  return true;
+}
+
+/* ---- parking and waking -------------------------------------------------- */
+
+void slot_evict(Slot *slot) {
+  run_free(slot->run);
+  slot->run = NULL;
+  for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
+  mem_free(slot->outs);
+  slot->outs = NULL;
+  slot->out_count = slot->out_cap = 0;
+}
+
+/* From its image. False without *err being fatal when there is none that fits: then the history is walked. */
+static bool run_from_image(Slot *slot, const Program *program, uint64_t records, Err *err) {
+  Scheduler *s = slot->scheduler;
+  ImageRow image;
+  Buf keep = {0};
+  Journal *journal = NULL;
+  bool ok = store_image_get(s->store, slot->number, &image, &keep, err);
+  if (ok && image.seq + 1 != records) {
+    FAIL(err, ERR_NOT_FOUND, "the image is older than the journal");
+    ok = false;
+  }
+  if (ok) {
+    journal = journal_resume(node_tenant_key(s->node), image.seq + 1, image.head);
+    ok = run_restore(program, &slot->host.calls, journal, image.bytes, &slot->run, err);
+    if (!ok) journal_free(journal);
+  }
+  buf_deinit(&keep);
+  return ok;
+}
+
+static bool run_from_history(Slot *slot, const Program *program, RunOutput *fresh, Err *err) {
+  Scheduler *s = slot->scheduler;
+  Journal *journal;
+  if (!journal_load(s->store, slot->number, node_tenant_key(s->node), true, &journal, err)) return false;
+  if (!run_load(program, &slot->host.calls, journal, false, &slot->run, err)) {
+    journal_free(journal);
+    return false;
+  }
+  run_machine(slot->run)->switch_loop = s->options.switch_vm;
+  slot->result = run_replay(slot->run, fresh);
+  return true;
+}
+
+bool slot_wake(Slot *slot, Err *err) {
+  const Program *program;
+  if (slot->run != NULL) return true;
+  if (!node_program(slot->scheduler->node, slot->bundle, &program, err)) return false;
+  if (!run_from_image(slot, program, slot->records, err)) return false;
+  slot->result = STEP_WAITING;
+  slot->quiescent = true;
+  return true;
+}
+
+/* ---- taking up a run of the store ---------------------------------------- */
+
+static bool run_take_up(Slot *slot, const RunRow *row, RunOutput *fresh, Err *err) {
+  const Program *program;
+  Err ignored;
+  if (!node_program(slot->scheduler->node, row->bundle, &program, err)) return false;
+  slot->program_bundle = program_bundle(program);
+  slot->result = STEP_WAITING;
+  /* A commit that adds records to a parked run ends its status PARKED: this image is the latest state. */
+  if (row->status == RUN_STATUS_PARKED && run_from_image(slot, program, row->records, &ignored)) return true;
+  return run_from_history(slot, program, fresh, err);
+}
+
+static bool slot_take_up(Slot *slot, const RunRow *row, Err *err) {
+  RunOutput *fresh = slot_out(slot), open = {0};
+  if (!run_take_up(slot, row, fresh, err)) return false;
+  slot->stored = row->status;
+  slot->status = row->status == RUN_STATUS_PARKED ? RUN_STATUS_PARKED : RUN_STATUS_RUNNING;
+  slot->records = row->records;
+  slot->wake_us = row->wake_us;
+  slot->quiescent = slot->result == STEP_WAITING;
+  slot_enter(slot);
+  slot_touch(slot);
+  slot_after_step(slot);
+  if (!slot->over) {
+    run_open_requests(slot->run, &open);
+    dispatch_open(slot->scheduler, slot, fresh, &open);
+    run_output_deinit(&open);
+  }
+  if (!slot->quiescent && !slot->over) slot_ready(slot);
+  return true;
+}
+
+bool scheduler_resume(Scheduler *s, uint64_t number, Err *err) {
+  RunRow row;
+  Buf keep = {0};
+  if (slot_by_number(s, number) != NULL) return true;
+  bool ok = store_run_get(s->store, number, &row, &keep, err);
+  if (ok && run_status_over(row.status)) {
+    FAIL(err, ERR_INVALID, "the run is over: %s", run_status_word(row.status));
+    ok = false;
+  }
+  Slot *slot = ok ? slot_new(s, &row) : NULL;
+  if (ok && !slot_take_up(slot, &row, err)) {
+    slot_free(slot);
+    ok = false;
+  }
+  buf_deinit(&keep);
+  return ok;
+}
+
+typedef struct Numbers {
+  uint64_t *at;
+  uint32_t count, cap;
+} Numbers;
+
+static bool number_add(void *context, const RunRow *row) {
+  Numbers *n = context;
+  n->at = mem_grow(n->at, &n->cap, n->count + 1, sizeof *n->at);
+  n->at[n->count++] = row->number;
+  return true;
+}
+
+static void resume_failed(Scheduler *s, uint64_t number, const Err *why) {
+  char id[37] = "?";
+  RunRow row;
+  Buf keep = {0};
+  Err ignored;
+  if (store_run_get(s->store, number, &row, &keep, &ignored)) uuid_text(row.id, id);
+  scheduler_notice(s, "run %s cannot be continued: %s", id, why->text);
+  if (why->code == ERR_CORRUPT) s->corrupt_count++;
+  buf_deinit(&keep);
+}
+
+bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err *err) {
+  Numbers numbers = {0};
+  Err why;
+  bool ok = store_run_each(s->store, 1, STORE_UNFINISHED, number_add, &numbers, err);
+  *resumed = *failed = 0;
+  for (uint32_t i = 0; ok && i < numbers.count; i++) {
+    if (scheduler_resume(s, numbers.at[i], &why)) {
+      (*resumed)++;
+    } else {
+      (*failed)++;
+      resume_failed(s, numbers.at[i], &why);
+    }
+  }
+  mem_free(numbers.at);
+  return ok;
+}
