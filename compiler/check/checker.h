@@ -27,6 +27,7 @@ typedef struct Variable {
   bool quiet;         /* no warning that it is unused */
   uint32_t level;     /* of flow.c: where its state was last saved */
   uint32_t merge;     /* its index + 1 in the merge being made */
+  const Stmt *parallel; /* the parallel that assigned it last */
 } Variable;
 
 typedef enum { EDGE_CALL, EDGE_VALUE, EDGE_INNER, EDGE_DYNAMIC } EdgeKind;
@@ -115,7 +116,11 @@ typedef struct Frame { /* a body being walked */
   uint32_t races;    /* race expressions around */
   uint32_t lambda_count;
   bool reachable;
-  bool raised;       /* (unreached) was already told */
+  bool exports;      /* a branch of parallel: what it assigns is seen outside */
+  bool dead_told;    /* unreachable code was reported */
+  uint32_t scope;
+  Level level;
+  PurePlace place;
 } Frame;
 
 typedef struct Module { /* a built-in module: natives, effects and the functions of stdlib/NAME.z8 */
@@ -147,10 +152,13 @@ struct Checker {
   uint32_t inferring;  /* bodies being walked on demand */
   PurePlace place;     /* inside a where or guard */
   PureUse *uses;
-  Edge **sorted;
+  Body **pending; /* functions of the standard library to walk */
+  uint32_t pending_count, pending_cap;
+  Body *constants; /* stands for the place of constant expressions */
+  TypeExpr **unions; /* unions to look at once all fields have their types */
+  uint32_t union_count, union_cap;
   uint32_t comprehensions;
   Name *name_key, *name_error; /* `key` of tools, `e` of an unless */
-  Expr *statement;     /* the expression whose value is not used, see expr_unused */
   Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time, *t_duration,
        *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
 };
@@ -252,7 +260,16 @@ void block_check(Checker *c, Stmt *body);
 void statement_check(Checker *c, Stmt *stmt);
 void assign_check(Checker *c, Stmt *stmt);
 Variable *assign_name(Checker *c, Name *name, Span span, Type *type, Expr *target);
-void path_changed(Checker *c, Expr *path, Type *value);
+/* The value at a path (xs, m.k[i]) was changed in place; `added` joins its elements, `value` is told if it misfits. */
+void path_changed(Checker *c, Expr *path, Type *added, Expr *value);
+Type *added_type(Checker *c, const Arg *args);
+/* Arguments of `args` against fields, put in order; for continue_as_new. */
+void fields_call(Checker *c, Arg **args, Field *fields, Str name, Span declared, Span span);
+void for_variables(Checker *c, Field *fields, Expr *iter, Type *type);
+Symbol *module_lookup(Checker *c, Expr *e, bool *is_module);
+Str inner_name(Checker *c, const char *tag); /* "outer.fn#1" */
+Expr *value_of_block(const Stmt *body);
+Type *outcome_type(Checker *c, Type *value); /* {ok, value, error} */
 bool expr_is_effect(const Expr *expr);
 bool expr_is_pure_value(const Expr *expr);
 
@@ -263,7 +280,9 @@ void match_check(Checker *c, Stmt *stmt);
 Type *type_resolve(Checker *c, TypeExpr *texpr);
 Type *alias_type(Checker *c, Symbol *symbol);
 void declare_units(Checker *c, Unit *units);
-void type_shapes_resolve(Checker *c, Unit *unit);
+void records_check(Checker *c, Unit *units);
+void declare_params(Checker *c, Body *body, Field *fields);
+void body_settle(Checker *c, Frame *frame); /* its result, from what was returned */
 void decl_check(Checker *c, Decl *decl);
 void unit_enter(Checker *c, Unit *unit);
 void unit_leave(Checker *c, uint32_t mark);
@@ -273,7 +292,6 @@ void body_open(Checker *c, Frame *frame, Body *body);
 void body_close(Checker *c, Frame *frame);
 void body_walk(Checker *c, Body *body);   /* params, body, result */
 void body_ensure(Checker *c, Body *body); /* its result is wanted */
-void fields_check(Checker *c, Body *body, Field *fields, bool by_name);
 void upcasts_check(Checker *c, Unit *units);
 void tool_check(Checker *c, Decl *decl);
 void workflow_check(Checker *c, Decl *decl);

@@ -309,10 +309,10 @@ static Type *map_infer(Checker *c, Expr *e, Type *expected) {
 
 /* ---- lambdas and comprehensions ---- */
 
-static Str lambda_name(Checker *c, Frame *frame) {
-  Str outer = frame->body->function.name;
-  char *text = arena_alloc(c->arena, outer.size + 16);
-  int tail = snprintf(text + outer.size, 16, ".fn#%u", ++frame->lambda_count);
+Str inner_name(Checker *c, const char *tag) {
+  Str outer = c->frame->body->function.name;
+  char *text = arena_alloc(c->arena, outer.size + 24);
+  int tail = snprintf(text + outer.size, 24, ".%s#%u", tag, ++c->frame->lambda_count);
   if (outer.size) memcpy(text, outer.at, outer.size);
   return (Str){text, outer.size + (size_t)tail};
 }
@@ -320,10 +320,9 @@ static Str lambda_name(Checker *c, Frame *frame) {
 static Type *lambda_infer(Checker *c, Expr *e, Type *expected) {
   Frame frame;
   Type *want = expected_kind(expected, TYPE_FUNCTION, TYPE_FUNCTION);
-  Body *body = body_new(c, FNKIND_LAMBDA, lambda_name(c, c->frame), e->span, NULL, current_function(c));
+  Body *body = body_new(c, FNKIND_LAMBDA, inner_name(c, "fn"), e->span, NULL, current_function(c));
   e->function = &body->function;
   body->function.expr = e->operand;
-  fields_check(c, body, e->fields, false);
   purity_edge(c, body, e->span, EDGE_INNER);
   body_open(c, &frame, body);
   body_params(c, body, e->fields);
@@ -357,9 +356,7 @@ static void walk_variables(Checker *c, Field *fields, Expr *iter, Type *type) {
 }
 
 /* Shared with the for statement, which keeps the scope open. */
-void for_variables(Checker *c, Field *fields, Expr *iter);
-void for_variables(Checker *c, Field *fields, Expr *iter) {
-  Type *type = expr_infer(c, iter, NULL);
+void for_variables(Checker *c, Field *fields, Expr *iter, Type *type) {
   if (fields && fields->next && fields->name == fields->next->name && !name_is_wild(fields->name)) {
     REPORT(c, DUPLICATE_BINDING, fields->next->span, fields->name->text);
   }
@@ -369,7 +366,7 @@ void for_variables(Checker *c, Field *fields, Expr *iter) {
 static Type *comprehension_infer(Checker *c, Expr *e, Type *expected) {
   Type *want = expected_kind(expected, TYPE_LIST, TYPE_LIST);
   uint32_t scope = scope_open(c);
-  for_variables(c, e->fields, e->iter);
+  for_variables(c, e->fields, e->iter, expr_infer(c, e->iter, NULL));
   Level level = flow_open(c);
   if (e->cond) {
     condition_check(c, e->cond);
@@ -429,7 +426,7 @@ static Type *start_infer(Checker *c, Expr *e) {
   return type_handle(c->types, result);
 }
 
-static Type *outcome_type(Checker *c, Type *value) {
+Type *outcome_type(Checker *c, Type *value) {
   TypeField *ok = c->t_outcome->fields, *made = ARENA_ARRAY(c->arena, TypeField, 3);
   made[0] = *ok;
   made[1] = *ok->next;
@@ -518,9 +515,7 @@ static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
 
 Type *expr_infer(Checker *c, Expr *e, Type *expected) {
   if (c->depth >= EXPR_DEPTH_MAX) {
-    if (c->depth++ == EXPR_DEPTH_MAX) REPORT0(c, TOO_DEEP, e->span);
-    c->depth--;
-    return e->type = c->t_any;
+    return e->type = c->t_any; /* the parser's limit is lower, and told */
   }
   c->depth++;
   e->type = infer_kind(c, e, expected);

@@ -95,7 +95,7 @@ Pattern *ast_pattern_map(Build *b, Tok open, PatternList items, Tok close);
 Pattern *ast_pattern_field(Build *b, Tok name, Pattern *pattern);
 Pattern *ast_pattern_key(Build *b, Tok key, Pattern *pattern);
 Pattern *ast_pattern_rest(Build *b, Tok dots, const Tok *name);
-Pattern *ast_pattern_or(Build *b, Pattern *left, Pattern *right);
+Pattern *ast_pattern_or(Build *b, PatternList items);
 PatternList ast_patterns(PatternList list, Pattern *pattern);
 
 /* ---- statements ---- */
@@ -113,8 +113,8 @@ Stmt *ast_asking(Build *b, StmtKind kind, Tok t, Expr *value, Expr *because);
 Stmt *ast_signal(Build *b, Tok t, Tok name, Expr *value, Expr *handle, Expr *because);
 Stmt *ast_continue_as_new(Build *b, Tok t, ArgList args, Expr *because);
 Stmt *ast_if(Build *b, Tok t, Expr *cond, Stmt *body);
-Stmt *ast_elif(Build *b, Stmt *chain, Tok t, Expr *cond, Stmt *body);
-Stmt *ast_else(Stmt *chain, Stmt *body);
+StmtList ast_elif(Build *b, StmtList chain, Stmt *elif);
+Stmt *ast_else(StmtList chain, Stmt *body);
 Stmt *ast_for(Build *b, Tok t, Field *vars, Expr *value, Stmt *body);
 Stmt *ast_while(Build *b, Tok t, Expr *cond, Stmt *body);
 Stmt *ast_loop(Build *b, Tok t, Expr *max, Stmt *body);
@@ -128,7 +128,7 @@ Stmt *ast_try_block(Build *b, Tok t, Stmt *body);
 Stmt *ast_try_catch(Stmt *stmt, Arm *arm);
 Stmt *ast_try_end(Build *b, Stmt *stmt);
 Arm *ast_catch(Build *b, Tok t, const Tok *name, Expr *guard, Stmt *body);
-Stmt *ast_finally(Stmt *stmt, Stmt *body);
+Stmt *ast_try_finally(Build *b, Stmt *stmt, Stmt *body);
 Stmt *ast_bad(Build *b, Tok t, Stmt *body);
 void ast_unit_stmt(Build *b, Stmt *stmt);
 
@@ -139,8 +139,7 @@ TypeExpr *ast_type_optional(Build *b, TypeExpr *type, Tok mark);
 TypeExpr *ast_type_literal(Build *b, Expr *literal);
 TypeExpr *ast_type_object(Build *b, Tok open, FieldList fields, Tok close);
 TypeExpr *ast_type_fn(Build *b, Tok fn, TypeList params, TypeExpr *result, Tok close);
-TypeExpr *ast_type_union(Build *b, TypeExpr *left, TypeExpr *right);
-TypeExpr *ast_type_union_add(TypeExpr *type_union, TypeExpr *member);
+TypeExpr *ast_type_union(Build *b, TypeList members);
 TypeList ast_types(TypeList list, TypeExpr *type);
 Field *ast_field(Build *b, Tok name, TypeExpr *type, Expr *value, Expr *where);
 FieldList ast_fields(FieldList list, Field *field);
@@ -160,14 +159,19 @@ Decl *ast_upcast(Build *b, Tok t, Tok name, Tok from, FieldList params, Stmt *bo
 WorkflowBody ast_workflow(Decl *decl);
 WorkflowBody ast_workflow_stmt(WorkflowBody body, Stmt *stmt);
 WorkflowBody ast_workflow_query(WorkflowBody body, Decl *query);
+Decl *ast_workflow_end(WorkflowBody body);
 Setting *ast_setting(Build *b, Tok name, Expr *first, Expr *second, Expr *third, Expr *cond);
 Setting *ast_setting_rate(Build *b, Tok name, Expr *rate, Expr *count, Expr *per);
 Decl *ast_tool_setting(Build *b, Decl *tool, Setting *setting);
 Decl *ast_tool_perform(Build *b, Decl *tool, Tok t, Stmt *body);
 Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body);
+Decl *ast_tool_end(Decl *tool);
 Decl *ast_extern(Build *b, Tok t, Tok library);
 Decl *ast_extern_fn(Decl *decl, Decl *fn);
+Decl *ast_extern_end(Decl *decl);
 void ast_unit_decl(Build *b, Decl *decl);
+void complain_setting(Build *b, Name *name, Span span);
+bool setting_is_known(Name *name);
 
 /* literal.c: the text of a string token, escapes done. */
 Str literal_text(Build *b, Tok t);

@@ -267,6 +267,10 @@ Expr *ast_start(Build *b, Tok start, Expr *callee, ArgList args, Tok close) {
 /* ---- operators ---- */
 
 Expr *ast_binary(Build *b, uint64_t op, Expr *left, Expr *right) {
+  if (right->kind == EXPR_INT && right->integer == INT64_MIN &&
+      b->text[right->span.at - b->base] != '-') {
+    DIAG_ADD0(b->diags, DIAG_INT_RANGE, right->span); /* its minus was an operator */
+  }
   Expr *e = expr_new(b, EXPR_BINARY, span_join(left->span, right->span));
   e->op = (uint8_t)op;
   e->left = left;
@@ -287,7 +291,8 @@ Expr *ast_unary(Build *b, UnaryOp op, Tok t, Expr *operand) {
 /* A number's minus belongs to the number; 9223372036854775808 exists only behind one. */
 Expr *ast_negative(Build *b, Tok minus, Expr *operand) {
   bool number = operand->kind == EXPR_INT || operand->kind == EXPR_DURATION;
-  if (operand->parenthesised || (!number && operand->kind != EXPR_FLOAT)) {
+  bool negated = b->text[operand->span.at - b->base] == '-';
+  if (operand->parenthesised || negated || (!number && operand->kind != EXPR_FLOAT)) {
     return ast_unary(b, UNARY_NEG, minus, operand);
   }
   if (number && operand->integer != INT64_MIN) operand->integer = -operand->integer;
@@ -518,17 +523,9 @@ Pattern *ast_pattern_rest(Build *b, Tok dots, const Tok *name) {
   return p;
 }
 
-Pattern *ast_pattern_or(Build *b, Pattern *left, Pattern *right) {
-  if (left->kind == PATTERN_OR && !left->field && !left->key.at) {
-    Pattern *last = left->items;
-    while (last->next) last = last->next;
-    last->next = right;
-    left->span = span_join(left->span, right->span);
-    return left;
-  }
-  Pattern *p = pattern_new(b, PATTERN_OR, span_join(left->span, right->span));
-  p->items = left;
-  left->next = right;
+Pattern *ast_pattern_or(Build *b, PatternList items) {
+  Pattern *p = pattern_new(b, PATTERN_OR, span_join(items.first->span, items.last->span));
+  p->items = items.first;
   return p;
 }
 

@@ -22,7 +22,7 @@
 %syntax_error { b->failed = true; (void)yymajor; (void)yyminor; }
 %stack_overflow { b->failed = true; }
 
-%token BAD.
+%token BAD IS.
 
 %right ARROW.
 %right TRY.
@@ -41,7 +41,7 @@
 %type stmt {Stmt *}
 %type inline {Stmt *}
 %type simple {Stmt *}
-%type if_chain {Stmt *}
+%type if_chain {StmtList}
 %type try_chain {Stmt *}
 %type bad {Stmt *}
 %type assign_head {Stmt *}
@@ -57,6 +57,7 @@
 %type pattern_item {Pattern *}
 %type map_pattern {Pattern *}
 %type patterns {PatternList}
+%type pattern_ors {PatternList}
 %type patterns_opt {PatternList}
 %type map_patterns {PatternList}
 %type map_patterns_opt {PatternList}
@@ -72,7 +73,7 @@
 %type entries_opt {ArgList}
 %type entry {Arg *}
 %type type {TypeExpr *}
-%type type_union {TypeExpr *}
+%type type_union {TypeList}
 %type type_one {TypeExpr *}
 %type type_post {TypeExpr *}
 %type type_opt {TypeExpr *}
@@ -116,10 +117,10 @@ stmts(A) ::= stmt(S). { A = ast_stmts(S); }
 stmts(A) ::= stmts(L) stmt(S). { A = ast_stmts_add(L, S); }
 
 stmt(A) ::= inline(S). { A = S; }
-stmt(A) ::= if_chain(S). { A = S; }
-stmt(A) ::= if_chain(S) ELSE COLON block(B). { A = ast_else(S, B); }
+stmt(A) ::= if_chain(L). { A = L.first; }
+stmt(A) ::= if_chain(L) ELSE COLON block(B). { A = ast_else(L, B); }
 stmt(A) ::= try_chain(S). { A = ast_try_end(b, S); }
-stmt(A) ::= try_chain(S) FINALLY COLON block(B). { A = ast_finally(S, B); }
+stmt(A) ::= try_chain(S) FINALLY COLON block(B). { A = ast_try_finally(b, S, B); }
 stmt(A) ::= MATCH(T) expr(V) COLON NEWLINE INDENT arms(L) DEDENT. { A = ast_match(b, T, V, L.first); }
 stmt(A) ::= bad(S). { A = S; }
 
@@ -143,8 +144,8 @@ inline(A) ::= block_expr(E). { A = ast_stmt_expr(b, E); }
 inline(A) ::= assign_head(S) block_expr(E). { A = ast_assign_value(b, S, E); }
 inline(A) ::= RETURN(T) block_expr(E). { A = ast_return(b, T, E); }
 
-if_chain(A) ::= IF(T) expr(E) COLON block(B). { A = ast_if(b, T, E, B); }
-if_chain(A) ::= if_chain(S) ELIF(T) expr(E) COLON block(B). { A = ast_elif(b, S, T, E, B); }
+if_chain(A) ::= IF(T) expr(E) COLON block(B). { A = ast_stmts(ast_if(b, T, E, B)); }
+if_chain(A) ::= if_chain(L) ELIF(T) expr(E) COLON block(B). { A = ast_elif(b, L, ast_if(b, T, E, B)); }
 try_chain(A) ::= TRY(T) COLON block(B). { A = ast_try_block(b, T, B); }
 try_chain(A) ::= try_chain(S) catch(C). { A = ast_try_catch(S, C); }
 catch(A) ::= CATCH(T) COLON block(B). { A = ast_catch(b, T, NULL, NULL, B); }
@@ -203,7 +204,9 @@ arm(A) ::= pattern(P) WHEN expr(G) COLON block(B). { A = ast_arm(b, P, G, B); }
 arm(A) ::= BADLINE NEWLINE. { A = NULL; }
 arm(A) ::= BADLINE NEWLINE INDENT stmts DEDENT. { A = NULL; }
 pattern(A) ::= pattern_one(P). { A = P; }
-pattern(A) ::= pattern(P) BAR pattern_one(Q). { A = ast_pattern_or(b, P, Q); }
+pattern(A) ::= pattern_ors(L). { A = ast_pattern_or(b, L); }
+pattern_ors(A) ::= pattern_one(P) BAR pattern_one(Q). { A = ast_patterns(ast_patterns((PatternList){0}, P), Q); }
+pattern_ors(A) ::= pattern_ors(L) BAR pattern_one(Q). { A = ast_patterns(L, Q); }
 pattern_one(A) ::= literal(E). { A = ast_pattern_value(b, E); }
 pattern_one(A) ::= ID(N). { A = ast_pattern_name(b, N); }
 pattern_one(A) ::= ID(N) DOT ID(M). { A = ast_pattern_value(b, ast_member(b, ast_name(b, N), M, false)); }
@@ -331,9 +334,9 @@ entry(A) ::= ELLIPSIS(T) expr(E). { A = ast_arg(b, NULL, ast_spread(b, T, E)); }
 
 /* ---- types ---- */
 type(A) ::= type_one(T). { A = T; }
-type(A) ::= type_union(T). { A = T; }
-type_union(A) ::= type_one(T) BAR type_one(U). { A = ast_type_union(b, T, U); }
-type_union(A) ::= type_union(T) BAR type_one(U). { A = ast_type_union_add(T, U); }
+type(A) ::= type_union(L). { A = ast_type_union(b, L); }
+type_union(A) ::= type_one(T) BAR type_one(U). { A = ast_types(ast_types((TypeList){0}, T), U); }
+type_union(A) ::= type_union(L) BAR type_one(U). { A = ast_types(L, U); }
 type_one(A) ::= type_post(T). { A = T; }
 type_one(A) ::= FN(F) LP types_opt(L) RP(R). { A = ast_type_fn(b, F, L, NULL, R); }
 type_one(A) ::= FN(F) LP types_opt(L) RP(R) ARROW type_one(T). { A = ast_type_fn(b, F, L, T, R); }
@@ -409,7 +412,7 @@ workflow(A) ::= workflow(W) stmt(S). { A = ast_workflow_stmt(W, S); }
 workflow(A) ::= workflow(W) query_head(D) block(B). { A = ast_workflow_query(W, ast_body(D, B)); }
 query_head(A) ::= QUERY(T) ID(N) params_opt(L) result(R) COLON.
   { A = ast_signature(b, ast_declare(b, DECL_QUERY, T, N), L, R); }
-decl(A) ::= workflow(W) DEDENT. { A = W.decl; }
+decl(A) ::= workflow(W) DEDENT. { A = ast_workflow_end(W); }
 decl(A) ::= workflow_head(D) inline(S). { A = ast_body(D, S); }
 
 tool_head(A) ::= TOOL(T) ID(N) params_opt(L) result(R) COLON.
@@ -421,7 +424,7 @@ tool(A) ::= tool(D) PERFORM(T) COLON block(B). { A = ast_tool_perform(b, D, T, B
 tool(A) ::= tool(D) CHECK(T) COLON block(B). { A = ast_tool_check(b, D, T, B); }
 tool(A) ::= tool(D) BADLINE NEWLINE. { A = D; }
 tool(A) ::= tool(D) BADLINE NEWLINE INDENT stmts DEDENT. { A = D; }
-decl(A) ::= tool(D) DEDENT. { A = D; }
+decl(A) ::= tool(D) DEDENT. { A = ast_tool_end(D); }
 decl(A) ::= BADTOOL NEWLINE. { A = NULL; }
 
 setting(A) ::= SETTING(N) expr(E) unless(C). { A = ast_setting(b, N, E, NULL, NULL, C); }
@@ -440,7 +443,7 @@ extern_head(A) ::= EXTERN(T) STRING(S) COLON. { A = ast_extern(b, T, S); }
 extern(A) ::= extern_head(D) NEWLINE INDENT. { A = D; }
 extern(A) ::= extern(D) fn_sig(F) NEWLINE. { A = ast_extern_fn(D, F); }
 extern(A) ::= extern(D) BADLINE NEWLINE. { A = D; }
-decl(A) ::= extern(D) DEDENT. { A = D; }
+decl(A) ::= extern(D) DEDENT. { A = ast_extern_end(D); }
 decl(A) ::= extern_head(D) fn_sig(F) NEWLINE. { A = ast_extern_fn(D, F); }
 
 /* ---- what parse.c does beside feeding tokens ---- */

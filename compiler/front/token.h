@@ -89,7 +89,7 @@ Diag *lex_error(Lexer *lexer, DiagId id, Span span, const Str *args, size_t coun
 #define LEX_ERROR0(lexer, id, span) lex_error(lexer, id, span, NULL, 0)
 
 /* literal.c: what a number's spelling means. Reports what is wrong and still gives a token. */
-uint16_t literal_number(Lexer *lexer, const char *from, const char *to, Token *token);
+uint16_t literal_number(Lexer *lexer, const char *from, Token *token);
 
 /* ---- layout ---- */
 typedef struct Line {

@@ -101,7 +101,8 @@ static bool count_fits(const FnInfo *info, uint32_t count) {
 Fiber *fiber_new(Machine *m, uint32_t fn, const Value *args, uint32_t count) {
   Fiber *f = fiber_make(m);
   const FnInfo *info = &m->program->fns[fn];
-  if (!count_fits(info, count) || info->captures) {
+  bool fits = info->captures ? count == (uint32_t)info->params + info->captures : count_fits(info, count);
+  if (!fits) {
     fiber_stillborn(m, f, "the function takes another number of arguments");
     return f;
   }

@@ -128,6 +128,8 @@ Value value_settle(Machine *m, Value v);
 
 Value error_value(Machine *m, Value code, Value message, Value data, Value at, bool catchable);
 Value range_new(Machine *m, int64_t from, int64_t to, int64_t step);
+uint64_t range_count(const RangeObj *r);
+int64_t range_at(const RangeObj *r, uint64_t i); /* i < range_count */
 Value decimal_value(Machine *m, Decimal d);
 Decimal value_decimal(Value v); /* of an OBJ_DECIMAL */
 static inline bool value_is_text(Value v) { /* a string, or a rope that stands for one */

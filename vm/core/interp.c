@@ -53,8 +53,8 @@ static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32
   return true;
 }
 
-static bool call_closure(Machine *m, Fiber *f, Frame *fr, uint32_t w, uint32_t count) {
-  uint32_t a = (w >> 8) & 0xff;
+static bool call_closure(Machine *m, Fiber *f, const Frame *fr, uint32_t w) {
+  uint32_t a = (w >> 8) & 0xff, count = (w >> 16) & 0xff;
   Value v = f->stack[fr->base + a];
   if (!value_is_kind(v, OBJ_CLOSURE)) return op_fault(m, FAULT_NOT_CALLABLE, "%s", value_brief(m, v, true).text);
   uint32_t fn = ((const ClosureObj *)value_obj(v))->fn;

@@ -482,21 +482,20 @@ LOOP_FUNCTION {
     NEXT;
   }
   CASE(CALLV) {
-    uint32_t count = B_INDEX;
   call_value:
-    SLOW(call_closure(m, f, fr, w, count));
+    SLOW(call_closure(m, f, fr, w));
     LOAD();
     TICK();
     NEXT;
   }
   CASE(CALLM) {
-    uint32_t name = EXT, count = B_INDEX;
+    uint32_t name = EXT;
     SAVE();
     switch (call_method(m, f, w, name)) {
       case METHOD_FAULT: goto fault;
       case METHOD_DONE: break;
       case METHOD_PUSHED: LOAD(); break;
-      case METHOD_FIELD: count--; goto call_value;
+      case METHOD_FIELD: w -= 1u << 16; goto call_value; /* the receiver is no argument of it */
     }
     TICK();
     NEXT;
@@ -605,6 +604,7 @@ fault:
     case UNWOUND_BOTTOM: return STOP_FAULT;
   }
   LOAD();
+  TICK(); /* a handler may stand before the fault */
   NEXT;
 }
 

@@ -97,7 +97,9 @@ struct Machine {
 Machine *machine_new(const Program *program);
 void machine_free(Machine *m);
 
-/* A fiber that will call function fn with the arguments. */
+/* A fiber that will call function fn with the arguments. Of a function with captures (a query) all are given:
+** its parameters, VALUE_MISSING where left out, then the captured values. A wrong number: the fiber's first
+** interp_run is STOP_FAULT. */
 Fiber *fiber_new(Machine *m, uint32_t fn, const Value *args, uint32_t count);
 /* A fiber that will call a closure. */
 Fiber *fiber_new_closure(Machine *m, Value closure, const Value *args, uint32_t count);

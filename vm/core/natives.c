@@ -1,6 +1,8 @@
 /* The table of natives and what their bodies share. */
 #include "vm/core/natives.h"
 
+#include "vm/core/loop.h"
+
 NativeFn *const native_table[] = {
 #define NATIVE(id, ...) [NATIVE_##id] = native_##id,
 #include "lang/natives.def"
@@ -10,59 +12,18 @@ NativeFn *const native_table[] = {
 
 /* ---- faults about arguments ---- */
 
-enum { DESCRIBE_BYTES = 60 };
-
 Str record_name(const Machine *m, Value v) {
   const Bundle *b = m->bundle;
   uint32_t shape = ((RecordObj *)value_obj(v))->shape;
   return b && shape < b->shape_count ? bundle_text(b, b->shapes[shape].name) : STR("record");
 }
 
-/* At most about DESCRIBE_BYTES of it, cut at a character. */
-static void put_cut(Buf *out, Str shown) {
-  size_t cut = shown.size < DESCRIBE_BYTES ? shown.size : DESCRIBE_BYTES;
-  while (cut < shown.size && cut > 0 && ((uint8_t)shown.at[cut] & 0xc0) == 0x80) cut--;
-  buf_put(out, shown.at, cut);
-  if (cut < shown.size) buf_text(out, "…");
-}
-
-static void put_value_cut(const Machine *m, Value v, Buf *out) {
-  Buf text = {.max = 64 * DESCRIBE_BYTES};
-  if (value_is_kind(v, OBJ_STRING) && value_obj(v)->size > 16 * DESCRIBE_BYTES) {
-    buf_byte(&text, '"');
-    buf_put(&text, ((StringObj *)value_obj(v))->bytes, 2 * DESCRIBE_BYTES);
-  } else {
-    value_print(m, v, true, &text);
-  }
-  put_cut(out, buf_view(&text));
-  buf_deinit(&text);
-}
-
-void value_describe(const Machine *m, Value v, Buf *out) {
-  if (v == VALUE_NIL || v == VALUE_MISSING) {
-    buf_text(out, "nil");
-  } else if (value_is_kind(v, OBJ_CLOSURE)) {
-    buf_text(out, "a function");
-  } else if (value_is_kind(v, OBJ_RECORD)) {
-    buf_str(out, record_name(m, v));
-  } else {
-    buf_text(out, type_kind_word(value_type(v)));
-    if (value_is_kind(v, OBJ_SEALED)) return;
-    buf_byte(out, ' ');
-    put_value_cut(m, v, out);
-  }
-}
-
 bool arg_mismatch(Machine *m, const char *what, const char *wanted, Value got, Value *result) {
   if (value_is_kind(got, OBJ_SEALED)) {
     return native_fault(m, result, FAULT_SEALED, "%s is sealed, and cannot be read or changed", what);
   }
-  Buf text = {0};
-  value_describe(m, got, &text);
-  Str s = buf_view(&text);
-  native_fault(m, result, FAULT_TYPE, "%s must be %s, and this is " STR_FMT, what, wanted, STR_ARG(s));
-  buf_deinit(&text);
-  return false;
+  Brief shown = value_brief(m, got == VALUE_MISSING ? VALUE_NIL : got, true);
+  return native_fault(m, result, FAULT_TYPE, "%s must be %s, and this is %s", what, wanted, shown.text);
 }
 
 /* ---- arguments ---- */
@@ -115,16 +76,17 @@ bool arg_decimal(Machine *m, Value arg, const char *what, Decimal *out, Value *r
   return true;
 }
 
-uint64_t range_count(const RangeObj *r) {
+uint64_t range_length(const RangeObj *r) {
   if (r->step > 0 ? r->from >= r->to : r->from <= r->to) return 0;
-  uint64_t span = r->step > 0 ? (uint64_t)r->to - (uint64_t)r->from : (uint64_t)r->from - (uint64_t)r->to;
-  uint64_t step = r->step > 0 ? (uint64_t)r->step : -(uint64_t)r->step;
+  bool up = r->step > 0;
+  uint64_t span = up ? (uint64_t)r->to - (uint64_t)r->from : (uint64_t)r->from - (uint64_t)r->to;
+  uint64_t step = up ? (uint64_t)r->step : -(uint64_t)r->step;
   return (span - 1) / step + 1;
 }
 
 static bool list_of_range(Machine *m, Value *arg, Value *result) {
   RangeObj range = *(RangeObj *)value_obj(*arg);
-  uint64_t count = range_count(&range);
+  uint64_t count = range_length(&range);
   Value list;
   if (!list_of_nils(m, count, &list, result)) return false;
   Value *items = list_items(list);
@@ -271,79 +233,10 @@ bool compare_end(Machine *m, const CompareWork *work, const char *what, Value *r
 }
 
 bool unordered(Machine *m, const char *what, Value a, Value b, Value *result) {
-  Buf x = {0}, y = {0};
-  value_describe(m, a, &x);
-  value_describe(m, b, &y);
-  Str s = buf_view(&x), t = buf_view(&y);
-  native_fault(m, result, FAULT_TYPE, "%s: " STR_FMT " and " STR_FMT " have no order", what, STR_ARG(s),
-               STR_ARG(t));
-  buf_deinit(&x);
-  buf_deinit(&y);
-  return false;
+  Brief x = value_brief(m, a, true), y = value_brief(m, b, true);
+  return native_fault(m, result, FAULT_TYPE, "%s: %s and %s have no order", what, x.text, y.text);
 }
 
 bool key_refuse(Machine *m, const char *what, Value v, Value *result) {
   return arg_mismatch(m, what, "a string, int, bool, time or duration to be a key", v, result);
-}
-
-/* ---- arithmetic on values of any number kind ---- */
-
-static bool durations_combine(Machine *m, const Value *a, const Value *b, const char *what, Value *result) {
-  int64_t sum, x = ((IntObj *)value_obj(*a))->i, y = ((IntObj *)value_obj(*b))->i;
-  if (__builtin_add_overflow(x, y, &sum)) return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
-  *result = duration_new(m, sum);
-  return true;
-}
-
-static bool operands_refuse(Machine *m, const Value *a, const Value *b, const char *what, Value *result) {
-  Buf x = {0}, y = {0};
-  value_describe(m, *a, &x);
-  value_describe(m, *b, &y);
-  Str s = buf_view(&x), t = buf_view(&y);
-  native_fault(m, result, FAULT_TYPE, "%s: " STR_FMT " and " STR_FMT " do not go together", what,
-               STR_ARG(s), STR_ARG(t));
-  buf_deinit(&x);
-  buf_deinit(&y);
-  return false;
-}
-
-/* One is a decimal: the other must be one or an int. Else both are read as floats. */
-static bool inexact_combine(Machine *m, const Value *a, const Value *b, bool add, const char *what,
-                            Value *result) {
-  double x, y;
-  if (value_is_kind(*a, OBJ_DECIMAL) || value_is_kind(*b, OBJ_DECIMAL)) {
-    Decimal p, q, out;
-    if (value_to_float(*a, &x) || value_to_float(*b, &y)) return operands_refuse(m, a, b, what, result);
-    if (!arg_decimal(m, *a, what, &p, result) || !arg_decimal(m, *b, what, &q, result)) return false;
-    if (!(add ? decimal_add : decimal_mul)(p, q, &out)) return native_fault(m, result, FAULT_DECIMAL, "%s", what);
-    *result = decimal_value(m, out);
-    return true;
-  }
-  if (!arg_float(m, *a, what, &x, result) || !arg_float(m, *b, what, &y, result)) return false;
-  *result = value_float(m, add ? x + y : x * y);
-  return true;
-}
-
-static bool number_combine(Machine *m, const Value *a, const Value *b, bool add, const char *what,
-                           Value *result) {
-  int64_t x, y, out;
-  if (value_to_int(*a, &x) && value_to_int(*b, &y)) {
-    if (add ? __builtin_add_overflow(x, y, &out) : __builtin_mul_overflow(x, y, &out)) {
-      return native_fault(m, result, FAULT_OVERFLOW, "%s of %" PRId64 " and %" PRId64, what, x, y);
-    }
-    *result = value_int(m, out);
-    return true;
-  }
-  if (add && value_is_kind(*a, OBJ_DURATION) && value_is_kind(*b, OBJ_DURATION)) {
-    return durations_combine(m, a, b, what, result);
-  }
-  return inexact_combine(m, a, b, add, what, result);
-}
-
-bool number_add(Machine *m, const Value *a, const Value *b, const char *what, Value *result) {
-  return number_combine(m, a, b, true, what, result);
-}
-
-bool number_multiply(Machine *m, const Value *a, const Value *b, const char *what, Value *result) {
-  return number_combine(m, a, b, false, what, result);
 }

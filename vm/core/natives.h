@@ -27,8 +27,6 @@ static inline bool arg_given(const Value *args, uint32_t count, uint32_t i) {
   return i < count && args[i] != VALUE_MISSING && args[i] != VALUE_NIL;
 }
 
-/* "int 3", "string \"a\"", "a function": for messages; long values are cut. */
-void value_describe(const Machine *m, Value v, Buf *out);
 /* The fault of an argument of the wrong kind; a sealed one is refused as such. Returns false. */
 bool arg_mismatch(Machine *m, const char *what, const char *wanted, Value got, Value *result);
 
@@ -78,14 +76,12 @@ bool list_of_nils(Machine *m, uint64_t count, Value *out, Value *result);
 CompareWork compare_begin(const Machine *m);
 bool compare_end(Machine *m, const CompareWork *work, const char *what, Value *result);
 
-/* The sum or product of two numbers (or durations) as the operators do it; false with the fault. */
-bool number_add(Machine *m, const Value *a, const Value *b, const char *what, Value *result);
-bool number_multiply(Machine *m, const Value *a, const Value *b, const char *what, Value *result);
-
 /* Index bounds of a slice: nil means the end; negatives count from the back; always 0 <= from <= to <= length. */
 bool arg_bounds(Machine *m, const Value *args, uint32_t count, const char *what, uint32_t length,
                 uint32_t bounds[2], Value *result);
 
+/* How many ints a range has. */
+uint64_t range_length(const RangeObj *r);
 /* The fault of a value that cannot be a map's key. */
 bool key_refuse(Machine *m, const char *what, Value v, Value *result);
 
@@ -97,9 +93,6 @@ bool unordered(Machine *m, const char *what, Value a, Value b, Value *result);
 
 /* The declared name of a record's type. */
 Str record_name(const Machine *m, Value v);
-/* How many ints a range has. */
-uint64_t range_count(const RangeObj *r);
-
 /* Bodies that two modules share, with the name they report. */
 bool list_sort_by(Machine *m, Value *list, Value *keys, bool descending, const char *what,
                   Value *result);

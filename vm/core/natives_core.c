@@ -1,4 +1,5 @@
 /* The module core: natives that need no prefix. */
+#include "vm/core/loop.h"
 #include "vm/core/natives.h"
 
 NATIVE_BODY(core_len) {
@@ -12,7 +13,7 @@ NATIVE_BODY(core_len) {
     case OBJ_LIST: case OBJ_BYTES: case OBJ_RECORD: *result = value_small_int(value_obj(v)->size); return true;
     case OBJ_MAP: *result = value_small_int(map_count(v)); return true;
     case OBJ_RANGE: {
-      uint64_t n = range_count((const RangeObj *)value_obj(v));
+      uint64_t n = range_length((const RangeObj *)value_obj(v));
       if (n > INT64_MAX) return native_fault(m, result, FAULT_OVERFLOW, "the length of this range");
       *result = value_int(m, (int64_t)n);
       return true;
@@ -57,12 +58,7 @@ NATIVE_BODY(core_type) {
 /* ---- as another kind ---- */
 
 static bool unreadable(Machine *m, const char *what, Value text, Value *result) {
-  Buf shown = {0};
-  value_describe(m, text, &shown);
-  Str s = buf_view(&shown);
-  native_fault(m, result, FAULT_VALUE, "%s, and this is " STR_FMT, what, STR_ARG(s));
-  buf_deinit(&shown);
-  return false;
+  return native_fault(m, result, FAULT_VALUE, "%s, and this is %s", what, value_brief(m, text, true).text);
 }
 
 bool float_to_int(Machine *m, double f, const char *what, Value *result) {
@@ -225,29 +221,40 @@ NATIVE_BODY(core_abs) {
   return true;
 }
 
-/* All elements added (or multiplied) from `start` on; the running value waits in m->temp[0]. */
+static bool can_fold(Value v, bool add) {
+  double f;
+  int64_t i;
+  if (value_to_int(v, &i) || value_to_float(v, &f) || value_is_kind(v, OBJ_DECIMAL)) return true;
+  return add && value_is_kind(v, OBJ_DURATION);
+}
+
+/* The leading small ints, without boxes: gives how many there were. */
+static bool fold_ints(Machine *m, const Value *items, uint32_t count, int64_t *total, uint32_t *done, const char *what,
+                      Value *result) {
+  uint32_t i = 0;
+  for (; i < count && value_is_int(items[i]); i++) {
+    if (__builtin_add_overflow(*total, value_small(items[i]), total)) return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
+  }
+  *done = i;
+  return true;
+}
+
+/* The running value waits in m->temp[4]; a list of durations has no 0 to start from. */
 bool list_fold(Machine *m, Value *list, bool add, const char *what, Value *result) {
   if (!arg_list(m, list, what, result)) return false;
   uint32_t count = list_count(*list), i = 0;
-  const Value *items = list_items(*list);
   machine_work(m, (uint64_t)count * sizeof(Value));
   int64_t total = !add;
-  for (; add && i < count && value_is_int(items[i]); i++) { /* small ints, without boxes */
-    if (__builtin_add_overflow(total, value_small(items[i]), &total)) return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
-  }
-  m->temp[0] = value_int(m, total);
-  if (add && i == 0 && count > 0 && value_is_kind(items[0], OBJ_DURATION)) m->temp[0] = items[i++];
+  if (add && !fold_ints(m, list_items(*list), count, &total, &i, what, result)) return false;
+  m->temp[4] = value_int(m, total);
+  if (add && i == 0 && count > 0 && value_is_kind(list_at(*list, 0), OBJ_DURATION)) m->temp[4] = list_at(*list, i++);
   for (; i < count; i++) {
-    m->temp[1] = list_at(*list, i);
-    Value sum;
-    if (!(add ? number_add : number_multiply)(m, &m->temp[0], &m->temp[1], what, &sum)) {
-      *result = sum;
-      return false;
-    }
-    m->temp[0] = sum;
+    m->temp[5] = list_at(*list, i);
+    if (!can_fold(m->temp[5], add)) return arg_mismatch(m, what, "given numbers", m->temp[5], result);
+    if (!(add ? op_add : op_mul)(m, &m->temp[4], &m->temp[4], &m->temp[5])) return *result = m->running->result, false;
   }
-  *result = m->temp[0];
-  m->temp[0] = m->temp[1] = VALUE_NIL;
+  *result = m->temp[4];
+  m->temp[4] = m->temp[5] = VALUE_NIL;
   return true;
 }
 

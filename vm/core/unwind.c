@@ -215,7 +215,7 @@ void machine_set_trip(Machine *m) {
 static bool tick_fault(Machine *m) {
   m->running->frames[m->running->frame_count - 1].pc++; /* the place is the next instruction */
   if (m->charged > m->charged_limit) return op_fault(m, FAULT_MEMORY, "%" PRIu64 " MB", m->charged_limit >> 20);
-  return op_fault(m, FAULT_FUEL, "%" PRIu64, m->ticks_limit);
+  return op_fault(m, FAULT_FUEL, "%" PRIu64, LIMIT_TICKS);
 }
 
 Tick machine_tick(Machine *m) {

@@ -51,4 +51,7 @@ int effects_fd(const Effects *e);                       /* readable when outcome
 void effects_submit(Effects *e, const EffectRequest *r); /* copies; any thread */
 void effects_drop(Effects *e, uint64_t run, uint64_t seq); /* best effort: no outcome may come, or one may */
 bool effects_next(Effects *e, EffectOutcome *out);      /* false: none now; the caller frees value */
+
+/* `z8 --extern-helper`: what the helper process does until its input ends. */
+int extern_helper_main(void);
 #endif

@@ -17,10 +17,26 @@ static uint32_t group_id(const Run *run, const Group *g) {
   UNREACHABLE();
 }
 
+/* What parallel for walks: a list, or a range of ints. */
+static bool walk_count(Value over, uint64_t *count) {
+  if (value_is_kind(over, OBJ_LIST)) return *count = list_count(over), true;
+  if (!value_is_kind(over, OBJ_RANGE)) return false;
+  const RangeObj *r = (const RangeObj *)value_obj(over);
+  if (r->step > 0) *count = r->to > r->from ? ((uint64_t)r->to - (uint64_t)r->from - 1) / (uint64_t)r->step + 1 : 0;
+  else *count = r->to < r->from ? ((uint64_t)r->from - (uint64_t)r->to - 1) / (0 - (uint64_t)r->step) + 1 : 0;
+  return true;
+}
+
+static Value walk_item(Machine *m, Value over, uint32_t index) {
+  if (value_is_kind(over, OBJ_LIST)) return list_at(over, index);
+  const RangeObj *r = (const RangeObj *)value_obj(over);
+  return value_int(m, (int64_t)((uint64_t)r->from + index * (uint64_t)r->step));
+}
+
 static Fiber *branch_fiber(Run *run, Group *g, Fiber *parent, uint32_t index) {
   Machine *m = run->machine;
   if (g->op == OP_PARALLEL) return fiber_new_closure(m, machine_ask_arg(m, parent, index), NULL, 0);
-  Value item = list_at(machine_ask_arg(m, parent, 0), index);
+  Value item = walk_item(m, machine_ask_arg(m, parent, 0), index);
   value_share(item);
   return fiber_new_closure(m, machine_ask_arg(m, parent, 1), &item, 1);
 }
@@ -50,15 +66,20 @@ static bool parfor_operands(Run *run, Fiber *f, uint32_t *total, uint32_t *limit
   Machine *m = run->machine;
   Value list = machine_ask_arg(m, f, 0), bound = machine_ask_arg(m, f, 2);
   int64_t n = 0;
-  if (!value_is_kind(list, OBJ_LIST)) {
-    strand_raise(run, f->id, error_fault(m, f, FAULT_TYPE, "parallel for walks a list"));
+  uint64_t count;
+  if (!walk_count(list, &count)) {
+    strand_raise(run, f->id, error_fault(m, f, FAULT_TYPE, "parallel for walks a list or a range"));
+    return false;
+  }
+  if (count >= UINT32_MAX) {
+    strand_raise(run, f->id, error_fault(m, f, FAULT_SIZE, "%" PRIu32 " branches", UINT32_MAX));
     return false;
   }
   if (bound != VALUE_NIL && (!value_to_int(bound, &n) || n < 1)) {
     strand_raise(run, f->id, error_fault(m, f, FAULT_VALUE, "the limit of parallel for is a positive int"));
     return false;
   }
-  *total = list_count(list);
+  *total = (uint32_t)count;
   *limit = bound == VALUE_NIL || n > UINT32_MAX ? UINT32_MAX : (uint32_t)n;
   return true;
 }

@@ -186,6 +186,7 @@ static bool deliver_now(Slot *to, Record *event) {
     return true;
   }
   to->quiescent = false;
+  if (to->status == RUN_STATUS_PARKED) to->status = RUN_STATUS_RUNNING;
   slot_touch(to);
   slot_ready(to);
   return true;

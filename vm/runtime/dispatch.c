@@ -18,7 +18,7 @@ static void person_wanted(Slot *slot, const Request *r) {
 }
 
 void dispatch_before_commit(Scheduler *s, Slot *slot) {
-  for (uint32_t o = 0; o < slot->out_count; o++) {
+  for (uint32_t o = slot->out_before; o < slot->out_count; o++) {
     for (uint32_t i = 0; i < slot->outs[o].count; i++) {
       const Request *r = &slot->outs[o].requests[i];
       if (r->kind == REQUEST_START) child_start(s, slot, r);
@@ -26,6 +26,7 @@ void dispatch_before_commit(Scheduler *s, Slot *slot) {
       else if (r->kind == REQUEST_PERSON) person_wanted(slot, r);
     }
   }
+  slot->out_before = slot->out_count;
 }
 
 /* ---- the world ----------------------------------------------------------- */
@@ -134,7 +135,7 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
 void dispatch_after_commit(Scheduler *s, Slot *slot) {
   for (uint32_t o = 0; o < slot->out_count; o++)
     for (uint32_t i = 0; i < slot->outs[o].count; i++) leave(s, slot, &slot->outs[o].requests[i]);
-  slot->out_count = 0;
+  slot->out_count = slot->out_before = 0;
 }
 
 /* ---- open since before --------------------------------------------------- */

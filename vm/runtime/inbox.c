@@ -90,12 +90,3 @@ void inbox_clear(Slot *slot) {
   Inbox *event;
   while ((event = inbox_take(slot)) != NULL) mem_free(event);
 }
-
-void error_encode(Buf *out, Str code, Str message) {
-  cbor_put_tag(out, CBOR_TAG_ERROR);
-  cbor_put_array(out, 4);
-  cbor_put_text(out, code);
-  cbor_put_text(out, message);
-  cbor_put_nil(out);
-  cbor_put_nil(out);
-}

@@ -16,6 +16,7 @@
 #include "vm/base/table.h"
 #include "vm/effects/effect.h"
 #include "vm/runtime/control.h"
+#include "vm/runtime/error_value.h"
 #include "vm/runtime/host.h"
 #include "vm/runtime/limits.h"
 #include "vm/runtime/scheduler.h"
@@ -46,13 +47,14 @@ struct Slot {
   Host host;
   Inbox *inbox, **inbox_end;
   RunOutput *outs; uint32_t out_count, out_cap; /* of this turn, in order */
+  uint32_t out_before;     /* outs whose part before the commit is done */
+  uint32_t resolved;       /* unknown outcomes settled in this turn */
   uint64_t *settled; uint32_t settled_count, settled_cap; /* senders whose signals this turn put on record */
   StepResult result;
   bool quiescent;          /* an event may be delivered */
   bool ready;              /* in scheduler->ready */
   bool calm;               /* in scheduler->calm */
-  bool touched;            /* in scheduler->touched */
-  bool failed;             /* an event could not be delivered: note says why */
+  bool touched, in_turn;   /* in scheduler->touched, ->turn */
   bool over;
   bool created;            /* its row goes with the next commit */
   uint32_t persons;        /* unknown outcomes a person must settle */
@@ -82,7 +84,7 @@ struct Scheduler {
   SlotList ready;           /* to be stepped in the next round */
   SlotList turn;            /* stepped in this one */
   SlotList touched;         /* besides: began, were taken up or given an event; part of the next commit */
-  SlotList calm;            /* waiting since the last look at who is parked */
+  uint64_t *calm; uint32_t calm_count, calm_cap; /* numbers: quiescent since the last look at who is parked */
   uint32_t slot_count, stuck_count, diverged_count, corrupt_count;
   uint64_t next_number, begun;
   Timers *timers;
@@ -96,11 +98,12 @@ struct Scheduler {
   Control *control;
   int stop_fd;              /* an eventfd */
   StoreGroup group;
-  uint32_t created_cap, row_cap, updated_cap, image_cap, bundle_cap;
+  uint32_t created_cap, row_cap, updated_cap, bundle_cap;
   bool failed;
 };
 
 /* ---- slots.c ---- */
+void slot_after_step(Slot *slot);  /* what its result means for the slot */
 Slot *slot_by_number(Scheduler *s, uint64_t number);
 Slot *slot_by_id(Scheduler *s, Uuid id);
 void slot_list_add(SlotList *list, Slot *slot);
@@ -129,8 +132,6 @@ void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool
 void inbox_drop_timer(Slot *slot, uint64_t seq);
 Inbox *inbox_take(Slot *slot);
 void inbox_clear(Slot *slot);
-/* An encoded error [code, message, nil, nil]. */
-void error_encode(Buf *out, Str code, Str message);
 
 /* ---- dispatch.c: what a turn asked for ---- */
 void dispatch_before_commit(Scheduler *s, Slot *slot);
@@ -144,9 +145,13 @@ void child_await(Scheduler *s, Slot *parent, const Request *r);
 void child_ended(Scheduler *s, Slot *child);
 void run_send(Scheduler *s, Slot *from, const Request *r);
 
+/* ---- commit.c: one group, then what it allows ---- */
+/* Of scheduler->turn and ->touched. False: the store failed, nothing left. */
+MUST_USE bool round_commit(Scheduler *s, Err *err);
+/* Images of the calm runs that are parked; their memory is given back. */
+MUST_USE bool park_calm(Scheduler *s, Err *err);
+
 /* ---- scheduler.c ---- */
-void slot_after_step(Slot *slot);  /* what its result means for the slot */
 void scheduler_notice(Scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
-void slot_turn(void *context, uint32_t index); /* WorkFn over scheduler->turn */
 
 #endif

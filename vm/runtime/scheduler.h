@@ -31,6 +31,10 @@ typedef struct SchedulerOptions {
   const char *extern_allow; /* libraries for `extern`, ':'-separated; NULL: the system's */
   /* What a run prints or logs, once it is durable. */
   void (*output)(void *context, Uuid run, EffectKind kind, Str text);
+  /* A run is over (or diverged), and that is durable. `value`: its encoded result or error. */
+  void (*ended)(void *context, Uuid run, RunStatus status, Str value, Run *live);
+  /* After each round, before any waiting: what was said may be written out. */
+  void (*flush)(void *context);
   /* Something the operator should know: one line. */
   void (*notice)(void *context, Str text);
   /* A control request came over the socket; the answer goes back (control.h). */
@@ -76,6 +80,8 @@ ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us,
 /* Async-signal-safe: finish the round, commit, return. */
 void scheduler_stop(Scheduler *s);
 
+/* The number of a run that is here, 0 if it is not. */
+uint64_t scheduler_number(Scheduler *s, Uuid id);
 /* A run that is here: its live Run (loaded if parked), or NULL. Between rounds only. */
 Run *scheduler_find(Scheduler *s, uint64_t number);
 

@@ -1,6 +1,5 @@
 /* Slots: the runs that are here, in memory or parked. */
 #include <stdarg.h>
-#include <stdio.h>
 
 #include "vm/base/cbor.h"
 #include "vm/base/file.h"
@@ -237,6 +236,46 @@ bool slot_wake(Slot *slot, Err *err) {
   return true;
 }
 
+/* ---- after a step --------------------------------------------------------- */
+
+static void slot_ended(Slot *slot) {
+  Str value;
+  slot->over = true;
+  slot->status = run_status(slot->run, &value);
+  ErrorParts parts;
+  if (slot->status != RUN_STATUS_DONE && error_decode(value, &parts))
+    slot_note(slot, STR_FMT ": " STR_FMT, STR_ARG(parts.code), STR_ARG(parts.message));
+}
+
+static void slot_diverged(Slot *slot) {
+  const Divergence *d = journal_divergence(run_journal(slot->run));
+  char id[37];
+  uuid_text(slot->id, id);
+  slot->over = true;
+  slot->status = RUN_STATUS_DIVERGED;
+  slot->scheduler->diverged_count++;
+  slot_note(slot, "diverged at record %" PRIu64 " (%s): z8 replay %s", d->seq, diverge_word(d->kind), id);
+  scheduler_notice(slot->scheduler, "run %s %s", id, slot->note);
+}
+
+static void slot_calm(Slot *slot) {
+  Scheduler *s = slot->scheduler;
+  if (slot->calm) return;
+  slot->calm = true;
+  s->calm = mem_grow(s->calm, &s->calm_cap, s->calm_count + 1, sizeof *s->calm);
+  s->calm[s->calm_count++] = slot->number;
+}
+
+void slot_after_step(Slot *slot) {
+  if (slot->persons == 0 && !slot->over) slot->status = RUN_STATUS_RUNNING;
+  switch (slot->result) {
+    case STEP_WAITING: slot_calm(slot); return;
+    case STEP_COMMIT: case STEP_SLICE: case STEP_CONTINUED: slot_ready(slot); return;
+    case STEP_ENDED: slot_ended(slot); return;
+    case STEP_DIVERGED: case STEP_HISTORY_END: slot_diverged(slot); return;
+  }
+}
+
 /* ---- taking up a run of the store ---------------------------------------- */
 
 static bool run_take_up(Slot *slot, const RunRow *row, RunOutput *fresh, Err *err) {
@@ -254,13 +293,14 @@ static bool slot_take_up(Slot *slot, const RunRow *row, Err *err) {
   RunOutput *fresh = slot_out(slot), open = {0};
   if (!run_take_up(slot, row, fresh, err)) return false;
   slot->stored = row->status;
-  slot->status = row->status == RUN_STATUS_PARKED ? RUN_STATUS_PARKED : RUN_STATUS_RUNNING;
+  slot->status = RUN_STATUS_RUNNING;
   slot->records = row->records;
   slot->wake_us = row->wake_us;
   slot->quiescent = slot->result == STEP_WAITING;
   slot_enter(slot);
   slot_touch(slot);
   slot_after_step(slot);
+  if (row->status == RUN_STATUS_PARKED && slot->quiescent) slot->status = RUN_STATUS_PARKED;
   if (!slot->over) {
     run_open_requests(slot->run, &open);
     dispatch_open(slot->scheduler, slot, fresh, &open);

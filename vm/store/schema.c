@@ -97,22 +97,26 @@ static bool step_up(sqlite3 *db, int64_t from, const char *path, Err *err) {
   return ok;
 }
 
-bool schema_open(sqlite3 *db, const char *path, Err *err) {
-  int64_t version, owner, tables;
-  if (!read_int(db, "PRAGMA user_version", &version, path, err) ||
+bool schema_look(sqlite3 *db, const char *path, int64_t *version, Err *err) {
+  int64_t owner, tables;
+  if (!read_int(db, "PRAGMA user_version", version, path, err) ||
       !read_int(db, "PRAGMA application_id", &owner, path, err) ||
       !read_int(db, "SELECT count(*) FROM sqlite_schema", &tables, path, err)) {
     return false;
   }
-  if (owner != APPLICATION_ID && (owner != 0 || version != 0 || tables != 0)) {
+  if (owner != APPLICATION_ID && (owner != 0 || *version != 0 || tables != 0)) {
     FAIL(err, ERR_INVALID, "%s is an SQLite database, but not one that z8 made; name another --dir", path);
     return false;
   }
-  if (version > VERSION) {
+  if (*version < 0 || *version > VERSION) {
     FAIL(err, ERR_VERSION, "%s has schema version %d and this z8 knows up to %d: use the z8 that made it, or a newer one",
-         path, (int)version, (int)VERSION);
+         path, (int)*version, (int)VERSION);
     return false;
   }
+  return true;
+}
+
+bool schema_bring_up(sqlite3 *db, const char *path, int64_t version, Err *err) {
   for (; version < VERSION; version++) {
     if (!step_up(db, version, path, err)) return false;
   }

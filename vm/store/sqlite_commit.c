@@ -190,6 +190,7 @@ static int flush_tails(SqliteStore *s) {
   if (s->dirty_count == 0) return SQLITE_OK;
   int rc = run_write(s, WRITE_BEGIN);
   for (uint32_t i = 0; rc == SQLITE_OK && i < s->dirty_count; i++) {
+    if (!s->tails[s->dirty[i]].dirty) continue; /* an update has told its row since */
     bind_int(s->write[WRITE_SET_LAST], 1, s->dirty[i]);
     bind_int(s->write[WRITE_SET_LAST], 2, s->tails[s->dirty[i]].last);
     rc = run_write(s, WRITE_SET_LAST);
@@ -241,11 +242,16 @@ static void group_over(SqliteStore *s, const StoreGroup *g, bool committed) {
     if (t) t->group_row = 0;
     if (committed) tail_set(s, g->rows[i].run, g->rows[i].gid, true);
   }
+  for (uint32_t i = 0; committed && i < g->updated_count; i++) s->tails[g->updated[i].number].dirty = false;
 }
 
 static bool group_refused(SqliteStore *s, StoreGroup *g, int rc, Err *err) {
   group_over(s, g, false);
-  if ((rc & 0xff) != SQLITE_CONSTRAINT) return die(s, rc, "storing a commit, which did not take place", err);
+  if ((rc & 0xff) != SQLITE_CONSTRAINT) {
+    die(s, rc, "storing a commit, which did not take place", err);
+    run_write(s, WRITE_ROLLBACK); /* may fail as well: nothing is written after this */
+    return false;
+  }
   sqlite_failed(s->writer, rc, s->path, "a run of this id exists already", err);
   int undone = run_write(s, WRITE_ROLLBACK);
   return undone == SQLITE_OK ? false : die(s, undone, "undoing a refused commit", err);
@@ -265,7 +271,8 @@ bool sqlite_commit(Store *store, StoreGroup *g, Err *err) {
   __atomic_fetch_add(&s->commits, 1, __ATOMIC_RELAXED);
   __atomic_fetch_add(&s->rows, g->row_count, __ATOMIC_RELAXED);
   rc = checkpoint_if_due(s);
-  if (rc != SQLITE_OK) die(s, rc, "checkpointing", err); /* this group is durable: the next one is refused */
+  Err later; /* this group is durable: the next one is refused */
+  if (rc != SQLITE_OK) die(s, rc, "checkpointing", &later);
   return true;
 }
 

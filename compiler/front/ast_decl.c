@@ -1,0 +1,389 @@
+/* Builders of types and declarations. */
+#include "compiler/front/ast_build.h"
+#include "vm/base/buf.h"
+
+/* ---- types as written ---- */
+
+static TypeExpr *type_new(Build *b, TypeExprKind kind, Span span) {
+  TypeExpr *t = ARENA_NEW(b->arena, TypeExpr);
+  t->kind = kind;
+  t->span = span;
+  return t;
+}
+
+TypeExpr *ast_type_name(Build *b, Tok name) {
+  TypeExpr *t = type_new(b, TEXPR_NAME, name.span);
+  t->name = name.name;
+  return t;
+}
+
+TypeExpr *ast_type_of(Build *b, Tok name, TypeExpr *element, Tok close) {
+  bool list = str_equal(name.name->text, STR("list")), map = str_equal(name.name->text, STR("map"));
+  if (!list && !map) DIAG_ADD(b->diags, DIAG_TYPE_ELEMENT, name.span, name.name->text);
+  TypeExpr *t = type_new(b, map ? TEXPR_MAP : TEXPR_LIST, span_join(name.span, close.span));
+  t->first = element;
+  return t;
+}
+
+/* `T??` is `T?`. */
+TypeExpr *ast_type_optional(Build *b, TypeExpr *type, Tok mark) {
+  if (type->kind == TEXPR_OPTIONAL) return type;
+  TypeExpr *t = type_new(b, TEXPR_OPTIONAL, span_join(type->span, mark.span));
+  t->first = type;
+  return t;
+}
+
+TypeExpr *ast_type_literal(Build *b, Expr *literal) {
+  TypeExpr *t = type_new(b, TEXPR_LITERAL, literal->span);
+  t->literal = literal;
+  return t;
+}
+
+TypeExpr *ast_type_object(Build *b, Tok open, FieldList fields, Tok close) {
+  TypeExpr *t = type_new(b, TEXPR_OBJECT, span_join(open.span, close.span));
+  t->fields = fields.first;
+  return t;
+}
+
+TypeExpr *ast_type_fn(Build *b, Tok fn, TypeList params, TypeExpr *result, Tok close) {
+  TypeExpr *t = type_new(b, TEXPR_FN, span_join(fn.span, result ? result->span : close.span));
+  t->first = params.first;
+  t->result = result;
+  return t;
+}
+
+TypeExpr *ast_type_union(Build *b, TypeList members) {
+  TypeExpr *t = type_new(b, TEXPR_UNION, span_join(members.first->span, members.last->span));
+  t->first = members.first;
+  return t;
+}
+
+TypeList ast_types(TypeList list, TypeExpr *type) {
+  if (list.last) list.last->next = type;
+  else list.first = type;
+  list.last = type;
+  return list;
+}
+
+/* ---- fields ---- */
+
+Field *ast_field(Build *b, Tok name, TypeExpr *type, Expr *value, Expr *where) {
+  Field *field = ARENA_NEW(b->arena, Field);
+  field->name = name.name;
+  field->span = name.span;
+  field->type = type;
+  field->value = value;
+  field->where = where;
+  return field;
+}
+
+FieldList ast_fields(FieldList list, Field *field) {
+  if (list.last) list.last->next = field;
+  else list.first = field;
+  list.last = field;
+  return list;
+}
+
+/* The comment without its marks, line by line. */
+static Str doc_take(Build *b) {
+  Str raw = b->doc;
+  b->doc = (Str){0};
+  if (raw.size == 0) return raw;
+  char *text = arena_alloc(b->arena, raw.size);
+  size_t size = 0;
+  for (const char *at = raw.at, *end = raw.at + raw.size; at < end;) {
+    const char *stop = memchr(at, '\n', (size_t)(end - at));
+    const char *next = stop ? stop + 1 : end;
+    if (!stop) stop = end;
+    while (at < stop && *at == ' ') at++;
+    if (stop - at >= 2) at += 2;
+    if (at < stop && *at == ' ') at++;
+    while (stop > at && (stop[-1] == ' ' || stop[-1] == '\r')) stop--;
+    if (size > 0) text[size++] = '\n';
+    memcpy(text + size, at, (size_t)(stop - at));
+    size += (size_t)(stop - at);
+    at = next;
+  }
+  return (Str){text, size};
+}
+
+FieldList ast_field_line(Build *b, FieldList above, FieldList line) {
+  line.first->doc = doc_take(b);
+  if (!above.last) return line;
+  above.last->next = line.first;
+  above.last = line.last;
+  return above;
+}
+
+/* ---- declarations ---- */
+
+Decl *ast_declare(Build *b, DeclKind kind, Tok t, Tok name) {
+  Decl *decl = ARENA_NEW(b->arena, Decl);
+  decl->kind = kind;
+  decl->span = span_join(t.span, name.span.size > 0 ? name.span : t.span);
+  decl->name_span = name.span;
+  decl->name = name.name;
+  decl->doc = doc_take(b);
+  decl->unit = b->unit;
+  return decl;
+}
+
+void ast_unit_decl(Build *b, Decl *decl) {
+  if (!decl || (decl->kind == DECL_TOOL && !decl->name)) return; /* its header did not parse */
+  if (b->last_decl) b->last_decl->next = decl;
+  else b->unit->decls = decl;
+  b->last_decl = decl;
+}
+
+Decl *ast_signature(Build *b, Decl *decl, FieldList params, TypeExpr *result) {
+  (void)b;
+  decl->fields = params.first;
+  decl->type = result;
+  if (result) decl->span = span_join(decl->span, result->span);
+  return decl;
+}
+
+Decl *ast_fn(Build *b, Tok t, Tok name, FieldList params, TypeExpr *result) {
+  return ast_signature(b, ast_declare(b, DECL_FN, t, name), params, result);
+}
+
+Decl *ast_pure(Build *b, Tok t, Decl *decl) {
+  (void)b;
+  decl->pure = true;
+  decl->span = span_join(t.span, decl->span);
+  return decl;
+}
+
+Decl *ast_body(Decl *decl, Stmt *body) {
+  decl->body = body;
+  return decl;
+}
+
+Decl *ast_constant(Build *b, DeclKind kind, Tok t, Tok name, TypeExpr *type, Expr *value) {
+  Decl *decl = ast_declare(b, kind, t, name);
+  decl->type = type;
+  decl->value = value;
+  return decl;
+}
+
+static Decl *import_new(Build *b, Tok t, Span path, Tok alias) {
+  Decl *decl = ast_declare(b, DECL_IMPORT, t, alias);
+  decl->span = span_join(t.span, path);
+  if (alias.span.size > 0) return decl;
+  decl->name = NULL;
+  decl->name_span = path;
+  return decl;
+}
+
+Decl *ast_import(Build *b, Tok t, Tok path, Tok alias) {
+  Decl *decl = import_new(b, t, path.span, alias);
+  decl->text = literal_text(b, path);
+  return decl;
+}
+
+/* `std.text`: the path is the source text itself, without spaces. */
+Decl *ast_import_module(Build *b, Tok t, Expr *path, Tok alias) {
+  Decl *decl = import_new(b, t, path->span, alias);
+  decl->text = (Str){b->text + (path->span.at - b->base), path->span.size};
+  decl->standard = path->kind == EXPR_MEMBER && path->left->kind == EXPR_NAME &&
+                   str_equal(path->left->name->text, STR("std"));
+  if (!decl->standard) DIAG_ADD(b->diags, DIAG_IMPORT_FORM, path->span, decl->text);
+  return decl;
+}
+
+Decl *ast_type_alias(Build *b, Decl *decl, TypeExpr *type) {
+  (void)b;
+  decl->type = type;
+  return decl;
+}
+
+Decl *ast_with_fields(Build *b, Decl *decl, FieldList fields) {
+  (void)b;
+  decl->fields = fields.first;
+  return decl;
+}
+
+Decl *ast_message(Build *b, Decl *decl, const Tok *version, Tok stored) {
+  if (version) decl->value = ast_int(b, *version);
+  if (stored.span.size > 0) decl->text = literal_text(b, stored);
+  return decl;
+}
+
+Decl *ast_upcast(Build *b, Tok t, Tok name, Tok from, FieldList params, Stmt *body) {
+  Decl *decl = ast_declare(b, DECL_UPCAST, t, name);
+  if (from.integer < 1 || from.integer > UINT16_MAX) {
+    DIAG_ADD0(b->diags, DIAG_UPCAST_VERSION, from.span);
+  } else {
+    decl->from_version = (uint32_t)from.integer;
+  }
+  decl->fields = params.first;
+  decl->body = body;
+  return decl;
+}
+
+/* ---- workflow, extern, tool: what comes is put in front, and turned round at the end ---- */
+
+static Decl *decls_turned(Decl *list) {
+  Decl *turned = NULL;
+  while (list) {
+    Decl *next = list->next;
+    list->next = turned;
+    turned = list;
+    list = next;
+  }
+  return turned;
+}
+
+WorkflowBody ast_workflow(Decl *decl) { return (WorkflowBody){decl, NULL}; }
+
+WorkflowBody ast_workflow_stmt(WorkflowBody body, Stmt *stmt) {
+  if (body.last) body.last->next = stmt;
+  else body.decl->body = stmt;
+  body.last = stmt;
+  return body;
+}
+
+WorkflowBody ast_workflow_query(WorkflowBody body, Decl *query) {
+  query->next = body.decl->members;
+  body.decl->members = query;
+  return body;
+}
+
+Decl *ast_workflow_end(WorkflowBody body) {
+  body.decl->members = decls_turned(body.decl->members);
+  return body.decl;
+}
+
+Decl *ast_extern(Build *b, Tok t, Tok library) {
+  Decl *decl = ast_declare(b, DECL_EXTERN, t, (Tok){.span = library.span});
+  decl->name = NULL;
+  decl->text = literal_text(b, library);
+  return decl;
+}
+
+Decl *ast_extern_fn(Decl *decl, Decl *fn) {
+  fn->next = decl->members;
+  decl->members = fn;
+  return decl;
+}
+
+Decl *ast_extern_end(Decl *decl) {
+  decl->members = decls_turned(decl->members);
+  return decl;
+}
+
+/* ---- tool ---- */
+
+typedef enum { FORM_ONE, FORM_ATTEMPTS, FORM_RATE } SettingForm;
+typedef struct SettingInfo {
+  const char *name, *example;
+  uint8_t form;
+} SettingInfo;
+static const SettingInfo tool_settings[] = {
+#define SETTING(declaration, name, form, example, meaning) {name, example, FORM_##form},
+#include "lang/settings.def"
+#undef SETTING
+};
+
+static const SettingInfo *setting_info(Str name) {
+  for (size_t i = 0; i < COUNT_OF(tool_settings); i++) {
+    if (str_equal(str_of(tool_settings[i].name), name)) return &tool_settings[i];
+  }
+  return NULL;
+}
+
+/* A word at the head of a tool's line that is no setting. */
+void complain_setting(Build *b, Name *name, Span span) {
+  Str names[COUNT_OF(tool_settings)];
+  for (size_t i = 0; i < COUNT_OF(names); i++) names[i] = str_of(tool_settings[i].name);
+  Diag *diag = DIAG_ADD(b->diags, DIAG_UNKNOWN_SETTING, span, name->text);
+  Str near = diag_nearest(name->text, names, COUNT_OF(names));
+  if (near.at) {
+    diag_label(diag, diag_format(b->diags, "did you mean `" STR_FMT "`?", STR_ARG(near)));
+    diag_fix(diag, near);
+  }
+  diag_help(diag, STR("a tool has effect, timeout, max_attempts, backoff, limit, perform: and check:"));
+}
+
+bool setting_is_known(Name *name) { return setting_info(name->text) != NULL; }
+
+static Setting *setting_new(Build *b, Tok name, Span last, SettingForm form) {
+  Setting *s = ARENA_NEW(b->arena, Setting);
+  s->name = name.name;
+  s->name_span = name.span;
+  s->span = span_join(name.span, last);
+  const SettingInfo *info = setting_info(name.name->text);
+  if (!info) {
+    complain_setting(b, name.name, name.span);
+  } else if (info->form != form && !(info->form == FORM_ATTEMPTS && form == FORM_ONE)) {
+    Diag *diag = DIAG_ADD(b->diags, DIAG_SETTING_FORM, s->span, name.name->text);
+    diag_help(diag, diag_format(b->diags, "write it like this: %s", info->example));
+  }
+  return s;
+}
+
+Setting *ast_setting(Build *b, Tok name, Expr *first, Expr *second, Expr *third, Expr *cond) {
+  bool plain = !second && !cond;
+  Expr *last = cond ? cond : third ? third : first;
+  Setting *s = setting_new(b, name, last->span, plain ? FORM_ONE : FORM_ATTEMPTS);
+  s->first = first;
+  s->second = second;
+  s->third = third;
+  s->cond = cond;
+  return s;
+}
+
+Setting *ast_setting_rate(Build *b, Tok name, Expr *rate, Expr *count, Expr *per) {
+  Setting *s = setting_new(b, name, per->span, FORM_RATE);
+  s->first = rate;
+  s->second = count;
+  s->third = per;
+  return s;
+}
+
+static void twice(Build *b, Span span, Span before, Str what) {
+  Diag *diag = DIAG_ADD(b->diags, DIAG_TOOL_TWICE, span, what);
+  diag_note(b->diags, diag, before, STR("the first one is here"));
+}
+
+/* Settings are few, but a file may repeat one a million times: each is looked for among at most
+** as many as there are names. */
+Decl *ast_tool_setting(Build *b, Decl *tool, Setting *setting) {
+  for (Setting *s = tool->settings; s; s = s->next) {
+    if (s->name != setting->name) continue;
+    twice(b, setting->name_span, s->name_span, setting->name->text);
+    return tool;
+  }
+  if (!setting_is_known(setting->name)) return tool;
+  setting->next = tool->settings;
+  tool->settings = setting;
+  return tool;
+}
+
+Decl *ast_tool_perform(Build *b, Decl *tool, Tok t, Stmt *body) {
+  if (tool->body) twice(b, t.span, tool->body->span, STR("perform"));
+  else tool->body = body;
+  return tool;
+}
+
+Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body) {
+  if (tool->check) {
+    twice(b, t.span, tool->check_span, STR("check"));
+    return tool;
+  }
+  tool->check = body;
+  tool->check_span = t.span;
+  return tool;
+}
+
+Decl *ast_tool_end(Decl *tool) {
+  Setting *turned = NULL;
+  while (tool->settings) {
+    Setting *s = tool->settings;
+    tool->settings = s->next;
+    s->next = turned;
+    turned = s;
+  }
+  tool->settings = turned;
+  return tool;
+}

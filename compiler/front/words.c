@@ -1,0 +1,206 @@
+/* The word pass: which names of a line are words of the language. A word that is not
+** reserved is one only where lang/keywords.def says it may begin or continue
+** something, judged by the token before and the token behind it. Everywhere else it
+** is a name like any other. */
+#include "compiler/front/token.h"
+
+const WordInfo word_info[] = {
+    {NULL, 0, 0},
+#define WORD(token, text, rule, meaning) {text, TK_##token, RULE_##rule},
+#include "lang/keywords.def"
+#undef WORD
+    {NULL, 0, 0},
+};
+
+bool token_ends_operand(uint16_t kind) {
+  switch (kind) {
+    case TK_ID:
+    case TK_INT:
+    case TK_FLOAT:
+    case TK_DECIMAL:
+    case TK_DURATION:
+    case TK_STRING:
+    case TK_INTERP_END:
+    case TK_RP:
+    case TK_RB:
+    case TK_RC:
+    case TK_TRUE:
+    case TK_FALSE:
+    case TK_NIL:
+    case TK_QUESTION: return true;
+    default: return false;
+  }
+}
+
+/* A word not yet marked: could it begin an operand, if it turned out to be a name? */
+static bool word_begins_operand(const Name *name) {
+  if (word_info[name->word].rule != RULE_RESERVED || name->word == WORD_NONE) return true;
+  switch (name->word) {
+    case WORD_TRUE:
+    case WORD_FALSE:
+    case WORD_NIL:
+    case WORD_NOT:
+    case WORD_TRY:
+    case WORD_AWAIT: return true;
+    default: return false;
+  }
+}
+
+bool token_begins_operand(const Token *token) {
+  switch (token->kind) {
+    case TK_ID: return word_begins_operand(token->tok.name);
+    case TK_INT:
+    case TK_FLOAT:
+    case TK_DECIMAL:
+    case TK_DURATION:
+    case TK_STRING:
+    case TK_INTERP_BEGIN:
+    case TK_LC: return true;
+    case TK_LP:
+    case TK_LB: return token->space;
+    case TK_MINUS: return token->space && !token[1].space;
+    default: return false;
+  }
+}
+
+/* Is this token a name, as far as can be told before it is marked itself? */
+static bool is_name(const Token *token) {
+  if (token->kind != TK_ID) return false;
+  return token->tok.name->word == WORD_NONE || word_info[token->tok.name->word].rule != RULE_RESERVED;
+}
+
+/* Behind the words of declarations a reserved word is a wrong name, not an operator. */
+static bool is_declared_name(const Token *token) {
+  if (is_name(token)) return true;
+  if (token->kind != TK_ID) return false;
+  switch (token->tok.name->word) {
+    case WORD_IS:
+    case WORD_IN:
+    case WORD_AND:
+    case WORD_OR:
+    case WORD_NOT:
+    case WORD_IF:
+    case WORD_ELSE:
+    case WORD_FOR: return false;
+    default: return true;
+  }
+}
+
+/* The pass over one line. */
+typedef struct Marking {
+  uint16_t before;  /* kind of the token before, marked */
+  bool head;        /* a statement may begin here */
+  BlockKind block;
+  uint32_t depth;   /* open brackets */
+} Marking;
+
+static bool is_word(const Token *token, Word word) {
+  return token->kind == TK_ID && token->tok.name->word == word;
+}
+
+/* `loop:` `loop max 3:` `parallel settle:` `xs = parallel for …` `x = race:` */
+static bool is_block_word(const Marking *m, Word word, const Token *next) {
+  bool value = m->before == TK_ASSIGN || m->before == TK_RETURN;
+  bool here = m->head || (value && m->depth == 0 && (word == WORD_PARALLEL || word == WORD_RACE));
+  if (!here) return false;
+  if (next->kind == TK_COLON) return true;
+  if (word == WORD_LOOP) return is_word(next, WORD_MAX) || next->kind == TK_INT;
+  return word == WORD_PARALLEL && (is_word(next, WORD_SETTLE) || is_word(next, WORD_FOR));
+}
+
+static bool is_after(const Marking *m, Word word, const Token *next) {
+  if (word == WORD_MAX) return m->before == TK_LOOP && token_begins_operand(next);
+  return word == WORD_SETTLE && m->before == TK_PARALLEL;
+}
+
+static bool applies(const Marking *m, Word word, WordRule rule, const Token *next) {
+  switch (rule) {
+    case RULE_RESERVED: return true;
+    case RULE_NAMED:
+      if (word == WORD_SIGNAL && m->before == TK_AWAIT) return is_name(next);
+      return m->head && is_declared_name(next);
+    case RULE_FN: return m->head && is_word(next, WORD_FN);
+    case RULE_QUOTED: return m->head && next->kind == TK_STRING;
+    case RULE_BLOCK: return is_block_word(m, word, next);
+    case RULE_PART: return false; /* known by their place in a tool's body */
+    case RULE_OPERAND: return m->head && token_begins_operand(next);
+    case RULE_CALLED: return m->head && next->kind == TK_LP;
+    case RULE_PREFIX: return is_name(next) && !token_ends_operand(m->before);
+    case RULE_AWAITED: return m->before == TK_AWAIT && token_begins_operand(next);
+    case RULE_RETURNED: return m->before == TK_RETURN && token_begins_operand(next);
+    case RULE_AFTER: return is_after(m, word, next);
+    case RULE_INFIX: return token_ends_operand(m->before);
+  }
+  return false;
+}
+
+/* `{in: 1}` and `f(from: x)`: a key is a name, whatever it spells. */
+static bool is_key(const Marking *m, const Token *next) {
+  bool opened = m->before == TK_LC || m->before == TK_LP || m->before == TK_COMMA;
+  return opened && m->depth > 0 && next->kind == TK_COLON;
+}
+
+static uint16_t marked(const Marking *m, const Token *token) {
+  Word word = (Word)token->tok.name->word;
+  const WordInfo *info = &word_info[word];
+  const Token *next = token + 1;
+  if (m->before == TK_DOT || m->before == TK_QDOT) return TK_ID;
+  bool literal = word == WORD_TRUE || word == WORD_FALSE || word == WORD_NIL;
+  if (info->rule == RULE_RESERVED && !literal && is_key(m, next)) return TK_ID;
+  return applies(m, word, info->rule, next) ? info->token : TK_ID;
+}
+
+/* The head of a line in a tool's body: a part, or a setting whose colon may be left out. */
+static uint16_t tool_head(Token *token) {
+  if (token->kind != TK_ID) return token->kind;
+  Word word = (Word)token->tok.name->word;
+  bool part = word == WORD_PERFORM || word == WORD_CHECK;
+  if (part) return word_info[word].token;
+  return is_name(token) ? TK_SETTING : word_info[word].token;
+}
+
+/* `is`, `is not` and `not in` are comparisons like the signs. Returns how many tokens to leave out. */
+static uint32_t comparison(Token *token, bool after_operand) {
+  if (token->kind == TK_IS) {
+    bool negated = is_word(token + 1, WORD_NOT);
+    token->tok.op = negated ? BIN_NE : BIN_EQ;
+    token->kind = TK_CMP;
+    return negated;
+  }
+  if (token->kind != TK_NOT || !after_operand || !is_word(token + 1, WORD_IN)) return 0;
+  token->tok.op = BIN_NOT_IN;
+  token->kind = TK_CMP;
+  return 1;
+}
+
+static void step(Marking *m, const Token *token) {
+  uint16_t kind = token->kind;
+  if (kind == TK_LP || kind == TK_LB || kind == TK_LC || kind == TK_QLB) m->depth++;
+  if ((kind == TK_RP || kind == TK_RB || kind == TK_RC) && m->depth > 0) m->depth--;
+  m->head = kind == TK_COLON && m->depth == 0 && m->block != BLOCK_FIELDS;
+  m->before = kind;
+}
+
+void words_mark(Line *line, BlockKind block) {
+  Token *tokens = line->tokens;
+  Marking m = {.block = block, .head = block == BLOCK_PLAIN};
+  uint32_t to = 0, at = 0;
+  if (block == BLOCK_TOOL) {
+    tokens[0].kind = tool_head(&tokens[0]);
+    bool colon = tokens[0].kind == TK_SETTING && tokens[1].kind == TK_COLON;
+    step(&m, &tokens[0]);
+    to = 1;
+    at = colon ? 2 : 1;
+  }
+  for (; at < line->count; at++, to++) {
+    Token *token = &tokens[at];
+    if (token->kind == TK_ID && token->tok.name->word != WORD_NONE) {
+      token->kind = marked(&m, token);
+      at += comparison(token, token_ends_operand(m.before));
+    }
+    if (to != at) tokens[to] = *token;
+    step(&m, token);
+    if (token->kind == TK_TYPE && to == 0) m.block = BLOCK_FIELDS; /* type P: race: string */
+  }
+  line->count = to;
+}

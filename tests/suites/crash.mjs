@@ -1,0 +1,190 @@
+// Crashes: runs over HTTP are killed with -9 at random moments, each kill followed by recover. The server counts what
+// it was asked, so that "once" is measured where it matters.
+import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { spawn } from "node:child_process";
+import { run, expect, expectEqual } from "../support/harness.mjs";
+
+// Counts requests by key and by kind; answers after a moment.
+function counter({ delayMs = 3, dropReply = () => false } = {}) {
+  const asked = new Map(), done = new Map();
+  const server = createServer((req, res) => {
+    const url = new URL(req.url, "http://x"), key = req.headers["idempotency-key"] ?? "";
+    let body = "";
+    req.on("data", (d) => (body += d)).on("end", () => {
+      const reply = (status, value) => setTimeout(() => {
+        const text = JSON.stringify(value);
+        res.writeHead(status, { "content-type": "application/json", "content-length": Buffer.byteLength(text) });
+        res.end(text);
+      }, delayMs);
+      if (url.pathname.startsWith("/by-key/")) {
+        const k = decodeURIComponent(url.pathname.slice(8));
+        return done.has(k) ? reply(200, done.get(k)) : reply(404, {});
+      }
+      const name = req.method + " " + url.pathname;
+      const entry = asked.get(name) ?? { count: 0, keys: new Set() };
+      entry.count++;
+      entry.keys.add(key);
+      asked.set(name, entry);
+      const value = { n: Number(url.pathname.split("/").pop()) + 1 };
+      if (req.method === "POST") done.set(key, value);
+      if (dropReply(name, entry.count)) return req.socket.destroy();
+      reply(200, value);
+    });
+  });
+  return {
+    asked, done,
+    listen: () => new Promise((ok) => server.listen(0, "127.0.0.1", () => ok(server.address().port))),
+    close: () => new Promise((ok) => { server.closeAllConnections(); server.close(ok); }),
+  };
+}
+
+const PROGRAM = (steps) => `
+config host: string = "http://127.0.0.1:9"
+
+tool Read(n: int) -> int:
+  effect read
+  perform: return http.get("\${host}/read/\${n}").json.n
+
+tool Add(n: int) -> int:
+  effect reversible
+  max_attempts 3 backoff 10ms..50ms
+  perform: return http.post("\${host}/add/\${n}", json: {n}).json.n
+
+tool Pay(n: int) -> int:
+  effect irreversible
+  max_attempts 3 backoff 10ms..50ms
+  perform: return http.post("\${host}/pay/\${n}", json: {n}).json.n
+  check:
+    r = http.get("\${host}/by-key/\${key}")
+    if r.status is 404: return absent
+    if r.status is 200: return confirmed r.json.n
+
+workflow Steps(count: int):
+  n = 0
+  for i in range(count):
+    if i % 3 == 0: n = Read(n)
+    elif i % 3 == 1: n = Add(n)
+    else: n = Pay(n)
+  return n
+
+print("end \${Steps(${steps})}")
+`;
+
+// Runs z8 with these arguments and kills it after ms; resolves with what it printed and whether it was killed.
+function killedAfter(h, args, env, ms) {
+  return new Promise((resolve) => {
+    const child = spawn(h.z8, args, { env: { ...process.env, ...env } });
+    let out = "", err = "";
+    const timer = setTimeout(() => child.kill("SIGKILL"), ms);
+    child.stdout.on("data", (d) => (out += d));
+    child.stderr.on("data", (d) => (err += d));
+    child.on("close", (code, signal) => { clearTimeout(timer); resolve({ code, signal, out, err }); });
+  });
+}
+
+let seed = 20261120;
+const chance = () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
+
+async function killed({ h, dir, steps, kills, window }) {
+  const server = counter();
+  const env = { Z8_HOST: `http://127.0.0.1:${await server.listen()}`, Z8_DIR: dir + "/data", NO_COLOR: "1" };
+  writeFileSync(dir + "/steps.z8", PROGRAM(steps));
+  let out = "", done = 0;
+  let r = await killedAfter(h, ["run", dir + "/steps.z8"], env, 60 + chance() * window);
+  out += r.out;
+  for (let k = r.signal ? 1 : 0; k < kills; k++) {
+    r = await killedAfter(h, ["recover"], env, 15 + chance() * window);
+    out += r.out;
+    if (!r.signal) { expect(r.code === 0, `recover: exit ${r.code}\n${r.err}`); break; }
+    done = k + 1;
+  }
+  if (r.signal) {
+    r = await run(h.z8, ["recover"], { env, seconds: 60 });
+    out += r.stdout;
+    expect(r.code === 0, `the last recover: exit ${r.code ?? r.signal}\n${r.stderr}`);
+  }
+  await server.close();
+  const rows = (await run(h.z8, ["runs", "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
+  expect(rows.every((row) => row.status === "done"), `not all done: ${JSON.stringify(rows)}`);
+  for (const row of rows) {
+    const replay = await run(h.z8, ["replay", row.run, "--json"], { env });
+    expect(replay.code === 0 && JSON.parse(replay.stdout).effects === 0, `replay: ${replay.stdout}${replay.stderr}`);
+  }
+  let repeated = 0;
+  for (const [name, { count, keys }] of server.asked) {
+    if (name.startsWith("GET")) continue;
+    expect(keys.size === 1, `${name} came under ${keys.size} keys: ${[...keys]}`);
+    if (name.startsWith("POST /pay")) expectEqual(count, 1, `${name} was sent again`);
+    repeated += count - 1;
+  }
+  expect(repeated <= done + 1, `${repeated} reversible steps were repeated under ${done + 1} kills`);
+  const log = rows.length;
+  expect(log === 2, `${log} runs`);
+  const answer = await run(h.z8, ["inspect", rows.find((r) => r.workflow === "Steps").run, "--json"], { env });
+  expect(answer.stdout.includes(String(steps)), `the answer is not ${steps}: ${answer.stdout.slice(0, 400)}`);
+  return done;
+}
+
+export default (h) => [
+  { name: "200 HTTP steps under 30 kills", alone: true, test: async (t) => { await killed({ ...t, steps: 200, kills: 30, window: 180 }); } },
+  { name: "60 HTTP steps under quick kills", alone: true, test: async (t) => { await killed({ ...t, steps: 60, kills: 20, window: 40 }); } },
+  {
+    name: "a lost reply: reversible is sent again under its key, irreversible is checked",
+    test: async ({ h, dir }) => {
+      const server = counter({ dropReply: (name, count) => name.startsWith("POST") && count === 1 });
+      const env = { Z8_HOST: `http://127.0.0.1:${await server.listen()}`, Z8_DIR: dir + "/data" };
+      writeFileSync(dir + "/steps.z8", PROGRAM(6));
+      const r = await run(h.z8, ["run", dir + "/steps.z8"], { env });
+      await server.close();
+      expect(r.code === 0 && r.stdout.includes("end 6"), `${r.stdout}${r.stderr}`);
+      for (const [name, { count, keys }] of server.asked) {
+        if (name.startsWith("POST /add")) expect(count === 2 && keys.size === 1, `${name}: ${count} times, ${keys.size} keys`);
+        if (name.startsWith("POST /pay")) expectEqual(count, 1, name);
+      }
+    },
+  },
+  {
+    name: "an irreversible tool without check waits for a person, and z8 resolve settles it",
+    test: async ({ h, dir }) => {
+      const server = counter({ dropReply: (name) => name.startsWith("POST") });
+      const env = { Z8_HOST: `http://127.0.0.1:${await server.listen()}`, Z8_DIR: dir + "/data" };
+      writeFileSync(dir + "/p.z8", `
+config host: string = "http://127.0.0.1:9"
+tool Pay(n: int) -> int:
+  effect irreversible
+  perform: return http.post("\${host}/pay/\${n}", json: {n}).json.n
+print("paid \${Pay(1)}")
+`);
+      const r = await run(h.z8, ["run", dir + "/p.z8"], { env, seconds: 20 });
+      expectEqual(r.code, 5, `exit of run: ${r.stdout}${r.stderr}`);
+      const rows = (await run(h.z8, ["runs", "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
+      const log = (await run(h.z8, ["log", rows[0].run, "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
+      const asked = log.find((x) => x.record === "TOOL_UNKNOWN");
+      expect(asked, "no TOOL_UNKNOWN record");
+      const s = await run(h.z8, ["resolve", `${rows[0].run}#${asked.ref}`, "--confirmed", "7"], { env });
+      expect(s.code === 0, `resolve: ${s.stdout}${s.stderr}`);
+      const again = await run(h.z8, ["recover"], { env, seconds: 20 });
+      expect(again.code === 0 && again.stdout.includes("paid 7"), `recover: ${again.code} ${again.stdout}${again.stderr}`);
+      await server.close();
+      expectEqual(server.asked.get("POST /pay/1").count, 1, "sends");
+    },
+  },
+  {
+    name: "two processes on one directory: the second is refused and told who holds it",
+    test: async ({ h, dir }) => {
+      const env = { Z8_DIR: dir + "/data" };
+      writeFileSync(dir + "/wait.z8", 'print("ready")\nx = await signal go\nprint(x)\n');
+      const child = spawn(h.z8, ["run", dir + "/wait.z8"], { env: { ...process.env, ...env } });
+      let out = "";
+      await new Promise((ok) => child.stdout.on("data", (d) => { out += d; if (out.includes("ready")) ok(); }));
+      const r = await run(h.z8, ["run", dir + "/wait.z8"], { env });
+      expect(r.code === 1 && r.stderr.includes(String(child.pid)), `exit ${r.code}: ${r.stderr}`);
+      const rows = (await run(h.z8, ["runs", "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
+      const s = await run(h.z8, ["signal", rows[0].run, "go", '"on"'], { env });
+      expect(s.code === 0, `signal: ${s.stderr}`);
+      const code = await new Promise((ok) => child.on("close", ok));
+      expect(code === 0 && out.includes("on"), `exit ${code}: ${out}`);
+    },
+  },
+];

@@ -1,0 +1,171 @@
+/* A process that runs: output as it becomes durable, ends, Ctrl-C. */
+#include "vm/cli/live.h"
+
+#include <signal.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "vm/base/json.h"
+#include "vm/base/text.h"
+#include "vm/cli/report.h"
+
+/* ---- what runs say -------------------------------------------------------- */
+
+static void live_output(void *context, Uuid run, EffectKind kind, Str text) {
+  Live *live = context;
+  Cli *cli = live->cli;
+  char id[37];
+  if (!cli->json) {
+    Buf *to = kind == EFFECT_LOG ? &cli->err : &cli->out;
+    buf_str(to, text);
+    buf_byte(to, '\n');
+    return;
+  }
+  uuid_text(run, id);
+  buf_byte(&cli->out, '{');
+  json_text(&cli->out, kind == EFFECT_LOG ? "log" : "print", text);
+  json_text(&cli->out, "run", str_of(id));
+  buf_text(&cli->out, "}\n");
+}
+
+static void live_notice(void *context, Str text) {
+  Live *live = context;
+  output_error(live->cli, 0, STR_FMT, STR_ARG(text));
+}
+
+static void ended_json(Cli *cli, const char *id, RunStatus status, Str value) {
+  buf_byte(&cli->out, '{');
+  json_text(&cli->out, "run", str_of(id));
+  json_text(&cli->out, "status", str_of(run_status_word(status)));
+  json_value(&cli->out, status == RUN_STATUS_DONE ? "result" : "error", value);
+  buf_text(&cli->out, "}\n");
+}
+
+static void live_ended(void *context, Uuid run, RunStatus status, Str value, Run *ended) {
+  Live *live = context;
+  Cli *cli = live->cli;
+  char id[37];
+  uuid_text(run, id);
+  bool watched = memcmp(run.byte, live->watched.byte, sizeof run.byte) == 0;
+  if (watched) live->status = status;
+  if (status != RUN_STATUS_DONE) live->failed++;
+  if (cli->json) ended_json(cli, id, status, value);
+  else if (status == RUN_STATUS_DIVERGED) run_explain(ended, NULL, &cli->err);
+  else if (status != RUN_STATUS_DONE)
+    report_failure(&cli->err, cli->colour_err, program_bundle(run_machine(ended)->program), status, value);
+}
+
+/* After each round what was said goes out. */
+static void live_flush(void *context) {
+  Live *live = context;
+  if (live->cli->out.size > 0) output_flush(STDOUT_FILENO, &live->cli->out);
+  if (live->cli->err.size > 0) output_flush(STDERR_FILENO, &live->cli->err);
+}
+
+/* ---- opening -------------------------------------------------------------- */
+
+static Scheduler *signalled_scheduler; /* a signal handler has no other way to reach it */
+
+static void stop_handler(int number) {
+  (void)number;
+  if (signalled_scheduler != NULL) scheduler_stop(signalled_scheduler);
+}
+
+static void signals_set(Scheduler *s) {
+  struct sigaction action = {.sa_handler = stop_handler};
+  signalled_scheduler = s;
+  if (s == NULL) return;
+  sigaction(SIGINT, &action, NULL);
+  sigaction(SIGTERM, &action, NULL);
+  sigaction(SIGHUP, &action, NULL);
+}
+
+static bool hex_seed(const char *text, Hash256 *seed) {
+  Buf bytes = {0};
+  bool ok = hex_decode(str_of(text), &bytes) && bytes.size <= sizeof seed->byte;
+  if (ok && bytes.size > 0) memcpy(seed->byte, bytes.at, bytes.size);
+  buf_deinit(&bytes);
+  return ok;
+}
+
+static bool options_read(Live *live, SchedulerOptions *o, int *status) {
+  const Args *args = &live->cli->args;
+  int64_t threads = 0;
+  *o = (SchedulerOptions){.output = live_output, .ended = live_ended, .notice = live_notice,
+                          .flush = live_flush, .control = session_control, .context = live,
+                          .extern_allow = getenv("Z8_EXTERN")};
+  o->switch_vm = args_has(args, OPTION_SWITCH_VM);
+  o->park_restore = args_has(args, OPTION_PARK_RESTORE);
+  o->seeded = args_has(args, OPTION_SEED);
+  o->listen = !o->seeded && !args_has(args, OPTION_MEMORY);
+  if (o->seeded && !hex_seed(args->values[OPTION_SEED], &o->seed)) {
+    *status = output_error(live->cli, EXIT_USAGE, "--seed takes up to 64 hex digits, an even number");
+    return false;
+  }
+  if (args_has(args, OPTION_THREADS) &&
+      (!int_parse(str_of(args->values[OPTION_THREADS]), &threads) || threads < 1 || threads > 256)) {
+    *status = output_error(live->cli, EXIT_USAGE, "--threads takes a number from 1 to 256");
+    return false;
+  }
+  o->threads = (uint32_t)threads;
+  return true;
+}
+
+bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
+  SchedulerOptions options;
+  Err err = {0};
+  *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING};
+  if (!options_read(live, &options, status)) return false;
+  NodeOptions node = {.dir = cli->dir, .must_exist = must_exist, .fixed_key = options.seeded,
+                      .memory = args_has(&cli->args, OPTION_MEMORY)};
+  if (!node_open(&node, &cli->node, &err) ||
+      !scheduler_new(cli->node, &options, &live->scheduler, &err)) {
+    *status = output_err(cli, &err);
+    return false;
+  }
+  cli->scheduler = live->scheduler;
+  signals_set(live->scheduler);
+  return true;
+}
+
+void live_close(Live *live) {
+  signals_set(NULL);
+  scheduler_free(live->scheduler);
+  live->cli->scheduler = NULL;
+  live_flush(live);
+}
+
+/* ---- running -------------------------------------------------------------- */
+
+static int stopped(Live *live) {
+  ScheduleCounts counts = scheduler_counts(live->scheduler);
+  return output_error(live->cli, EXIT_FAILED, "stopped; %u run%s can be continued with `z8 recover`", counts.hosted,
+                      counts.hosted == 1 ? "" : "s");
+}
+
+static int over_status(const Live *live) {
+  static const Uuid none;
+  ScheduleCounts counts = scheduler_counts(live->scheduler);
+  if (counts.diverged > 0) return EXIT_DIVERGED;
+  if (counts.corrupt > 0) return EXIT_INTEGRITY;
+  bool watching = memcmp(live->watched.byte, none.byte, sizeof none.byte) != 0;
+  if (watching) return live->status == RUN_STATUS_DONE ? EXIT_DONE : EXIT_FAILED;
+  return live->failed > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+int live_run(Live *live, uint64_t target, int64_t patience_us) {
+  Err err = {0};
+  ScheduleResult result = scheduler_run(live->scheduler, target, patience_us, &err);
+  switch (result) {
+    case SCHEDULE_OVER: return over_status(live);
+    case SCHEDULE_PARKED:
+      report_parked(live->cli);
+      return over_status(live) == EXIT_FAILED && live->failed == 0 ? EXIT_DONE : over_status(live);
+    case SCHEDULE_STUCK:
+      report_parked(live->cli);
+      return EXIT_PERSON;
+    case SCHEDULE_STOPPED: return stopped(live);
+    case SCHEDULE_FAILED: break;
+  }
+  return output_error(live->cli, EXIT_FAILED, "%s", err.text);
+}

@@ -1,0 +1,21 @@
+/* A process that runs: what `run` and `recover` have in common. */
+#ifndef Z8_LIVE_H
+#define Z8_LIVE_H
+
+#include "vm/cli/cli.h"
+
+typedef struct Live {
+  Cli *cli;
+  Scheduler *scheduler;
+  Uuid watched;          /* the run whose end decides the exit status; zero: every run */
+  RunStatus status;      /* of the watched run, once it is over */
+  uint32_t failed;       /* runs that ended otherwise than well */
+} Live;
+
+/* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status says. */
+MUST_USE bool live_open(Live *live, Cli *cli, bool must_exist, int *status);
+void live_close(Live *live);
+/* Rounds until it is over, parked, stuck or stopped; says so; the exit status. */
+int live_run(Live *live, uint64_t target, int64_t patience_us);
+
+#endif

@@ -1,0 +1,156 @@
+/* The data directory of a verb: opened here, or the verb is carried out by the process that has it. */
+#include <stdlib.h>
+
+#include "vm/base/cbor.h"
+#include "vm/base/hash.h"
+#include "vm/base/mem.h"
+#include "vm/cli/live.h"
+#include "vm/runtime/control.h"
+
+const char *session_dir(const Cli *cli) {
+  const char *from_env = getenv("Z8_DIR");
+  if (args_has(&cli->args, OPTION_DIR)) return cli->args.values[OPTION_DIR];
+  return from_env != NULL && from_env[0] != 0 ? from_env : ".z8";
+}
+
+/* ---- asking another process ---------------------------------------------- */
+
+/* The command line again, without what only concerns this process. */
+static void request_encode(const Cli *cli, Buf *out) {
+  Buf words = {0};
+  uint64_t count = 1;
+  cbor_put_text(&words, str_of(verb_info[cli->args.verb].name));
+  for (uint32_t i = 0; i < OPTION_COUNT; i++) {
+    if (!args_has(&cli->args, (OptionId)i) || i == OPTION_DIR) continue;
+    Buf option = {0};
+    buf_format(&option, option_info[i].argument ? "--%s=%s" : "--%s", option_info[i].name, cli->args.values[i]);
+    cbor_put_text(&words, buf_view(&option));
+    buf_deinit(&option);
+    count++;
+  }
+  for (uint32_t i = 0; i < cli->args.word_count; i++, count++) cbor_put_text(&words, str_of(cli->args.words[i]));
+  cbor_put_array(out, count);
+  buf_str(out, buf_view(&words));
+  buf_deinit(&words);
+}
+
+static bool answer_decode(Cli *cli, Str answer, int *status, Err *err) {
+  CborReader r = cbor_reader(answer);
+  uint64_t count, code;
+  Str out, errors;
+  if (!cbor_array(&r, &count, err) || !cbor_uint(&r, &code, err) || !cbor_bytes(&r, &out, err) ||
+      !cbor_bytes(&r, &errors, err))
+    return false;
+  buf_str(&cli->out, out);
+  buf_str(&cli->err, errors);
+  *status = (int)code;
+  return true;
+}
+
+static bool ask_holder(Cli *cli, int *status, Err *err) {
+  Buf request = {0}, answer = {0};
+  request_encode(cli, &request);
+  bool ok = control_ask(cli->dir, buf_view(&request), &answer, err) &&
+            answer_decode(cli, buf_view(&answer), status, err);
+  buf_deinit(&request);
+  buf_deinit(&answer);
+  return ok;
+}
+
+/* ---- being asked --------------------------------------------------------- */
+
+typedef struct Words {
+  char **at;
+  uint32_t count;
+} Words;
+
+static bool request_decode(Str request, Words *words, Err *err) {
+  CborReader r = cbor_reader(request);
+  uint64_t count;
+  Str word;
+  if (!cbor_array(&r, &count, err)) return false;
+  if (count > ARGS_WORDS_MAX) {
+    FAIL(err, ERR_LIMIT, "too many words");
+    return false;
+  }
+  words->at = mem_alloc((size_t)(count + 1) * sizeof(char *));
+  for (uint64_t i = 0; i < count; i++) {
+    if (!cbor_text(&r, &word, err)) return false;
+    words->at[words->count] = mem_alloc(word.size + 1);
+    memcpy(words->at[words->count++], word.at, word.size);
+  }
+  return true;
+}
+
+static bool may_be_asked(VerbId verb) {
+  return verb == VERB_RUNS || verb == VERB_INSPECT || verb == VERB_LOG || verb == VERB_REPLAY ||
+         verb == VERB_SIGNAL || verb == VERB_CANCEL || verb == VERB_RESOLVE || verb == VERB_DOCTOR;
+}
+
+static int guest_run(Cli *guest, const Words *words, Err *err) {
+  if (!args_parse((int)words->count, (const char *const *)words->at, &guest->args, err)) return EXIT_USAGE;
+  if (may_be_asked(guest->args.verb)) return cli_dispatch(guest);
+  FAIL(err, ERR_DENIED, "a running process does not do this for another");
+  return EXIT_USAGE;
+}
+
+void session_control(void *context, Str request, Buf *answer) {
+  const Live *live = context;
+  Cli guest = {.node = live->cli->node, .scheduler = live->scheduler};
+  Words words = {0};
+  Err err = {0};
+  int status = EXIT_USAGE;
+  if (request_decode(request, &words, &err)) status = guest_run(&guest, &words, &err);
+  if (err.code != ERR_NONE) output_error(&guest, status, "%s", err.text);
+  cbor_put_array(answer, 3);
+  cbor_put_uint(answer, (uint64_t)status);
+  cbor_put_bytes(answer, buf_view(&guest.out));
+  cbor_put_bytes(answer, buf_view(&guest.err));
+  for (uint32_t i = 0; i < words.count; i++) mem_free(words.at[i]);
+  mem_free(words.at);
+  args_deinit(&guest.args);
+  buf_deinit(&guest.out);
+  buf_deinit(&guest.err);
+}
+
+/* ---- opening ------------------------------------------------------------- */
+
+SessionResult session_open(Cli *cli, int *status) {
+  NodeOptions options = {.dir = cli->dir, .must_exist = true};
+  Err err = {0}, asked = {0};
+  if (cli->node != NULL || node_open(&options, &cli->node, &err)) return SESSION_OPEN;
+  if (err.code == ERR_BUSY && ask_holder(cli, status, &asked)) return SESSION_REMOTE;
+  *status = output_err(cli, &err);
+  return SESSION_FAILED;
+}
+
+void session_close(Cli *cli) {
+  node_close(cli->node);
+  cli->node = NULL;
+}
+
+/* ---- finding runs -------------------------------------------------------- */
+
+typedef struct Last {
+  uint64_t number;
+} Last;
+
+static bool last_row(void *context, const RunRow *row) {
+  Last *last = context;
+  if (row->parent == 0) last->number = row->number;
+  return true;
+}
+
+bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err) {
+  Store *store = node_store(cli->node);
+  Last last = {0};
+  if (strcmp(name, "last") != 0) {
+    if (store_run_find(store, str_of(name), row, keep, err)) return true;
+    if (err->code == ERR_NOT_FOUND) FAIL(err, ERR_NOT_FOUND, "there is no run %s; `z8 runs` lists them", name);
+    return false;
+  }
+  if (!store_run_each(store, 1, 0, last_row, &last, err)) return false;
+  if (last.number != 0) return store_run_get(store, last.number, row, keep, err);
+  FAIL(err, ERR_NOT_FOUND, "there are no runs yet");
+  return false;
+}

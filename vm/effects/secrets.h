@@ -1,0 +1,26 @@
+/* Sealed values: templates of text and names of secrets, which stand in journals as
+** they are. Here, just before an effect leaves, the names become plaintext; what was
+** resolved is kept so that it can be masked in error texts, and wiped. */
+#ifndef Z8_SECRETS_H
+#define Z8_SECRETS_H
+
+#include "vm/base/buf.h"
+#include "vm/base/err.h"
+
+typedef struct Secrets {
+  Buf *plain;      /* each secret's text */
+  uint32_t count, cap;
+  Buf resolved;    /* the encoded value with sealed parts as strings */
+} Secrets;
+
+typedef bool SecretFn(void *context, Str name, Buf *value);
+
+/* ERR_NOT_FOUND names a secret there is none of. *out points into value when nothing was sealed. */
+MUST_USE bool secrets_resolve(Secrets *s, Str value, SecretFn *secret, void *context, Str *out, Err *err);
+/* Does the text hold one of them? */
+bool secrets_in(const Secrets *s, Str text);
+/* Every occurrence becomes ******. */
+void secrets_mask(const Secrets *s, Str text, Buf *out);
+void secrets_wipe(Secrets *s);
+
+#endif

@@ -1,0 +1,50 @@
+/* A request in progress, and what the kinds of effect share. Private to vm/effects. */
+#ifndef Z8_WORK_H
+#define Z8_WORK_H
+
+#include "vm/effects/effect.h"
+#include "vm/effects/secrets.h"
+
+typedef struct Job {
+  EffectRequest request;     /* its strings stand behind the job */
+  struct Job *next;
+  Secrets secrets;           /* resolved for this job: wiped when it is freed */
+  int64_t started_us;        /* monotonic */
+} Job;
+
+Job *job_new(const EffectRequest *r);
+void job_free(Job *job);
+
+/* From the I/O thread: the job is over and freed. `value` is taken over. */
+void job_done(Effects *e, Job *job, const char *outcome, Buf *value);
+/* The same with an encoded error; secrets in the message are masked. */
+void job_failed(Effects *e, Job *job, const char *outcome, const char *code, const char *format, ...)
+    PRINTF_LIKE(5, 6);
+/* The operands with sealed parts resolved; points into the job or its secrets. False: the job was failed. */
+MUST_USE bool job_operands(Effects *e, Job *job, Str *out);
+const EffectOptions *effects_options(const Effects *e);
+
+/* ---- files.c ---- */
+void file_work(Effects *e, Job *job);
+
+/* ---- http_client.c ---- */
+typedef struct Http Http;
+struct pollfd;
+Http *http_new(Effects *e);
+void http_free(Http *http);
+void http_start(Http *http, Job *job);
+void http_drop(Http *http, uint64_t run, uint64_t seq); /* only a READ is cut short */
+bool http_busy(const Http *http);
+/* Waits for its own sockets and the others', then does what can be done. */
+void http_wait(Http *http, struct pollfd *others, uint32_t count, int timeout_ms);
+
+/* ---- foreign.c ---- */
+typedef struct Foreign Foreign;
+Foreign *foreign_new(Effects *e);
+void foreign_free(Foreign *f);
+void foreign_start(Foreign *f, Job *job);
+int foreign_fd(const Foreign *f);                   /* -1: nothing is expected of the helper */
+void foreign_work(Foreign *f, bool readable);       /* takes a reply, sees to timeouts, sends the next */
+int64_t foreign_deadline_us(const Foreign *f);      /* 0: none */
+
+#endif

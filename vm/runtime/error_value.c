@@ -1,0 +1,27 @@
+/* Errors as encoded values. */
+#include "vm/runtime/error_value.h"
+
+#include "vm/base/cbor.h"
+
+void error_encode(Buf *out, Str code, Str message) {
+  cbor_put_tag(out, CBOR_TAG_ERROR);
+  cbor_put_array(out, 4);
+  cbor_put_text(out, code);
+  cbor_put_text(out, message);
+  cbor_put_nil(out);
+  cbor_put_nil(out);
+}
+
+bool error_decode(Str value, ErrorParts *out) {
+  CborReader r = cbor_reader(value);
+  CborItem item;
+  Err ignored;
+  uint64_t count;
+  if (!cbor_next(&r, &item, &ignored) || item.kind != CBOR_TAG || item.n != CBOR_TAG_ERROR) return false;
+  if (!cbor_array(&r, &count, &ignored) || count < 3) return false;
+  if (!cbor_text(&r, &out->code, &ignored) || !cbor_text(&r, &out->message, &ignored)) return false;
+  if (!cbor_skip(&r, &out->data, &ignored)) return false;
+  out->at = (Str){0};
+  if (count > 3 && cbor_next(&r, &item, &ignored) && item.kind == CBOR_TEXT) out->at = item.bytes;
+  return true;
+}

@@ -1,0 +1,427 @@
+/* Rounds, and waiting between them. */
+#include "vm/runtime/scheduler.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "vm/base/cbor.h"
+#include "vm/base/file.h"
+#include "vm/base/mem.h"
+#include "vm/runtime/schedule.h"
+
+enum { SLICE_TICKS = 1000000 };
+#define PARK_GRACE_US INT64_C(20000) /* a wait that ends sooner is not worth an image */
+
+static const Str encoded_nil = {"\xf6", 1};
+
+/* ---- life ---------------------------------------------------------------- */
+
+bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out, Err *err) {
+  Scheduler *s = MEM_NEW(Scheduler);
+  s->node = node;
+  s->store = node_store(node);
+  s->options = *options;
+  if (s->options.slice == 0) s->options.slice = SLICE_TICKS;
+  if (s->options.threads == 0) s->options.threads = workers_cores();
+  clock_begin(&s->clock, options->seeded);
+  s->by_number = table_new();
+  s->by_id = table_new();
+  s->awaiters = table_new();
+  s->refused = table_new();
+  s->timers = timers_new();
+  s->limits = limits_new();
+  s->next_number = store_next_run(s->store);
+  s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+  if (s->stop_fd < 0) FAIL(err, ERR_IO, "eventfd: %s", strerror(errno));
+  if (s->stop_fd < 0 || (options->listen && !control_open(node_dir(node), &s->control, err))) {
+    scheduler_free(s);
+    return false;
+  }
+  *out = s;
+  return true;
+}
+
+static void awaiters_free(Table *t) {
+  uint32_t cursor = 0;
+  Str key;
+  void *value;
+  while (table_next(t, &cursor, &key, &value)) {
+    for (Awaiter *a = value; a != NULL;) {
+      Awaiter *next = a->next;
+      mem_free(a);
+      a = next;
+    }
+  }
+  table_free(t);
+}
+
+static void slots_free(Scheduler *s) {
+  SlotList all = {0};
+  uint32_t cursor = 0;
+  Str key;
+  void *value;
+  while (table_next(s->by_number, &cursor, &key, &value)) slot_list_add(&all, value);
+  for (uint32_t i = 0; i < all.count; i++) slot_free(all.at[i]);
+  mem_free(all.at);
+  table_free(s->by_number);
+  table_free(s->by_id);
+}
+
+static void texts_free(Table *t) {
+  uint32_t cursor = 0;
+  Str key;
+  void *value;
+  while (table_next(t, &cursor, &key, &value)) mem_free(value);
+  table_free(t);
+}
+
+static void group_free(StoreGroup *g) {
+  mem_free(g->created);
+  mem_free(g->rows);
+  mem_free(g->updated);
+  mem_free(g->bundle_ids);
+  mem_free(g->bundles);
+  store_group_deinit(g);
+}
+
+void scheduler_free(Scheduler *s) {
+  if (s == NULL) return;
+  control_close(s->control);
+  if (s->effects != NULL) effects_free(s->effects);
+  workers_free(s->workers);
+  slots_free(s);
+  awaiters_free(s->awaiters);
+  texts_free(s->refused);
+  timers_free(s->timers);
+  limits_free(s->limits);
+  for (uint32_t i = 0; i < s->arrived_count; i++) buf_deinit(&s->arrived[i].value);
+  mem_free(s->arrived);
+  group_free(&s->group);
+  mem_free(s->ready.at);
+  mem_free(s->turn.at);
+  mem_free(s->touched.at);
+  mem_free(s->calm);
+  if (s->stop_fd >= 0) close(s->stop_fd);
+  mem_free(s);
+}
+
+void scheduler_notice(Scheduler *s, const char *format, ...) {
+  Buf text = {0};
+  va_list args;
+  if (s->options.notice == NULL) return;
+  va_start(args, format);
+  buf_vformat(&text, format, args);
+  va_end(args);
+  s->options.notice(s->options.context, buf_view(&text));
+  buf_deinit(&text);
+}
+
+bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *err) {
+  Slot *slot;
+  char what[40];
+  int size = snprintf(what, sizeof what, "begin %" PRIu64, s->begun++);
+  Hash256 chance = scheduler_chance(s, (Str){what, (size_t)size});
+  SlotHead head = {.id = uuid_v7(clock_now(&s->clock), chance.byte), .bundle = options->bundle,
+                   .entry = options->entry, .input = options->input};
+  if (!slot_begin(s, &head, &slot, err)) return false;
+  *id = slot->id;
+  return true;
+}
+
+ScheduleCounts scheduler_counts(const Scheduler *s) {
+  return (ScheduleCounts){s->slot_count, s->stuck_count, s->diverged_count, s->corrupt_count};
+}
+
+uint64_t scheduler_number(Scheduler *s, Uuid id) {
+  Slot *slot = slot_by_id(s, id);
+  return slot != NULL ? slot->number : 0;
+}
+
+Run *scheduler_find(Scheduler *s, uint64_t number) {
+  Slot *slot = slot_by_number(s, number);
+  Err err;
+  if (slot == NULL || slot->over) return NULL;
+  if (slot_wake(slot, &err)) return slot->run;
+  scheduler_notice(s, "a parked run cannot be woken: %s", err.text);
+  return NULL;
+}
+
+/* ---- step 2: turns, on any thread ----------------------------------------- */
+
+/* Gives the run its next event. False: none is left that it takes. */
+static bool turn_event(Slot *slot) {
+  Inbox *event;
+  Err ignored; /* an answer that is not waited for any more is no event */
+  while (slot->unsettled == 0 && (event = inbox_take(slot)) != NULL) {
+    bool ok = run_deliver(slot->run, &event->record, &ignored);
+    if (ok && event->record.kind == RECORD_RESOLVED) slot->resolved++;
+    if (event->sender != 0) {
+      slot->settled = mem_grow(slot->settled, &slot->settled_cap, slot->settled_count + 1, sizeof *slot->settled);
+      slot->settled[slot->settled_count++] = event->sender;
+    }
+    mem_free(event);
+    if (ok) return true;
+  }
+  return false;
+}
+
+/* A timer that was dropped in this step may wait in the inbox already. */
+static void turn_drops(Slot *slot, const RunOutput *out) {
+  for (uint32_t i = 0; i < out->count; i++)
+    if (out->requests[i].kind == REQUEST_DROP) inbox_drop_timer(slot, out->requests[i].seq);
+}
+
+static void slot_turn(void *context, uint32_t index) {
+  Scheduler *s = context;
+  Slot *slot = s->turn.at[index];
+  while (!slot->quiescent || turn_event(slot)) {
+    run_machine(slot->run)->switch_loop = s->options.switch_vm;
+    RunOutput *out = slot_out(slot);
+    slot->result = run_step(slot->run, s->options.slice, out);
+    slot->quiescent = slot->result == STEP_WAITING;
+    turn_drops(slot, out);
+    if (!slot->quiescent) return;
+  }
+}
+
+static int slot_order(const void *a, const void *b) {
+  const Slot *x = *(Slot *const *)a, *y = *(Slot *const *)b;
+  return (x->number > y->number) - (x->number < y->number);
+}
+
+static void slot_lost(Slot *slot, const Err *err) {
+  char id[37];
+  uuid_text(slot->id, id);
+  scheduler_notice(slot->scheduler, "run %s cannot be woken: %s", id, err->text);
+  slot->over = true; /* here; in the store it stays as it is */
+  slot->status = slot->stored;
+  if (err->code == ERR_CORRUPT) slot->scheduler->corrupt_count++;
+}
+
+/* The ready runs, in memory and in order of number. */
+static void turn_gather(Scheduler *s) {
+  SlotList empty = s->turn;
+  Err err;
+  s->turn = s->ready;
+  s->ready = empty;
+  s->ready.count = 0;
+  if (s->turn.count > 1) qsort(s->turn.at, s->turn.count, sizeof(Slot *), slot_order);
+  for (uint32_t i = 0; i < s->turn.count; i++) {
+    Slot *slot = s->turn.at[i];
+    slot->ready = false;
+    if (slot->run == NULL && !slot_wake(slot, &err)) slot_lost(slot, &err);
+  }
+}
+
+static void turn_take_lost(Scheduler *s) {
+  uint32_t kept = 0;
+  for (uint32_t i = 0; i < s->turn.count; i++) {
+    Slot *slot = s->turn.at[i];
+    if (slot->over && slot->run == NULL) slot_free(slot);
+    else s->turn.at[kept++] = slot;
+  }
+  s->turn.count = kept;
+}
+
+static void turn_step(Scheduler *s) {
+  uint32_t count = s->turn.count;
+  if (count > 1 && s->options.threads > 1) {
+    if (s->workers == NULL) s->workers = workers_new(s->options.threads);
+    workers_run(s->workers, slot_turn, s, count);
+  } else {
+    for (uint32_t i = 0; i < count; i++) slot_turn(s, i);
+  }
+  for (uint32_t i = 0; i < count; i++) {
+    Slot *slot = s->turn.at[i];
+    for (; slot->resolved > 0; slot->resolved--) slot_person(slot, -1);
+    slot_after_step(slot);
+  }
+}
+
+static bool round_run(Scheduler *s, Err *err) {
+  turn_gather(s);
+  turn_take_lost(s);
+  turn_step(s);
+  return round_commit(s, err);
+}
+
+/* ---- step 1: what arrived -------------------------------------------------- */
+
+static void outcome_deliver(Scheduler *s, EffectOutcome *o) {
+  Slot *slot = slot_by_number(s, o->run);
+  if (slot != NULL && !slot->over) inbox_answer(slot, o->seq, o->outcome, buf_view(&o->value), false);
+  buf_deinit(&o->value);
+}
+
+static int outcome_order(const void *a, const void *b) {
+  const EffectOutcome *x = a, *y = b;
+  if (x->run != y->run) return x->run < y->run ? -1 : 1;
+  return (x->seq > y->seq) - (x->seq < y->seq);
+}
+
+static void outcomes_take(Scheduler *s) {
+  EffectOutcome o;
+  while (s->effects != NULL && s->in_flight > 0 && effects_next(s->effects, &o)) {
+    s->in_flight--;
+    if (!s->options.seeded) {
+      outcome_deliver(s, &o);
+      continue;
+    }
+    s->arrived = mem_grow(s->arrived, &s->arrived_cap, s->arrived_count + 1, sizeof *s->arrived);
+    s->arrived[s->arrived_count++] = o;
+  }
+}
+
+/* With a seed outcomes wait for each other, so that the network's order is nobody's business. */
+static void outcomes_sorted(Scheduler *s) {
+  if (s->in_flight > 0 || s->ready.count > 0 || s->arrived_count == 0) return;
+  qsort(s->arrived, s->arrived_count, sizeof *s->arrived, outcome_order);
+  for (uint32_t i = 0; i < s->arrived_count; i++) outcome_deliver(s, &s->arrived[i]);
+  s->arrived_count = 0;
+}
+
+/* The next timer of a run that is still here. */
+static bool timer_next(Scheduler *s, Timer *out) {
+  while (timers_peek(s->timers, out)) {
+    if (slot_by_number(s, out->run) != NULL) return true;
+    timers_take(s->timers, out);
+  }
+  return false;
+}
+
+static void timers_fire(Scheduler *s) {
+  Timer t;
+  int64_t now = clock_now(&s->clock);
+  while (timer_next(s, &t) && t.due_us <= now) {
+    timers_take(s->timers, &t);
+    inbox_answer(slot_by_number(s, t.run), t.seq, "ok", encoded_nil, true);
+  }
+}
+
+static void collect(Scheduler *s) {
+  outcomes_take(s);
+  if (s->options.seeded) outcomes_sorted(s);
+  if (!s->options.seeded || (s->ready.count == 0 && s->in_flight == 0)) timers_fire(s);
+  if (s->control != NULL && s->options.control != NULL)
+    control_serve(s->control, s->options.control, s->options.context);
+}
+
+/* ---- waiting --------------------------------------------------------------- */
+
+static bool stop_asked(Scheduler *s) {
+  struct pollfd p = {s->stop_fd, POLLIN, 0};
+  return poll(&p, 1, 0) > 0;
+}
+
+/* True: something happened before the time was over. timeout_us < 0: for ever. */
+static bool wait_events(Scheduler *s, int64_t timeout_us) {
+  struct pollfd fds[3] = {{s->stop_fd, POLLIN, 0}};
+  nfds_t count = 1;
+  if (s->control != NULL) fds[count++] = (struct pollfd){control_fd(s->control), POLLIN, 0};
+  if (s->effects != NULL) fds[count++] = (struct pollfd){effects_fd(s->effects), POLLIN, 0};
+  struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
+  return ppoll(fds, count, timeout_us < 0 ? NULL : &t, NULL) > 0;
+}
+
+/* Waits at most until `until_us` (0: for ever); a wait that lasts parks who is calm. */
+static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
+  int64_t left = until_us == 0 ? -1 : until_us - clock_now(&s->clock);
+  if (until_us != 0 && left <= 0) return true;
+  if (s->calm_count > 0 && (left < 0 || left > PARK_GRACE_US)) {
+    if (wait_events(s, PARK_GRACE_US)) return true;
+    return park_calm(s, err);
+  }
+  wait_events(s, left);
+  return true;
+}
+
+typedef enum { IDLE_WAIT, IDLE_OVER, IDLE_PARKED, IDLE_STUCK } Idle;
+
+/* Nothing is ready: what is there to wait for? *until_us: the next timer, 0 if it is not that. */
+static Idle idle_judge(Scheduler *s, uint64_t target, int64_t patience_us, int64_t *until_us) {
+  Timer t;
+  bool done = target != 0 && slot_by_number(s, target) == NULL;
+  bool timer = timer_next(s, &t);
+  int64_t patience = done ? 0 : patience_us;
+  *until_us = timer ? t.due_us : 0;
+  if (s->slot_count == 0) return IDLE_OVER;
+  if (s->in_flight > 0) return IDLE_WAIT;
+  bool soon = timer && (patience < 0 || t.due_us - clock_now(&s->clock) <= patience);
+  if (soon) return IDLE_WAIT;
+  if (done) return IDLE_OVER;
+  if (s->stuck_count > 0) return IDLE_STUCK;
+  if (patience < 0 && s->control != NULL) return IDLE_WAIT;
+  return IDLE_PARKED;
+}
+
+static bool idle_wait(Scheduler *s, int64_t until_us, Err *err) {
+  bool timer_only = s->in_flight == 0 && until_us != 0;
+  if (s->options.seeded && timer_only) {
+    if (until_us > s->clock.now_us) s->clock.now_us = until_us;
+    return true;
+  }
+  return wait_and_park(s, s->options.seeded ? 0 : until_us, err);
+}
+
+static ScheduleResult idle_result(Scheduler *s, Idle idle, Err *err) {
+  if (!park_calm(s, err)) return SCHEDULE_FAILED;
+  switch (idle) {
+    case IDLE_OVER: return SCHEDULE_OVER;
+    case IDLE_STUCK: return SCHEDULE_STUCK;
+    case IDLE_PARKED: case IDLE_WAIT: break;
+  }
+  return SCHEDULE_PARKED;
+}
+
+ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
+  int64_t until_us;
+  if (!round_commit(s, err)) return SCHEDULE_FAILED; /* what was taken up or begun */
+  for (;;) {
+    collect(s);
+    if (s->options.flush != NULL) s->options.flush(s->options.context);
+    if (s->failed) {
+      FAIL(err, ERR_IO, "the store failed");
+      return SCHEDULE_FAILED;
+    }
+    if (stop_asked(s)) return SCHEDULE_STOPPED;
+    if (s->ready.count > 0) {
+      if (!round_run(s, err)) return SCHEDULE_FAILED;
+      continue;
+    }
+    Idle idle = idle_judge(s, target, patience_us, &until_us);
+    if (idle != IDLE_WAIT) return idle_result(s, idle, err);
+    if (!idle_wait(s, until_us, err)) return SCHEDULE_FAILED;
+  }
+}
+
+void scheduler_stop(Scheduler *s) {
+  uint64_t one = 1;
+  ssize_t n = write(s->stop_fd, &one, sizeof one);
+  (void)n; /* it can only be full, and then it is set */
+}
+
+/* ---- events from outside ---------------------------------------------------- */
+
+bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *err) {
+  Slot *slot = slot_by_number(s, number);
+  if (slot == NULL) {
+    if (!scheduler_resume(s, number, err)) return false;
+    slot = slot_by_number(s, number);
+  }
+  if (!slot->quiescent || slot->inbox != NULL || slot->over) {
+    inbox_put(slot, event, false, 0); /* it is busy: in its turn */
+    return true;
+  }
+  Record copy = *event;
+  if (!slot_wake(slot, err) || !run_deliver(slot->run, &copy, err)) return false;
+  if (event->kind == RECORD_RESOLVED) slot_person(slot, -1);
+  slot->quiescent = false;
+  slot->status = slot->persons > 0 ? RUN_STATUS_STUCK : RUN_STATUS_RUNNING;
+  slot_ready(slot);
+  slot_touch(slot);
+  return round_commit(s, err);
+}
