@@ -90,7 +90,7 @@ $(GEN)/stdlib_data.c: $(STDLIB) Makefile
 	@mkdir -p $(@D)
 	$(V){ echo '#include "compiler/compile.h"'; \
 	for f in $(STDLIB); do n=$$(basename $$f .z8); \
-	  echo "__asm__(\".section .rodata\\nstdlib_$$n: .incbin \\\"$$f\\\"\\nstdlib_$${n}_end: .byte 0\\n.previous\");"; \
+	  echo "__asm__(\".section .rodata; stdlib_$$n: .incbin \\\"$$f\\\"; stdlib_$${n}_end: .byte 0; .previous\");"; \
 	  echo "extern const char stdlib_$$n[], stdlib_$${n}_end[];"; done; \
 	echo 'Str stdlib_source(Str module) {'; \
 	for f in $(STDLIB); do n=$$(basename $$f .z8); \

@@ -24,7 +24,7 @@ typedef struct EffectName {
   uint8_t effect;
 } EffectName;
 
-#define HTTP_REST "headers: map?, json: any?, body: any?, timeout: duration?) -> {status: int, headers: map, body: any, json: any}"
+#define HTTP_REST "headers: map?, json: any=, body: any=, timeout: duration?) -> {status: int, headers: map, body: any, json: any}"
 #define HTTP_SIGNATURE "(url: string | sealed, " HTTP_REST
 static const EffectName effect_names[] = {
   {"core", "now", "", "() -> time", EFFECT_NOW},

@@ -84,6 +84,7 @@ typedef struct Merge {
 typedef struct Change { /* in a loop: an assignment to a name, or a change in place of what it holds */
   Name *name;
   Expr *value; /* NULL: unknown */
+  Span span;
   uint8_t op;
   bool in_place;
 } Change;
@@ -211,6 +212,7 @@ void merge_end(Checker *c, Merge *merge);                     /* what all paths 
 void loop_begin(Checker *c, Stmt *loop);                      /* forgets what the loop may change */
 void loop_end(Checker *c, Stmt *loop);
 void narrow_condition(Checker *c, Expr *cond, bool truth);
+bool assigned_somewhere(Checker *c, const Name *name, Span *where); /* in the current body; for messages */
 
 /* ---- builtins.c ---- */
 void builtins_init(Checker *c, Unit *units);

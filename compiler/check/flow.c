@@ -116,7 +116,7 @@ static void collect_change(Checker *c, Changes *out, Name *name, Change change) 
 
 static void collect_target(Checker *c, Changes *out, Expr *target) {
   if (!target) return;
-  if (target->kind == EXPR_NAME) collect_change(c, out, target->name, (Change){0});
+  if (target->kind == EXPR_NAME) collect_change(c, out, target->name, (Change){.span = target->span});
   else if (target->kind == EXPR_SPREAD) collect_target(c, out, target->operand);
   else if (target->kind == EXPR_LIST) {
     for (Expr *e = target->first; e; e = e->next) collect_target(c, out, e);
@@ -169,7 +169,7 @@ static void collect_loop(Checker *c, Changes *out, Stmt *s) {
 
 static void collect_assign(Checker *c, Changes *out, Stmt *s) {
   if (s->target && s->target->kind == EXPR_NAME) {
-    collect_change(c, out, s->target->name, (Change){.value = s->value, .op = s->op});
+    collect_change(c, out, s->target->name, (Change){.value = s->value, .span = s->target->span, .op = s->op});
   } else collect_target(c, out, s->target);
 }
 
@@ -265,6 +265,17 @@ void loop_begin(Checker *c, Stmt *loop) {
 void loop_end(Checker *c, Stmt *loop) {
   Changes *changes = c->frame->changes;
   if (changes && changes->loop_count && changes->loops[0].loop == loop) c->frame->changes = NULL;
+}
+
+bool assigned_somewhere(Checker *c, const Name *name, Span *where) {
+  Changes all = {0};
+  collect_block(c, &all, current_function(c)->body);
+  for (uint32_t i = 0; i < all.count; i++) {
+    if (all.items[i].name != name || all.items[i].in_place) continue;
+    *where = all.items[i].span;
+    return true;
+  }
+  return false;
 }
 
 /* ---- narrowing by conditions ---- */

@@ -241,7 +241,7 @@ static Type *outside_call(Checker *c, Expr *e, Symbol *symbol, CallKind kind) {
   e->resolution = (uint8_t)kind;
   args_check(c, e, &p);
   purity_effect(c, e->span, symbol->name->text);
-  purity_edge(c, decl_body(decl), e->span, EDGE_DYNAMIC);
+  if (kind != CALL_EXTERN) purity_edge(c, decl_body(decl), e->span, EDGE_DYNAMIC);
   if (kind == CALL_TOOL && c->frame->races && tool_class(decl) == CLASS_IRREVERSIBLE) {
     Diag *diag = REPORT(c, IRREVERSIBLE_IN_RACE, e->span, symbol->name->text);
     report_note(c, diag, symbol->span, "`" STR_FMT "` is declared irreversible here", STR_ARG(symbol->name->text));
@@ -340,7 +340,7 @@ static Type *effect_call(Checker *c, Expr *e, Symbol *symbol) {
 static void no_names(Checker *c, const Expr *e, Str what) {
   for (Arg *arg = e->args; arg; arg = arg->next) {
     if (arg->name) {
-      REPORT(c, NAMED_ARGUMENT, arg->name_span, what);
+      REPORT(c, NAME_IN_VALUE_CALL, arg->name_span, what);
       return;
     }
   }

@@ -71,6 +71,7 @@ static void result_assign(Checker *c, Stmt *parallel, Function *f, uint32_t i, c
   Variable *target = assign_name(c, inner->name, inner->span, type, NULL);
   if (!target) return;
   f->result_targets[i] = &target->symbol;
+  target->symbol.reads += inner->reads;
   if (target->parallel == parallel) {
     Diag *diag = REPORT(c, BRANCH_CONFLICT, inner->span, inner->name->text);
     report_help(c, diag, "which one would stay? give each branch a name of its own and join them afterwards");

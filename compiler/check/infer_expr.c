@@ -3,7 +3,7 @@
 ** misfit be told at the item itself. What is not known is `any`. */
 #include "compiler/check/checker.h"
 
-enum { EXPR_DEPTH_MAX = 1500 };
+enum { INFER_DEPTH_MAX = 1500 };
 
 Type *type_without_nil(Checker *c, Type *type) {
   if (type->kind != TYPE_UNION) return type;
@@ -134,10 +134,12 @@ static Type *literal_expected(const Expr *e, Type *expected) {
   return NULL;
 }
 
-static Type *literal_type(const Expr *e, Type *expected, Type *simple) {
+/* Where only literals are expected and this is none of them, it keeps its own: then the misfit is certain. */
+static Type *literal_type(Checker *c, Expr *e, Type *expected, Type *simple) {
   if (!expected || (expected->kind != TYPE_LITERAL && expected->kind != TYPE_UNION)) return simple;
   Type *exact = literal_expected(e, expected);
-  return exact ? exact : simple;
+  if (exact) return exact;
+  return type_fit(simple, expected) == FIT_MAYBE ? type_literal(c->types, e) : simple;
 }
 
 static Type *interp_infer(Checker *c, Expr *e) {
@@ -175,15 +177,16 @@ static Type *spread_list(Checker *c, Expr *item) {
 static Type *list_infer(Checker *c, Expr *e, Type *expected) {
   Type *want = expected_kind(expected, TYPE_LIST, TYPE_LIST);
   Type *elem = want ? want->elem : NULL, *joined = NULL;
-  bool exact = want != NULL;
+  bool exact = want != NULL, told = false;
   for (Expr *item = e->first; item; item = item->next) {
     Type *type = item->kind == EXPR_SPREAD ? spread_list(c, item) : expr_infer(c, item, elem);
     joined = joined ? type_join(c->types, joined, type) : type;
     if (!elem) continue;
     exact = exact && type_fit(type, elem) == FIT_YES;
-    if (item->kind != EXPR_SPREAD) fit_require(c, item, type, elem, DIAG_ELEMENT_TYPE, (Str){0}, (Span){0}, NULL);
+    if (item->kind == EXPR_SPREAD) continue;
+    told = !fit_require(c, item, type, elem, DIAG_ELEMENT_TYPE, (Str){0}, (Span){0}, NULL) || told;
   }
-  if (exact) return want;
+  if (exact || told) return want;
   return type_list(c->types, joined ? joined : c->t_any);
 }
 
@@ -255,6 +258,7 @@ static Type *spread_map(Checker *c, Expr *item) {
 typedef struct MapWalk { /* what is learnt from the entries of a map literal */
   Type *want, *joined;
   bool exact, spread;
+  bool told; /* a misfit was: the whole is taken as what was wanted */
   uint32_t count;
 } MapWalk;
 
@@ -275,8 +279,9 @@ static void entry_infer(Checker *c, Arg *arg, MapWalk *walk) {
   walk->joined = walk->joined ? type_join(c->types, walk->joined, type) : type;
   if (!wanted) return;
   walk->exact = walk->exact && type_fit(type, wanted) == FIT_YES;
+  if (type_fit(type, wanted) != FIT_NO) return;
   Str what = key.at ? str_join3(c, "`", key, "`") : STR("this entry");
-  if (type_fit(type, wanted) == FIT_NO) fit_require(c, arg->value, type, wanted, DIAG_FIELD_TYPE, what, (Span){0}, NULL);
+  walk->told = !fit_require(c, arg->value, type, wanted, DIAG_FIELD_TYPE, what, (Span){0}, NULL) || walk->told;
 }
 
 static bool has_key(const Arg *args, Str key) {
@@ -292,7 +297,7 @@ static void fields_missing(Checker *c, Expr *e, MapWalk *walk) {
     if (has_key(e->args, f->name->text)) continue;
     if (!f->optional) {
       REPORT(c, MISSING_FIELD, e->span, f->name->text, type_text(c, walk->want));
-      walk->exact = true; /* told once: the whole is taken as what was wanted */
+      walk->told = true;
     }
   }
 }
@@ -303,7 +308,7 @@ static Type *map_infer(Checker *c, Expr *e, Type *expected) {
   for (Arg *arg = e->args; arg; arg = arg->next) entry_infer(c, arg, &walk);
   if (walk.count > 1) keys_check(c, e->args, walk.count);
   if (walk.want && walk.want->kind == TYPE_OBJECT && !walk.spread) fields_missing(c, e, &walk);
-  if (walk.exact) return walk.want;
+  if (walk.exact || walk.told) return walk.want;
   return type_map(c->types, walk.joined ? walk.joined : c->t_any);
 }
 
@@ -351,6 +356,7 @@ static void walk_variables(Checker *c, Field *fields, Expr *iter, Type *type) {
     Variable *v = variable_declare(c, f->name, f->span, true);
     f->symbol = &v->symbol;
     v->symbol.writes = 1;
+    v->quiet = true; /* counting turns is use enough */
     flow_set(c, v, one);
   }
 }
@@ -477,18 +483,18 @@ static Type *slice_infer(Checker *c, Expr *e) {
 
 static Type *spread_misplaced(Checker *c, Expr *e) {
   if (e->operand) expr_infer(c, e->operand, NULL);
-  REPORT0(c, SPREAD_PLACE, e->span);
+  /* the parser has said so */
   return c->t_any;
 }
 
 static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
   switch (e->kind) {
     case EXPR_NIL: return c->t_nil;
-    case EXPR_BOOL: return literal_type(e, expected, c->t_bool);
-    case EXPR_INT: return literal_type(e, expected, c->t_int);
+    case EXPR_BOOL: return literal_type(c, e, expected, c->t_bool);
+    case EXPR_INT: return literal_type(c, e, expected, c->t_int);
     case EXPR_FLOAT: return c->t_float;
     case EXPR_DECIMAL: return c->t_decimal;
-    case EXPR_STRING: return literal_type(e, expected, c->t_string);
+    case EXPR_STRING: return literal_type(c, e, expected, c->t_string);
     case EXPR_DURATION: return c->t_duration;
     case EXPR_INTERP: return interp_infer(c, e);
     case EXPR_NAME: return name_infer(c, e, expected);
@@ -514,7 +520,7 @@ static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
 }
 
 Type *expr_infer(Checker *c, Expr *e, Type *expected) {
-  if (c->depth >= EXPR_DEPTH_MAX) {
+  if (c->depth >= INFER_DEPTH_MAX) {
     return e->type = c->t_any; /* the parser's limit is lower, and told */
   }
   c->depth++;

@@ -104,7 +104,7 @@ static void break_check(Checker *c, Stmt *s) {
 /* ---- return, raise, assert ---- */
 
 static void return_value(Checker *c, Stmt *s, Function *f) {
-  Type *wanted = ((Body *)f)->place == PURE_NONE || f->decl ? (f->decl && f->decl->type && f->kind != FNKIND_CHECK ? f->result : NULL) : NULL;
+  Type *wanted = f->decl && f->decl->type && f->kind != FNKIND_CHECK ? f->result : NULL;
   if (!s->value) {
     if (wanted && type_fit(c->t_nil, wanted) == FIT_NO) {
       REPORT(c, RETURN_NOTHING, s->span, f->name, type_text(c, wanted));
@@ -314,10 +314,7 @@ void statement_check(Checker *c, Stmt *s) {
     case STMT_RAISE: raise_check(c, s); return;
     case STMT_TRY: try_check(c, s); return;
     case STMT_PARALLEL: parallel_check(c, s); return;
-    case STMT_BRANCH:
-      REPORT0(c, BRANCH_OUTSIDE, s->span);
-      block_check(c, s->body);
-      return;
+    case STMT_BRANCH: block_check(c, s->body); return; /* misplaced: the parser has said so */
     case STMT_SLEEP:
       purity_effect(c, s->span, STR("sleep"));
       duration_require(c, s->value, "the time of `sleep`");

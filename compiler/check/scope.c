@@ -91,6 +91,14 @@ static bool report_key_outside(Checker *c, Name *name, Span span) {
   return true;
 }
 
+static bool report_later(Checker *c, const Name *name, Span span) {
+  Span where;
+  if (!c->frame || c->frame->body == c->constants || !assigned_somewhere(c, name, &where)) return false;
+  Diag *diag = REPORT(c, READ_BEFORE_SET, span, name->text);
+  report_note(c, diag, where, "it gets its value only here");
+  return true;
+}
+
 Symbol *scope_resolve(Checker *c, Name *name, Span span) {
   Symbol *symbol = scope_find(c, name);
   if (symbol) return symbol;
@@ -99,7 +107,7 @@ Symbol *scope_resolve(Checker *c, Name *name, Span span) {
     report_invisible(c, name, symbol, span);
     return NULL;
   }
-  if (report_key_outside(c, name, span)) return NULL;
+  if (report_key_outside(c, name, span) || report_later(c, name, span)) return NULL;
   names_nearest(c, REPORT(c, UNKNOWN_NAME, span, name->text), name);
   return NULL;
 }
@@ -195,7 +203,9 @@ Type *variable_read(Checker *c, Variable *v, Span span) {
 
 /* ---- warnings at the end of a body ---- */
 
+/* Not beside errors: what an error keeps from being seen is no news. */
 void scope_warn_unused(Checker *c, Body *body) {
+  if (c->diags->error_count > 0) return;
   for (Symbol *s = body->function.locals; s; s = s->next) {
     Variable *v = (Variable *)s;
     if (s->reads || v->quiet || s->captured || name_is_hidden(s->name)) continue;

@@ -1,6 +1,5 @@
 /* Hash-consed types: equal types are one address, so comparing is free. */
-#include "compiler/check/types.h"
-#include "vm/base/text.h"
+#include "compiler/check/symbol.h"
 
 struct Types {
   Arena *arena;

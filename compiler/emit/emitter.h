@@ -2,7 +2,7 @@
 **
 ** Three rules hold everywhere:
 **
-** 1. Registers are a stack. `free` is the lowest unused one; who takes temporaries
+** 1. Registers are a stack. `next` is the lowest unused one; who takes temporaries
 **    gives them back with regs_release. A function's variables that are seen to its
 **    end are pinned where they were born; those of a loop, arm or catch go with it.
 ** 2. An expression is emitted into a register that somebody chose (expr_to), or
@@ -15,6 +15,7 @@
 #define Z8_EMITTER_H
 
 #include "compiler/emit/emit.h"
+#include "vm/bundle/format.h"
 
 typedef struct Jump { /* a jump whose target is not known yet */
   uint32_t at;
@@ -58,12 +59,13 @@ typedef struct Emitter {
   ConstTable table;
   uint32_t *type_weights;
   uint32_t type_weight_cap;
-  uint32_t type_any, type_list, type_error, type_string; /* made on first use; index + 1 */
+  uint32_t simple_types[TYPE_ERROR + 1]; /* by kind: index + 1 */
 
+  Unit *root;
   Function **functions; /* by index in the bundle: what is to be emitted */
-  uint32_t function_cap;
+  uint32_t function_count, function_cap;
   Decl **shape_decls;
-  uint32_t shape_decl_cap;
+  uint32_t shape_decl_count, shape_decl_cap;
   uint32_t *source_of; /* source index of the compilation -> bundle's, + 1 */
   SiteCount *site_counts;
   uint32_t site_slots, site_used;
@@ -107,7 +109,7 @@ typedef struct Body { /* one function being emitted */
   uint32_t start;      /* its first word in the pool */
   uint32_t first_line; /* in the pool of lines */
   uint32_t first_handler;
-  uint16_t free, top, pinned; /* next register; most ever; registers below are variables to the end */
+  uint16_t next, top, pinned; /* next register; most ever; registers below are variables to the end */
   bool is_var[256];    /* holds a variable: written last */
   bool borrowed[256];  /* a variable whose value belongs to somebody else: shared before it is returned */
   bool dead;           /* no path leads here: nothing is emitted */
@@ -183,7 +185,7 @@ uint8_t var_pin(Body *b, Symbol *symbol);              /* to the end of the func
 /* The register to assign to. *born: it is new, holds nothing yet and is still the top of the stack. */
 uint8_t var_target(Body *b, Symbol *symbol, bool *born);
 void var_born(Body *b, uint8_t reg);
-uint8_t var_read(Body *b, Symbol *symbol);             /* guarded if it may be unset */
+uint8_t var_read(Body *b, Symbol *symbol);
 void move_value(Body *b, uint8_t target, uint8_t from, const Type *type, Use use);
 bool type_plain(const Type *type);                     /* no value of it can be updated in place */
 Type *expr_type(const Expr *e);
@@ -213,7 +215,8 @@ bool target_simple(const Body *b, uint8_t target); /* may be written before the 
 /* ---- cond.c ---- */
 void cond_jump(Body *b, Expr *e, bool when, Label *to);
 void binary_to(Body *b, Expr *e, uint8_t target);
-void binary_op(Body *b, BinaryOp op, uint8_t target, uint8_t left, Expr *right, Expr *left_expr);
+void binary_op(Body *b, BinaryOp op, uint8_t target, uint8_t left, Expr *right, Span span);
+void binary_regs(Body *b, BinaryOp op, uint8_t t, uint8_t l, uint8_t r);
 void cond_value(Body *b, Expr *e, uint8_t target);
 
 /* ---- path.c: reading and updating parts ---- */
@@ -224,6 +227,8 @@ bool path_is_variable(const Expr *e); /* name, name.a, name[i].b … */
 /* A register with the container at this path, unshared. Its keys are evaluated first. */
 uint8_t path_own(Body *b, Expr *e);
 void path_assign(Body *b, Stmt *s);
+void path_store(Body *b, Expr *target, uint8_t value, const Type *type);
+void path_push(Body *b, Expr *list, Expr *value);
 void field_get(Body *b, uint8_t target, uint8_t object, uint32_t name);
 void field_set(Body *b, uint8_t object, uint32_t name, uint8_t value);
 
@@ -234,10 +239,10 @@ void closure_to(Body *b, Function *fn, uint8_t target);
 /* A window whose result lands in target when it can: then its base is target. */
 uint8_t window_begin(Body *b, uint8_t target);
 uint32_t args_to(Body *b, Arg *args, Use use); /* into the next registers; how many */
+void call_static(Body *b, Function *fn, uint8_t base, uint32_t count);
 void native_call(Body *b, NativeId native, uint8_t base, uint32_t count);
 
 /* ---- effect.c ---- */
-void effect_call(Body *b, Expr *e, uint8_t base, uint32_t *result);
 void effect_to(Body *b, Expr *e, uint8_t target);     /* CALL_EFFECT, TOOL, WORKFLOW, EXTERN, PATCHED… */
 void await_to(Body *b, Expr *e, uint8_t target);
 void start_to(Body *b, Expr *e, uint8_t target);

@@ -239,6 +239,7 @@ struct Decl {
   uint32_t from_version;/* UPCAST: `from 1`; fields: the one parameter */
   Decl *next;
   struct Unit *unit;    /* the file it stands in */
+  struct Unit *imported;/* [compile] IMPORT of a file: its unit; NULL for the library */
   Symbol *symbol;       /* [check] */
   struct Function *function, *check_function; /* [check] */
 };

@@ -18,6 +18,7 @@ typedef struct Build {
   Stmt *last_stmt;
   Str doc;          /* `##` comments above the line now read */
   bool failed;      /* the parser met a token it cannot take */
+  bool swallow;     /* the block below the bad line is best left out */
 } Build;
 
 /* Lists while they grow: the end is kept, so that adding is one step. */

@@ -8,18 +8,21 @@ static Expr *expr_new(Build *b, ExprKind kind, Span span) {
   return e;
 }
 
-/* Counts a child's levels. Past the limit the child is cut off, so that nobody who walks the
-** tree needs more stack than we tested with. */
-static void hold(Build *b, Expr *parent, Expr *child) {
-  if (!child || child->depth < parent->depth) return;
-  if (child->depth < EXPR_DEPTH_MAX) {
-    parent->depth = (uint16_t)(child->depth + 1);
-    return;
-  }
+/* Past the limit the child is cut off, so that nobody who walks the tree needs more stack than we
+** tested with. */
+static void cut(Build *b, Expr *parent, Expr *child) {
   DIAG_ADD(b->diags, DIAG_TOO_DEEP, child->span, diag_format(b->diags, "%d", EXPR_DEPTH_MAX),
            STR("levels in one expression"));
   Expr *next = child->next;
   *child = (Expr){.kind = EXPR_BAD, .span = child->span, .next = next};
+  parent->depth = 1;
+}
+
+/* Counts a child's levels. */
+static inline void hold(Build *b, Expr *parent, Expr *child) {
+  if (!child || child->depth < parent->depth) return;
+  parent->depth = (uint16_t)(child->depth + 1);
+  if (UNLIKELY(child->depth == EXPR_DEPTH_MAX)) cut(b, parent, child);
 }
 
 static void hold_list(Build *b, Expr *parent, Expr *first) {
@@ -269,7 +272,8 @@ Expr *ast_start(Build *b, Tok start, Expr *callee, ArgList args, Tok close) {
 Expr *ast_binary(Build *b, uint64_t op, Expr *left, Expr *right) {
   if (right->kind == EXPR_INT && right->integer == INT64_MIN &&
       b->text[right->span.at - b->base] != '-') {
-    DIAG_ADD0(b->diags, DIAG_INT_RANGE, right->span); /* its minus was an operator */
+    Str text = {b->text + (right->span.at - b->base), right->span.size};
+    DIAG_ADD(b->diags, DIAG_INT_RANGE, right->span, text); /* its minus was an operator */
   }
   Expr *e = expr_new(b, EXPR_BINARY, span_join(left->span, right->span));
   e->op = (uint8_t)op;
@@ -353,8 +357,11 @@ static Expr *called_in(Expr *e) {
     switch (e->kind) {
       case EXPR_CALL:
       case EXPR_START: return e;
-      case EXPR_TRY:
       case EXPR_AWAIT:
+        if (!e->operand || e->operand->kind != EXPR_START) return e;
+        e = e->operand;
+        break;
+      case EXPR_TRY:
       case EXPR_LAMBDA: e = e->operand; break;
       case EXPR_MEMBER:
       case EXPR_INDEX: e = e->left; break;

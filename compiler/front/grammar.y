@@ -148,6 +148,8 @@ if_chain(A) ::= IF(T) expr(E) COLON block(B). { A = ast_stmts(ast_if(b, T, E, B)
 if_chain(A) ::= if_chain(L) ELIF(T) expr(E) COLON block(B). { A = ast_elif(b, L, ast_if(b, T, E, B)); }
 try_chain(A) ::= TRY(T) COLON block(B). { A = ast_try_block(b, T, B); }
 try_chain(A) ::= try_chain(S) catch(C). { A = ast_try_catch(S, C); }
+catch(A) ::= BADCATCH(T) NEWLINE. { A = ast_catch(b, T, NULL, NULL, NULL); }
+catch(A) ::= BADCATCH(T) NEWLINE INDENT stmts(L) DEDENT. { A = ast_catch(b, T, NULL, NULL, L.first); }
 catch(A) ::= CATCH(T) COLON block(B). { A = ast_catch(b, T, NULL, NULL, B); }
 catch(A) ::= CATCH(T) ID(N) COLON block(B). { A = ast_catch(b, T, &N, NULL, B); }
 catch(A) ::= CATCH(T) ID(N) WHEN expr(G) COLON block(B). { A = ast_catch(b, T, &N, G, B); }
@@ -292,9 +294,9 @@ expr(A) ::= AWAIT(T) SIGNAL ID(N). { A = ast_await_signal(b, T, N, NULL); }
 expr(A) ::= AWAIT(T) SIGNAL ID(N) WITHIN expr(D). [COALESCE] { A = ast_await_signal(b, T, N, D); }
 expr(A) ::= START(T) path(E) LP args_opt(L) RP(R). { A = ast_start(b, T, E, L, R); }
 expr(A) ::= ID(N) ARROW expr(E). { A = ast_lambda_name(b, N, E); }
-expr(A) ::= LP(T) RP ARROW expr(E). { A = ast_lambda(b, T, (ExprList){0}, E); }
-expr(A) ::= LP(T) value(X) RP ARROW expr(E). { A = ast_lambda(b, T, ast_exprs((ExprList){0}, X), E); }
-expr(A) ::= LP(T) values(L) RP ARROW expr(E). { A = ast_lambda(b, T, L, E); }
+expr(A) ::= LP(T) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, (ExprList){0}, E); }
+expr(A) ::= LP(T) value(X) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, ast_exprs((ExprList){0}, X), E); }
+expr(A) ::= LP(T) values(L) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, L, E); }
 values(A) ::= value(X) COMMA value(Y). { A = ast_exprs(ast_exprs((ExprList){0}, X), Y); }
 values(A) ::= values(L) COMMA value(X). { A = ast_exprs(L, X); }
 path(A) ::= ID(N). { A = ast_path(b, N); }

@@ -202,13 +202,35 @@ static void read_tokens(Layout *layout, uint32_t column) {
   }
 }
 
+/* A comment as other languages write it, at the beginning of a line: told and left out. */
+static bool skip_slashes(Lexer *lexer) {
+  const char *at = lexer->at;
+  if (at[1] != '/' && at[1] != '*') return false;
+  LEX_ERROR0(lexer, DIAG_SLASH_COMMENT, lex_span(lexer, at, at + 2));
+  if (at[1] == '*') {
+    const char *end = memmem(at, (size_t)(lexer->end - at), "*/", 2);
+    if (end) at = end + 2;
+  }
+  lexer->at = skip_line(at, lexer->end);
+  return true;
+}
+
+/* Where the next line that says something begins. */
+static Start next_start(Lexer *lexer) {
+  for (;;) {
+    Start start = find_start(lexer->at, lexer->end);
+    lexer->at = start.at;
+    if (UNLIKELY(start.tab != NULL) && start.at < lexer->end) tell_tab(lexer, &start);
+    if (LIKELY(*start.at != '/') || !skip_slashes(lexer)) return start;
+  }
+}
+
 void layout_next(Layout *layout) {
   Lexer *lexer = &layout->lexer;
   Line *line = &layout->line;
   *line = (Line){.tokens = line->tokens, .cap = line->cap};
-  Start start = find_start(lexer->at, lexer->end);
-  lexer->reported = false;
-  lexer->at = start.at;
+  Start start = next_start(lexer);
+  lexer->reported = start.tab != NULL;
   lexer->before = 0;
   line->doc = start.doc;
   if (start.at == lexer->end) {
@@ -217,7 +239,6 @@ void layout_next(Layout *layout) {
     layout->depth = 0;
     return;
   }
-  if (start.tab) tell_tab(lexer, &start);
   set_depth(layout, &start);
   read_tokens(layout, layout->indents[layout->depth]);
   line->reported = lexer->reported;

@@ -17,9 +17,13 @@ Diag *lex_error(Lexer *lexer, DiagId id, Span span, const Str *args, size_t coun
 
 /* ---- brackets ---- */
 
+/* False past the limit; then the rest of the line is left out. */
 static bool bracket_open(Lexer *lexer, char kind, bool block, const char *from) {
   if (lexer->depth == LIMIT_NESTING) {
     LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, from, from + 1), STR("200"), STR("nested brackets"));
+    lexer->depth = 0;
+    const char *stop = memchr(from, '\n', (size_t)(lexer->end - from));
+    lexer->at = stop ? stop : lexer->end;
     return false;
   }
   lexer->brackets[lexer->depth++] = (Bracket){kind, block, (uint32_t)(from - lexer->text)};
@@ -48,6 +52,11 @@ static void bracket_close(Lexer *lexer, char open, const char *from) {
   Bracket *bracket = &lexer->brackets[--lexer->depth];
   if (top == open) return;
   char want = closer_of(top);
+  for (uint32_t outer = lexer->depth; outer-- > 0 && lexer->brackets[outer].kind != '$';) {
+    if (lexer->brackets[outer].kind != open) continue;
+    lexer->depth = outer; /* it closes the one it fits, and what is open inside that */
+    break;
+  }
   Diag *diag = LEX_ERROR(lexer, DIAG_WRONG_CLOSER, lex_span(lexer, from, from + 1), text,
                          diag_format(lexer->diags, "%c", top == '$' ? '{' : top),
                          diag_format(lexer->diags, "%c", want));
@@ -63,6 +72,17 @@ static bool is_hex(char c) {
 
 static uint32_t hex_digit(char c) { return (uint32_t)(c <= '9' ? c - '0' : (c | 32) - 'a' + 10); }
 
+/* \u00e9, as many languages write it: the form with braces is offered. */
+static void offer_braces(Lexer *lexer, Diag *diag, const char *at) {
+  size_t digits = 0;
+  while (digits < 4 && is_hex(at[digits])) digits++;
+  if (digits < 4) return;
+  Str fix = diag_format(lexer->diags, "\\u{%.4s}", at);
+  diag_label(diag, diag_format(lexer->diags, "write " STR_FMT, STR_ARG(fix)));
+  diag->span.size = 6;
+  diag_fix(diag, fix);
+}
+
 /* at: behind `\u`. Returns what follows the escape. */
 static const char *check_unicode(Lexer *lexer, const char *at) {
   const char *p = at;
@@ -72,7 +92,7 @@ static const char *check_unicode(Lexer *lexer, const char *at) {
   }
   bool surrogate = code >= 0xd800 && code < 0xe000;
   if (digits > 0 && digits < 7 && *p == '}' && code <= 0x10ffff && !surrogate) return p + 1;
-  LEX_ERROR0(lexer, DIAG_UNICODE_ESCAPE, lex_span(lexer, at - 2, p > at ? p : at));
+  offer_braces(lexer, LEX_ERROR0(lexer, DIAG_UNICODE_ESCAPE, lex_span(lexer, at - 2, p > at ? p : at)), at);
   return at;
 }
 
@@ -103,11 +123,24 @@ static uint16_t string_end(Lexer *lexer, Token *token, uint16_t kind, const char
   return kind;
 }
 
+/* A quote without an end inside `${` was meant to end the string around it. */
+static bool in_interpolation(Lexer *lexer, Token *token, const char *from, const char *to) {
+  uint32_t depth = lexer->depth;
+  while (depth > 0 && lexer->brackets[depth - 1].kind != '$') depth--;
+  if (depth == 0) return false;
+  const char *at = lexer->text + lexer->brackets[depth - 1].offset;
+  LEX_ERROR0(lexer, DIAG_UNCLOSED_INTERPOLATION, lex_span(lexer, at - 1, at + 1));
+  lexer->depth = 0;
+  string_end(lexer, token, TK_BAD, from, to, 0);
+  return true;
+}
+
 static uint16_t string_unclosed(Lexer *lexer, Token *token, uint16_t kind, const char *from,
                                 const char *to) {
   bool block = token->tok.text.block;
   const char *shown = from + (block ? 3 : 1);
   if (shown > to) shown = to;
+  if (!block && in_interpolation(lexer, token, from, to)) return TK_BAD;
   LEX_ERROR0(lexer, block ? DIAG_UNCLOSED_BLOCK : DIAG_UNCLOSED_STRING,
              lex_span(lexer, from, block ? shown : to));
   return string_end(lexer, token, kind, from, to, 0);
@@ -127,7 +160,10 @@ static uint16_t string_text(Lexer *lexer, Token *token, const char *from, const 
       continue;
     }
     if (*at == '$' && at[1] == '{') {
-      if (!bracket_open(lexer, '$', block, at + 1)) return string_end(lexer, token, whole, from, at, 0);
+      if (!bracket_open(lexer, '$', block, at + 1)) {
+        token->tok.span = lex_span(lexer, from, at);
+        return TK_BAD;
+      }
       return string_end(lexer, token, first ? TK_INTERP_BEGIN : TK_INTERP_MID, from, at + 2, 2);
     }
     bool ended = *at == 0 && at == lexer->end;
@@ -188,11 +224,13 @@ static uint16_t string_single(Lexer *lexer, Token *token, const char *from) {
 
 /* ---- what other languages write ---- */
 
-/* Reports, and reads on as `kind`. */
+/* Reports, and reads on as `kind`. Where nothing sensible can be read on, brackets may tell better
+** what was meant: `for (i = 0; i < n; i++)`. */
 static uint16_t instead(Lexer *lexer, Token *token, const char *from, DiagId id, const char *fix,
                         uint16_t kind, uint64_t op) {
   token->tok.span = lex_span(lexer, from, lexer->at);
   token->tok.op = op;
+  if (lexer->depth > 0 && (kind == TK_BAD || kind > LEX_END_OF_LINE)) return TK_BAD;
   Diag *diag = LEX_ERROR(lexer, id, token->tok.span, (Str){from, (size_t)(lexer->at - from)});
   if (fix) {
     diag_label(diag, diag_format(lexer->diags, "write `%s`", fix));
@@ -201,20 +239,25 @@ static uint16_t instead(Lexer *lexer, Token *token, const char *from, DiagId id,
   return kind;
 }
 
+static bool is_name_byte(char c) {
+  return c == '_' || (c >= '0' && c <= '9') || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
+
 /* A character no rule knows: the whole of it, or the whole word it stands in. */
 static uint16_t unknown(Lexer *lexer, Token *token, const char *from) {
-  const char *at = from + 1;
+  const char *at = from + 1, *begin = from;
   bool word = (uint8_t)*from >= 0x80;
   while (((uint8_t)*at & 0xc0) == 0x80) at++;
   Str text = {from, (size_t)(at - from)};
   bool quote = str_equal(text, STR("“")) || str_equal(text, STR("”")) || str_equal(text, STR("‘")) ||
                str_equal(text, STR("’"));
   if (quote) word = false;
-  while (word && ((uint8_t)*at >= 0x80 || *at == '_' || (*at >= '0' && *at <= '9') ||
-                  ((*at | 32) >= 'a' && (*at | 32) <= 'z'))) at++;
-  text.size = (size_t)(at - from);
+  while (word && ((uint8_t)*at >= 0x80 || is_name_byte(*at))) at++;
+  while (word && begin > lexer->text && is_name_byte(begin[-1])) begin--;
+  text = (Str){begin, (size_t)(at - begin)};
   lexer->at = at;
-  token->tok.span = lex_span(lexer, from, at);
+  token->tok.span = lex_span(lexer, begin, at);
+  if (lexer->reported) return TK_BAD;
   if (*from == 0) text = STR("a zero byte");
   else if ((uint8_t)*from < ' ') text = diag_format(lexer->diags, "\\x%02x", (unsigned)(uint8_t)*from);
   DiagId id = quote ? DIAG_SMART_QUOTE : word ? DIAG_NON_ASCII_NAME : DIAG_UNKNOWN_CHARACTER;
@@ -247,8 +290,9 @@ again:
   } while (0)
 #define OPEN(character, kind)                               \
   do {                                                      \
-    bool open_ = bracket_open(lexer, character, false, YYCURSOR - 1); \
-    GIVE(open_ ? (kind) : TK_BAD);                          \
+    token->tok.span = lex_span(lexer, from, YYCURSOR);      \
+    if (!bracket_open(lexer, character, false, YYCURSOR - 1)) return TK_BAD; \
+    GIVE(kind);                                             \
   } while (0)
 #define CLOSE(character, kind)                 \
   do {                                         \
@@ -295,6 +339,11 @@ again:
     "r\""             { return string_raw(lexer, token, from); }
     "'"               { return string_single(lexer, token, from); }
     [fbuFBU] "\""     {
+      if (bracket_top(lexer) == '$') { /* "${a + b" rather: the quote ends the string around it */
+        YYCURSOR--;
+        token->tok.name = name_intern(lexer->names, (Str){from, 1});
+        GIVE(TK_ID);
+      }
       lexer->at = YYCURSOR - 1;
       Diag *diag = LEX_ERROR(lexer, DIAG_STRING_PREFIX, lex_span(lexer, from, YYCURSOR - 1), (Str){from, 1});
       diag_fix(diag, STR(""));

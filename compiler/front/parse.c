@@ -69,7 +69,7 @@ static void open_block(Reader *r, const Line *line) {
   Frame outer = r->frames[r->depth], *frame = &r->frames[++r->depth];
   *frame = (Frame){.kind = outer.kind, .swallow = outer.swallow};
   if (outer.swallow) return;
-  bool declared = r->head == TK_TYPE || r->head == TK_EXTERN;
+  bool declared = r->head == TK_TYPE || r->head == TK_EXTERN || r->build.swallow;
   if (r->after == AFTER_PLAIN) {
     if (line->count > 0) DIAG_ADD0(r->build.diags, DIAG_UNEXPECTED_INDENT, line->tokens[0].tok.span);
     return;
@@ -91,12 +91,24 @@ static Span line_span(const Line *line) {
 }
 
 static uint16_t bad_kind(const Reader *r, uint16_t head) {
-  uint16_t kind = head == TK_TOOL ? TK_BADTOOL : head == TK_MATCH ? TK_BADMATCH : TK_BADLINE;
+  bool handler = head == TK_CATCH || head == TK_FINALLY;
+  uint16_t kind = head == TK_TOOL ? TK_BADTOOL : head == TK_MATCH ? TK_BADMATCH : handler ? TK_BADCATCH : TK_BADLINE;
   return kind != TK_BADLINE && parser_accepts(r->parser, kind) ? kind : TK_BADLINE;
 }
 
+/* Before a token is refused the parser makes the reductions it makes by default, and forgets by
+** them what else could have followed. So the line is read again up to there. */
+static void reread(Reader *r, const Line *line, uint32_t at, uint32_t height) {
+  parser_cut(r->parser, height);
+  for (uint32_t i = 0; i < at; i++) feed(r, line->tokens[i].kind, line->tokens[i].tok);
+}
+
 static void recover(Reader *r, const Line *line, uint32_t at, uint32_t height) {
-  if (!line->reported) complain(&r->build, r->parser, line, at);
+  r->build.swallow = false;
+  if (!line->reported) {
+    if (at > 0) reread(r, line, at, height);
+    complain(&r->build, r->parser, line, at);
+  }
   if (at > 0) parser_cut(r->parser, height);
   r->after = AFTER_BAD;
   uint16_t kind = bad_kind(r, line->tokens[0].kind);
@@ -146,7 +158,7 @@ static void read_lines(Reader *r) {
     if (line->last) break;
     if (line->indented) open_block(r, line);
     if (r->frames[r->depth].swallow) continue;
-    words_mark(line, (BlockKind)r->frames[r->depth].kind);
+    words_mark(&r->layout.lexer, line, (BlockKind)r->frames[r->depth].kind);
     if (line->count > 1) feed_line(r, line);
   }
   feed_bare(r, 0);

@@ -40,17 +40,20 @@ typedef struct Token {
 typedef enum {
   WORD_NONE,
 #define WORD(token, ...) WORD_##token,
+#define FOREIGN(name, ...) WORD_FOREIGN_##name,
 #include "lang/keywords.def"
 #undef WORD
+#undef FOREIGN
 } Word;
 typedef enum {
   RULE_RESERVED, RULE_NAMED, RULE_FN, RULE_QUOTED, RULE_BLOCK, RULE_PART, RULE_OPERAND, RULE_CALLED,
-  RULE_PREFIX, RULE_AWAITED, RULE_RETURNED, RULE_AFTER, RULE_INFIX
+  RULE_PREFIX, RULE_AWAITED, RULE_RETURNED, RULE_AFTER, RULE_INFIX, RULE_FOREIGN
 } WordRule;
 typedef struct WordInfo {
   const char *text;
   uint16_t token;
   uint8_t rule;
+  uint16_t diag; /* FOREIGN: DiagId */
 } WordInfo;
 extern const WordInfo word_info[]; /* by Word */
 
@@ -117,7 +120,7 @@ void layout_next(Layout *layout);
 
 /* ---- words ---- */
 /* Turns names into words where they are words. Merges `is not` and `not in`. */
-void words_mark(Line *line, BlockKind block);
+void words_mark(Lexer *lexer, Line *line, BlockKind block);
 /* May a token of this kind end an operand, may it begin one? */
 bool token_ends_operand(uint16_t kind);
 bool token_begins_operand(const Token *token);

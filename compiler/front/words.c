@@ -5,11 +5,13 @@
 #include "compiler/front/token.h"
 
 const WordInfo word_info[] = {
-    {NULL, 0, 0},
-#define WORD(token, text, rule, meaning) {text, TK_##token, RULE_##rule},
+    {NULL, 0, 0, 0},
+#define WORD(token, text, rule, meaning) {text, TK_##token, RULE_##rule, 0},
+#define FOREIGN(name, text, token, diag) {text, TK_##token, RULE_FOREIGN, DIAG_##diag},
 #include "lang/keywords.def"
 #undef WORD
-    {NULL, 0, 0},
+#undef FOREIGN
+    {NULL, 0, 0, 0},
 };
 
 bool token_ends_operand(uint16_t kind) {
@@ -113,6 +115,26 @@ static bool is_after(const Marking *m, Word word, const Token *next) {
   return word == WORD_SETTLE && m->before == TK_PARALLEL;
 }
 
+/* `null` where a value stands; a program may still have a variable of that name to assign to. */
+static bool is_foreign_value(const Marking *m, uint16_t next) {
+  bool named = next == TK_ASSIGN || next == TK_OPASSIGN || next == TK_LP || next == TK_ARROW || next == TK_DOT ||
+               (next == TK_COLON && m->depth > 0);
+  return !named && !token_ends_operand(m->before) && m->before != TK_FOR && m->before != TK_FN;
+}
+
+/* `def f(x):`, `except e:`, `throw "x"`: never right as they stand, so they can be taken as meant. */
+static bool is_foreign_head(const Marking *m, uint16_t token, const Token *next) {
+  if (!m->head || m->before != 0) return false;
+  if (token == TK_FN) return is_name(next);
+  return token_begins_operand(next) || (token == TK_CATCH && next->kind == TK_COLON);
+}
+
+static bool is_foreign(const Marking *m, Word word, const Token *next) {
+  uint16_t token = word_info[word].token;
+  bool value = token == TK_NIL || token == TK_TRUE || token == TK_FALSE;
+  return value ? is_foreign_value(m, next->kind) : is_foreign_head(m, token, next);
+}
+
 static bool applies(const Marking *m, Word word, WordRule rule, const Token *next) {
   switch (rule) {
     case RULE_RESERVED: return true;
@@ -130,6 +152,7 @@ static bool applies(const Marking *m, Word word, WordRule rule, const Token *nex
     case RULE_RETURNED: return m->before == TK_RETURN && token_begins_operand(next);
     case RULE_AFTER: return is_after(m, word, next);
     case RULE_INFIX: return token_ends_operand(m->before);
+    case RULE_FOREIGN: return is_foreign(m, word, next);
   }
   return false;
 }
@@ -173,6 +196,21 @@ static uint32_t comparison(Token *token, bool after_operand) {
   return 1;
 }
 
+static Str word_text(uint16_t token) {
+  uint16_t word = WORD_NONE + 1;
+  while (word_info[word].token != token) word++;
+  return str_of(word_info[word].text);
+}
+
+static void tell_foreign(Lexer *lexer, const Token *token) {
+  Name *name = token->tok.name;
+  if (word_info[name->word].rule != RULE_FOREIGN || token->kind == TK_ID) return;
+  Str fix = word_text(token->kind);
+  Diag *diag = LEX_ERROR(lexer, (DiagId)word_info[name->word].diag, token->tok.span, name->text, fix);
+  diag_label(diag, diag_format(lexer->diags, "write `" STR_FMT "`", STR_ARG(fix)));
+  diag_fix(diag, fix);
+}
+
 static void step(Marking *m, const Token *token) {
   uint16_t kind = token->kind;
   if (kind == TK_LP || kind == TK_LB || kind == TK_LC || kind == TK_QLB) m->depth++;
@@ -181,7 +219,7 @@ static void step(Marking *m, const Token *token) {
   m->before = kind;
 }
 
-void words_mark(Line *line, BlockKind block) {
+void words_mark(Lexer *lexer, Line *line, BlockKind block) {
   Token *tokens = line->tokens;
   Marking m = {.block = block, .head = block == BLOCK_PLAIN};
   uint32_t to = 0, at = 0;
@@ -196,6 +234,7 @@ void words_mark(Line *line, BlockKind block) {
     Token *token = &tokens[at];
     if (token->kind == TK_ID && token->tok.name->word != WORD_NONE) {
       token->kind = marked(&m, token);
+      tell_foreign(lexer, token);
       at += comparison(token, token_ends_operand(m.before));
     }
     if (to != at) tokens[to] = *token;
@@ -203,4 +242,5 @@ void words_mark(Line *line, BlockKind block) {
     if (token->kind == TK_TYPE && to == 0) m.block = BLOCK_FIELDS; /* type P: race: string */
   }
   line->count = to;
+  line->reported = lexer->reported;
 }

@@ -17,7 +17,8 @@ typedef struct MemFile {
   char path[128];
   bool exists;
   Buf now, synced;
-  Pending *pending; uint32_t pending_count, pending_cap;
+  Pending *pending;
+  uint32_t pending_count, pending_cap;
   uint32_t open;
   /* locks of the main file, and of shared memory */
   uint32_t shared;
@@ -114,7 +115,8 @@ static void pending_apply(MemFile *f) {
   pending_clear(f);
 }
 
-/* What a disk may have kept of unsynced writes: any pieces of any of them. Some seeds lose all, some nothing. */
+/* What a disk may have kept of unsynced writes: any pieces of any of them. Some seeds lose all,
+ * some nothing. */
 static void pending_lose(MemFile *f, uint64_t *chance) {
   uint64_t odds = next_chance(chance) % 5;
   for (uint32_t i = 0; i < f->pending_count; i++) {
@@ -325,7 +327,8 @@ static void shm_barrier(sqlite3_file *file) {
 
 static int shm_unmap(sqlite3_file *file, int drop) {
   Handle *h = handle_of(file);
-  (void)drop; /* the pages stay until a restart: losing them early is what real systems do not do either */
+  (void)drop; /* the pages stay until a restart: losing them early is what real systems do not do
+                 either */
   pthread_mutex_lock(&h->v->lock);
   for (int i = 0; i < SHM_LOCKS; i++) {
     if (h->shm_exclusive >> i & 1) shm_slot(h, i, false, true);
@@ -358,11 +361,23 @@ static int file_close(sqlite3_file *file) {
 }
 
 static const sqlite3_io_methods methods = {
-  .iVersion = 2, .xClose = file_close, .xRead = file_get, .xWrite = file_set, .xTruncate = file_truncate,
-  .xSync = file_sync, .xFileSize = file_size, .xLock = file_lock, .xUnlock = file_unlock,
-  .xCheckReservedLock = file_reserved, .xFileControl = file_control, .xSectorSize = file_sector,
-  .xDeviceCharacteristics = file_device, .xShmMap = shm_map, .xShmLock = shm_lock, .xShmBarrier = shm_barrier,
-  .xShmUnmap = shm_unmap,
+    .iVersion = 2,
+    .xClose = file_close,
+    .xRead = file_get,
+    .xWrite = file_set,
+    .xTruncate = file_truncate,
+    .xSync = file_sync,
+    .xFileSize = file_size,
+    .xLock = file_lock,
+    .xUnlock = file_unlock,
+    .xCheckReservedLock = file_reserved,
+    .xFileControl = file_control,
+    .xSectorSize = file_sector,
+    .xDeviceCharacteristics = file_device,
+    .xShmMap = shm_map,
+    .xShmLock = shm_lock,
+    .xShmBarrier = shm_barrier,
+    .xShmUnmap = shm_unmap,
 };
 
 static MemFile *file_find(FaultyVfs *v, const char *path) {
@@ -398,7 +413,8 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int 
   if (!f && (flags & SQLITE_OPEN_CREATE)) f = file_make(v, path);
   if (f) {
     f->open++;
-    *h = (Handle){.file = {&methods}, .v = v, .f = f, .delete_on_close = flags & SQLITE_OPEN_DELETEONCLOSE};
+    *h = (Handle){
+        .file = {&methods}, .v = v, .f = f, .delete_on_close = flags & SQLITE_OPEN_DELETEONCLOSE};
   }
   pthread_mutex_unlock(&v->lock);
   if (out) *out = flags;
@@ -458,9 +474,17 @@ static int vfs_error(sqlite3_vfs *vfs, int size, char *out) {
 FaultyVfs *faulty_vfs_new(const char *name) {
   FaultyVfs *v = MEM_NEW(FaultyVfs);
   pthread_mutex_init(&v->lock, NULL);
-  v->vfs = (sqlite3_vfs){.iVersion = 1, .szOsFile = sizeof(Handle), .mxPathname = 120, .zName = name,
-                         .xOpen = vfs_open, .xDelete = vfs_delete, .xAccess = vfs_access, .xFullPathname = vfs_full,
-                         .xRandomness = vfs_chance, .xSleep = vfs_sleep, .xCurrentTime = vfs_day,
+  v->vfs = (sqlite3_vfs){.iVersion = 1,
+                         .szOsFile = sizeof(Handle),
+                         .mxPathname = 120,
+                         .zName = name,
+                         .xOpen = vfs_open,
+                         .xDelete = vfs_delete,
+                         .xAccess = vfs_access,
+                         .xFullPathname = vfs_full,
+                         .xRandomness = vfs_chance,
+                         .xSleep = vfs_sleep,
+                         .xCurrentTime = vfs_day,
                          .xGetLastError = vfs_error};
   sqlite3_vfs_register(&v->vfs, 0);
   return v;

@@ -54,6 +54,9 @@ static inline uint32_t asm_const(Asm *a, BundleConst k) {
   return a->b.const_count++;
 }
 static inline uint32_t asm_string(Asm *a, const char *text, size_t size) {
+  for (uint32_t i = 0; i < a->b.const_count; i++) {
+    if (a->consts[i].kind == CONST_STRING && str_equal(a->consts[i].text, (Str){text, size})) return i;
+  }
   char *copy = mem_alloc(size + 1);
   memcpy(copy, text, size);
   return asm_const(a, (BundleConst){.kind = CONST_STRING, .text = {copy, size}});
@@ -129,7 +132,7 @@ static inline void asm_begin_fn(Asm *a, const char *line) {
 }
 static inline void asm_fix(Asm *a, const char *name, uint32_t at, uint32_t next, int kind) {
   AsmFix *f = &a->fixes[a->fix_count++];
-  snprintf(f->name, sizeof f->name, "%s", name);
+  snprintf(f->name, sizeof f->name, "%.39s", name);
   f->at = at, f->next = next, f->fn = a->b.fn_count - 1, f->kind = kind;
 }
 static inline const char *asm_operand(Asm *a, const char *p, uint32_t at, uint32_t next, int kind, int64_t *out) {
@@ -238,7 +241,7 @@ static inline void asm_line(Asm *a, char *line) {
   else if (p[n - 1] == ':') {
     AsmLabel *label = &a->labels[a->label_count++];
     p[n - 1] = 0;
-    snprintf(label->name, sizeof label->name, "%s", p);
+    snprintf(label->name, sizeof label->name, "%.39s", p);
     label->pc = a->b.code_count;
     label->fn = a->b.fn_count - 1;
   } else asm_instruction(a, p);

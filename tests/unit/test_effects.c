@@ -344,7 +344,7 @@ static void test_foreign(void) {
   cbor_put_array(&args, 1);
   cbor_put_int(&args, 8); /* a wrong signature: not a pointer */
   o = foreign_ask("libc.so.6", "strlen", one_int, 1, TYPE_INT, &args, 0);
-  CHECK(says(&o, "unknown", "signal 11"));
+  CHECK(says(&o, "unknown", "the helper process"));
   cbor_put_array(&args, 1);
   cbor_put_text(&args, STR("again"));
   o = foreign_ask("libc.so.6", "strlen", one_text, 1, TYPE_INT, &args, 0);

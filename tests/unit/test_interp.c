@@ -145,7 +145,7 @@ static void test_calls(void) {
 static void test_errors(void) {
   RUNS("a:\nLOADI 0 1\nLOADI 1 0\nMOD 0 0 1\nb:\nRET 0\nc:\nGETF 0 2 0 \"code\"\nRET 0\n.catch a b c 2", "divide_by_zero");
   RUNS("a:\nCALL 0 0 &bad\nb:\nRET 0\nc:\nGETF 0 2 0 \"at\"\nRET 0\n.catch a b c 2\n.fn bad regs=2\nLOADI 0 1\nFAULT 0 18",
-       "bad (test.z8:0:0)");
+       "bad (test.z8:1:1)");
   RUNS("LOADI 5 0\na:\nLOADI 0 1\nLOADI 1 0\nMOD 0 0 1\nb:\nRET 0\nc:\nLOADI 5 3\nRERAISE 2\nd:\nRET 5\n.finally a b c 2\n.catch c d d 2", "3");
 }
 
@@ -154,7 +154,7 @@ static void test_ropes(void) {
        "LOADI 1 995\nGETI 2 0 1\nMOVE 3 0\nEQ 4 0 3\nLOADK 5 \"0\"\nADD 0 5 0\nEQ 5 0 3\nNEWLIST 0 2 4\nLOADNIL 3\nLOADI 1 1\nNEWLIST 2 2 1\nRET 2",
        "[\"5\"]");
   RUNS("LOADK 0 \"x\"\ntop:\nADD 0 0 0\nLOOP @top", "fault limit_size: one value would be larger than the limit of 256 MB");
-  RUNS("NEWLIST 0 0 0\ntop:\nNEWLIST 0 0 1\nLOOP @top", "fault limit_memory: the run went past its limit of 8192 MB of new memory between two deliveries");
+  RUNS("LOADI 0 1\ntop:\nNEWLIST 1 0 1\nLOOP @top", "fault limit_memory: the run went past its limit of 8192 MB of new memory between two deliveries");
 }
 
 static void test_effects(void) {

@@ -1,4 +1,5 @@
-/* Journals over the memory store: what was put comes back, replay agrees or says exactly where it does not. */
+/* Journals over the memory store: what was put comes back, replay agrees or says exactly where it
+ * does not. */
 #include "tests/unit/test.h"
 #include "lang/tables.h"
 #include "vm/base/mem.h"
@@ -20,18 +21,26 @@ static Str operands(Buf *out, const char *url, uint64_t n) {
 }
 
 static Record head_record(void) {
-  return (Record){.kind = RECORD_HEAD, .HEAD = {.semantics = STR("s1"), .entry = STR("Main"), .input = STR("\x80"),
-                                                .config = STR("\x80"), .patches = STR("\x80"), .at = 1,
-                                                .tenant = STR("default")}};
+  return (Record){.kind = RECORD_HEAD,
+                  .HEAD = {.semantics = STR("s1"),
+                           .entry = STR("Main"),
+                           .input = STR("\x80"),
+                           .config = STR("\x80"),
+                           .patches = STR("\x80"),
+                           .at = 1,
+                           .tenant = STR("default")}};
 }
 
 static Record asked(uint64_t site, Str ops, int64_t at) {
-  return (Record){.kind = RECORD_ASKED, .ASKED = {.kind = EFFECT_HTTP, .site = site, .target = STR("GET"),
-                                                  .operands = ops, .at = at}};
+  return (Record){
+      .kind = RECORD_ASKED,
+      .ASKED = {
+          .kind = EFFECT_HTTP, .site = site, .target = STR("GET"), .operands = ops, .at = at}};
 }
 
 static Record answered(uint64_t ref, Str value) {
-  return (Record){.kind = RECORD_ANSWERED, .ANSWERED = {.ref = ref, .outcome = STR("ok"), .value = value, .at = 50}};
+  return (Record){.kind = RECORD_ANSWERED,
+                  .ANSWERED = {.ref = ref, .outcome = STR("ok"), .value = value, .at = 50}};
 }
 
 static Record patch(const char *id, uint64_t value) {
@@ -39,7 +48,8 @@ static Record patch(const char *id, uint64_t value) {
 }
 
 static Record ended(Str result) {
-  return (Record){.kind = RECORD_ENDED, .ENDED = {.status = STR("done"), .result = result, .at = 99}};
+  return (Record){.kind = RECORD_ENDED,
+                  .ENDED = {.status = STR("done"), .result = result, .at = 99}};
 }
 
 static bool put(Journal *j, Record r) { return journal_put(j, &r); }
@@ -75,7 +85,9 @@ static Store *history(void) {
   save(store, j, true);
   CHECK(!journal_take(j, &(LogRow){0}, &(StoreGroup){0}));
   CHECK(put(j, answered(1, STR("\x0a"))));
-  Record read = {.kind = RECORD_READ, .READ = {.kind = EFFECT_NOW, .site = 12, .operands = STR("\x80"), .value = STR("\x05")}};
+  Record read = {
+      .kind = RECORD_READ,
+      .READ = {.kind = EFFECT_NOW, .site = 12, .operands = STR("\x80"), .value = STR("\x05")}};
   CHECK(put(j, read));
   CHECK(put(j, patch("p", 1)));
   CHECK(put(j, asked(13, operands(&ops, "http://x/pay", 2), 2000)));
@@ -96,7 +108,9 @@ typedef struct Again {
 } Again;
 
 static bool read_now(Journal *j) {
-  Record question = {.kind = RECORD_READ, .READ = {.kind = EFFECT_NOW, .site = 12, .operands = STR("\x80")}}, answer;
+  Record question = {.kind = RECORD_READ,
+                     .READ = {.kind = EFFECT_NOW, .site = 12, .operands = STR("\x80")}},
+         answer;
   return journal_read(j, &question, &answer) && str_equal(answer.READ.value, STR("\x05"));
 }
 
@@ -117,7 +131,8 @@ static bool again(Journal *j, Again how) {
   return ok;
 }
 
-static const Again same = {.first_url = "http://x/orders/17", .second_url = "http://x/pay", .first_site = 11};
+static const Again same = {
+    .first_url = "http://x/orders/17", .second_url = "http://x/pay", .first_site = 11};
 
 static void test_replay_agrees(void) {
   Store *store = history();
@@ -228,17 +243,21 @@ static void test_extra_and_result(void) {
   Journal *j = load(store, true);
   Record event;
   CHECK(put(j, head_record()) && put(j, asked(11, operands(&ops, same.first_url, 1), 0)));
-  CHECK(!put(j, asked(77, operands(&ops, "http://new", 1), 0))); /* history waits for an answer here */
+  CHECK(!put(j,
+             asked(77, operands(&ops, "http://new", 1), 0))); /* history waits for an answer here */
   CHECK(journal_divergence(j)->kind == DIVERGE_EXTRA);
   journal_free(j);
   j = load(store, true);
   CHECK(put(j, head_record()) && put(j, asked(11, operands(&ops, same.first_url, 1), 0)));
-  CHECK(!put(j, asked(13, operands(&ops, same.second_url, 2), 0))); /* asked later in history, after more */
+  CHECK(!put(j, asked(13, operands(&ops, same.second_url, 2),
+                      0))); /* asked later in history, after more */
   CHECK(journal_divergence(j)->kind == DIVERGE_EXTRA);
   journal_free(j);
   j = load(store, true);
-  CHECK(put(j, head_record()) && put(j, asked(11, operands(&ops, same.first_url, 1), 0)) && journal_event(j, &event));
-  CHECK(read_now(j) && put(j, asked(13, operands(&ops, same.second_url, 2), 0)) && journal_event(j, &event));
+  CHECK(put(j, head_record()) && put(j, asked(11, operands(&ops, same.first_url, 1), 0)) &&
+        journal_event(j, &event));
+  CHECK(read_now(j) && put(j, asked(13, operands(&ops, same.second_url, 2), 0)) &&
+        journal_event(j, &event));
   CHECK(!put(j, ended(STR("\x02"))) && journal_divergence(j)->kind == DIVERGE_RESULT);
   journal_free(j);
   buf_deinit(&ops);
@@ -254,7 +273,8 @@ static void test_patches(void) {
   CHECK(put(j, head_record()) && put(j, patch("p", 1))); /* decided earlier than it was */
   CHECK(!journal_patch_ahead(j, STR("p"), &value));
   CHECK(journal_seq(j) == 1);
-  CHECK(put(j, patch("q", 0)) && journal_seq(j) == 1);   /* unknown to history: false, and no record */
+  CHECK(put(j, patch("q", 0)) &&
+        journal_seq(j) == 1); /* unknown to history: false, and no record */
   CHECK(!put(j, patch("q", 1)) && journal_divergence(j)->kind == DIVERGE_PATCH);
   journal_free(j);
   Again h = same;
@@ -265,7 +285,8 @@ static void test_patches(void) {
   CHECK(put(j, patch("p", 1)) && journal_seq(j) == 8);
   journal_free(j);
   j = load(store, true);
-  CHECK(put(j, head_record()) && !put(j, patch("p", 0)) && journal_divergence(j)->kind == DIVERGE_PATCH);
+  CHECK(put(j, head_record()) && !put(j, patch("p", 0)) &&
+        journal_divergence(j)->kind == DIVERGE_PATCH);
   journal_free(j);
   store_close(store);
 }
@@ -279,7 +300,8 @@ static void test_blobs(void) {
   for (size_t i = 0; i < LIMIT_BLOB_BYTES; i++) buf_byte(&text, 'x');
   buf_byte(&text, 0);
   Str big = operands(&ops, text.at, 1);
-  CHECK(put(j, head_record()) && put(j, asked(1, big, 5)) && put(j, asked(2, big, 5)) && put(j, answered(1, big)));
+  CHECK(put(j, head_record()) && put(j, asked(1, big, 5)) && put(j, asked(2, big, 5)) &&
+        put(j, answered(1, big)));
   LogRow row = {.run = 1};
   RunRow run = {.number = 1, .status = RUN_STATUS_RUNNING};
   StoreGroup g = {.created = &run, .created_count = 1, .rows = &row, .row_count = 1};
@@ -302,7 +324,8 @@ static void test_blobs(void) {
   text.at[2000] = 'y';
   j = load(store, true);
   DivergeSpot spot;
-  CHECK(put(j, head_record()) && !put(j, asked(1, (Str){text.at, ops.size < text.size ? ops.size : text.size}, 0)));
+  CHECK(put(j, head_record()) &&
+        !put(j, asked(1, (Str){text.at, ops.size < text.size ? ops.size : text.size}, 0)));
   CHECK(journal_divergence(j)->kind == DIVERGE_OPERAND);
   (void)diverge_spot(journal_divergence(j), &spot);
   diverge_spot_deinit(&spot);
@@ -325,12 +348,18 @@ static void test_lost_blob(void) {
   journal_free(j);
   j = load(store, true);
   CHECK(put(j, head_record()) && !journal_event(j, &event));
-  CHECK(journal_divergence(j)->kind == DIVERGE_DAMAGED && journal_divergence(j)->damage.code == ERR_NOT_FOUND);
+  CHECK(journal_divergence(j)->kind == DIVERGE_DAMAGED &&
+        journal_divergence(j)->damage.code == ERR_NOT_FOUND);
   journal_free(j);
   store_close(store);
 }
 
-typedef struct Copy { Buf bytes; LogRow rows[8]; size_t offset[8]; uint32_t count; } Copy;
+typedef struct Copy {
+  Buf bytes;
+  LogRow rows[8];
+  size_t offset[8];
+  uint32_t count;
+} Copy;
 static bool copy_row(void *context, const LogRow *row) {
   Copy *c = context;
   c->offset[c->count] = c->bytes.size;
@@ -353,7 +382,8 @@ static void test_verify_finds_all(void) {
     RunRow run = {.number = 1, .status = RUN_STATUS_RUNNING};
     StoreGroup g = {.created = &run, .created_count = 1, .rows = c.rows, .row_count = c.count};
     CHECK(store_commit(bent, &g, &err));
-    CHECK(!journal_verify(bent, 1, &count, &err) && (err.code == ERR_CORRUPT || err.code == ERR_VERSION));
+    CHECK(!journal_verify(bent, 1, &count, &err) &&
+          (err.code == ERR_CORRUPT || err.code == ERR_VERSION));
     Journal *j = NULL;
     CHECK(!journal_load(bent, 1, key, true, &j, &err));
     store_close(bent);

@@ -12,7 +12,10 @@
 
 static FaultyVfs *vfs; /* a disk in memory for the SQLite back end */
 
-typedef struct Backend { const char *name; bool keeps; } Backend;
+typedef struct Backend {
+  const char *name;
+  bool keeps;
+} Backend;
 static const Backend backends[] = {{"memory", false}, {"sqlite", true}};
 
 static Store *open_store(const Backend *b) {
@@ -34,8 +37,14 @@ static Uuid id_of(uint8_t first, uint8_t last) {
 static Hash256 head_of(uint64_t n) { return sha256((Str){(const char *)&n, sizeof n}); }
 
 static RunRow run_row(Store *store, uint8_t first, uint8_t last) {
-  return (RunRow){.number = store_next_run(store), .id = id_of(first, last), .entry = STR("Refund"), .parent = 0,
-                  .bundle = head_of(1), .status = RUN_STATUS_RUNNING, .started_us = 100, .note = STR("")};
+  return (RunRow){.number = store_next_run(store),
+                  .id = id_of(first, last),
+                  .entry = STR("Refund"),
+                  .parent = 0,
+                  .bundle = head_of(1),
+                  .status = RUN_STATUS_RUNNING,
+                  .started_us = 100,
+                  .note = STR("")};
 }
 
 static void add_run(Store *store, uint8_t first, uint8_t last) {
@@ -50,7 +59,11 @@ static void add_row(Store *store, uint64_t run, const char *bytes) {
   CHECK(store_commit(store, &(StoreGroup){.rows = &row, .row_count = 1}, &err));
 }
 
-typedef struct Joined { Buf text; uint64_t last, count; bool stop_at_one; } Joined;
+typedef struct Joined {
+  Buf text;
+  uint64_t last, count;
+  bool stop_at_one;
+} Joined;
 static bool join(void *context, const LogRow *row) {
   Joined *j = context;
   CHECK(row->prev == j->last);
@@ -84,7 +97,8 @@ static void commits_and_reads(const Backend *b) {
   RunRow row, both[2] = {run_row(store, 1, 1), run_row(store, 1, 2)};
   both[1].number = 2;
   both[1].parent = 1;
-  LogRow rows[3] = {{.run = 1, .bytes = STR("a"), .head = head_of(1)}, {.run = 2, .bytes = STR("bb"), .head = head_of(2)},
+  LogRow rows[3] = {{.run = 1, .bytes = STR("a"), .head = head_of(1)},
+                    {.run = 2, .bytes = STR("bb"), .head = head_of(2)},
                     {.run = 1, .bytes = STR("ccc"), .head = head_of(3)}};
   StoreGroup g = {.created = both, .created_count = 2, .rows = rows, .row_count = 3};
   CHECK(store_next_run(store) == 1);
@@ -94,12 +108,19 @@ static void commits_and_reads(const Backend *b) {
   has_rows(store, 1, "a ccc ");
   has_rows(store, 2, "bb ");
   CHECK(store_run_get(store, 2, &row, &keep, &err));
-  CHECK(row.parent == 1 && row.status == RUN_STATUS_RUNNING && row.started_us == 100 && row.last_gid == 2);
+  CHECK(row.parent == 1 && row.status == RUN_STATUS_RUNNING && row.started_us == 100 &&
+        row.last_gid == 2);
   CHECK_STR(row.entry, STR("Refund"));
-  RunRow change = {.number = 2, .status = RUN_STATUS_DONE, .ended_us = 200, .wake_us = 7, .records = 9, .note = STR("fine")};
+  RunRow change = {.number = 2,
+                   .status = RUN_STATUS_DONE,
+                   .ended_us = 200,
+                   .wake_us = 7,
+                   .records = 9,
+                   .note = STR("fine")};
   CHECK(store_commit(store, &(StoreGroup){.updated = &change, .updated_count = 1}, &err));
   CHECK(store_run_by_id(store, id_of(1, 2), &row, &keep, &err));
-  CHECK(row.number == 2 && row.status == RUN_STATUS_DONE && row.ended_us == 200 && row.wake_us == 7 && row.records == 9);
+  CHECK(row.number == 2 && row.status == RUN_STATUS_DONE && row.ended_us == 200 &&
+        row.wake_us == 7 && row.records == 9);
   CHECK_STR(row.note, STR("fine"));
   CHECK_STR(row.entry, STR("Refund"));
   CHECK(row.last_gid == 2 && store_stats(store).commits == 2 && store_stats(store).rows == 3);
@@ -116,9 +137,12 @@ static void refuses_nonsense(const Backend *b) {
   RunRow again = run_row(store, 1, 1), skipped = run_row(store, 1, 3);
   LogRow row = {.run = 2, .bytes = STR("x")};
   skipped.number = 5;
-  CHECK(!store_commit(store, &(StoreGroup){.created = &again, .created_count = 1}, &err) && err.code == ERR_INVALID);
-  CHECK(!store_commit(store, &(StoreGroup){.created = &skipped, .created_count = 1}, &err) && err.code == ERR_INVALID);
-  CHECK(!store_commit(store, &(StoreGroup){.rows = &row, .row_count = 1}, &err) && err.code == ERR_INVALID);
+  CHECK(!store_commit(store, &(StoreGroup){.created = &again, .created_count = 1}, &err) &&
+        err.code == ERR_INVALID);
+  CHECK(!store_commit(store, &(StoreGroup){.created = &skipped, .created_count = 1}, &err) &&
+        err.code == ERR_INVALID);
+  CHECK(!store_commit(store, &(StoreGroup){.rows = &row, .row_count = 1}, &err) &&
+        err.code == ERR_INVALID);
   LogRow mine = {.run = 1, .bytes = STR("x"), .head = head_of(1)};
   RunRow two[2] = {run_row(store, 9, 9), run_row(store, 1, 1)};
   two[1].number++;
@@ -154,7 +178,9 @@ static void finds_by_prefix(const Backend *b) {
   store_close(store);
 }
 
-typedef struct Sum { uint64_t sum, most; } Sum;
+typedef struct Sum {
+  uint64_t sum, most;
+} Sum;
 static bool sum_run(void *context, const RunRow *row) {
   Sum *s = context;
   s->sum += row->number;
@@ -206,15 +232,18 @@ static void keeps_the_rest(const Backend *b) {
   g.bundle_ids = &bundle_id;
   g.bundles = &bundle;
   g.bundle_count = 1;
-  for (uint64_t i = 0; i < 5; i++) store_group_blob(&g, head_of(i % 4), i == 4 ? STR("not this") : STR("blob"));
+  for (uint64_t i = 0; i < 5; i++)
+    store_group_blob(&g, head_of(i % 4), i == 4 ? STR("not this") : STR("blob"));
   CHECK(store_commit(store, &g, &err));
   image = (ImageRow){.run = 1, .seq = 6, .head = head_of(6), .bytes = STR("two")};
   CHECK(store_commit(store, &(StoreGroup){.images = &image, .image_count = 1}, &err));
-  CHECK(store_image_get(store, 1, &out, &got, &err) && out.seq == 6 && str_equal(out.bytes, STR("two")));
+  CHECK(store_image_get(store, 1, &out, &got, &err) && out.seq == 6 &&
+        str_equal(out.bytes, STR("two")));
   CHECK(memcmp(&out.head, &image.head, sizeof out.head) == 0);
   CHECK(!store_image_get(store, 2, &out, &got, &err) && err.code == ERR_NOT_FOUND);
   buf_clear(&got);
-  CHECK(store_blob_get(store, head_of(0), &got, &err) && str_equal(buf_view(&got), STR("blob"))); /* kept once */
+  CHECK(store_blob_get(store, head_of(0), &got, &err) &&
+        str_equal(buf_view(&got), STR("blob"))); /* kept once */
   CHECK(!store_blob_get(store, head_of(9), &got, &err) && err.code == ERR_NOT_FOUND);
   buf_clear(&got);
   CHECK(store_bundle_get(store, bundle_id, &got, &err) && str_equal(buf_view(&got), STR("bundle")));
@@ -222,7 +251,8 @@ static void keeps_the_rest(const Backend *b) {
   buf_clear(&got);
   CHECK(store_meta_get(store, "tenant_key", &got, &err) && got.size == 32);
   CHECK(!store_meta_get(store, "nothing", &got, &err) && err.code == ERR_NOT_FOUND);
-  CHECK(store_meta_set(store, "zone", STR("A"), &err) && store_meta_set(store, "zone", STR("B"), &err));
+  CHECK(store_meta_set(store, "zone", STR("A"), &err) &&
+        store_meta_set(store, "zone", STR("B"), &err));
   buf_clear(&got);
   CHECK(store_meta_get(store, "zone", &got, &err) && str_equal(buf_view(&got), STR("B")));
   store_group_deinit(&g);
@@ -255,13 +285,13 @@ static void walks_history(const Backend *b) {
   store_close(store);
 }
 
-#define FOR_EACH_BACKEND(name) \
-  static void test_##name(void) { \
+#define FOR_EACH_BACKEND(name)                        \
+  static void test_##name(void) {                     \
     for (size_t i = 0; i < COUNT_OF(backends); i++) { \
-      vfs = faulty_vfs_new("faulty"); \
-      name(&backends[i]); \
-      faulty_vfs_free(vfs); \
-    } \
+      vfs = faulty_vfs_new("faulty");                 \
+      name(&backends[i]);                             \
+      faulty_vfs_free(vfs);                           \
+    }                                                 \
   }
 FOR_EACH_BACKEND(commits_and_reads)
 FOR_EACH_BACKEND(refuses_nonsense)
@@ -286,7 +316,8 @@ static void test_reopen(void) {
   store_close(store);
   store = open_store(sqlite);
   CHECK(store_next_run(store) == 2);
-  CHECK(store_meta_get(store, "tenant_key", &again, &err) && str_equal(buf_view(&key), buf_view(&again)));
+  CHECK(store_meta_get(store, "tenant_key", &again, &err) &&
+        str_equal(buf_view(&key), buf_view(&again)));
   CHECK(store_run_get(store, 1, &row, &keep, &err) && row.last_gid == 1);
   add_row(store, 1, "bb");
   has_rows(store, 1, "a bb ");
@@ -297,7 +328,8 @@ static void test_reopen(void) {
   faulty_vfs_free(vfs);
 }
 
-/* Killed without a close: the runs' rows are behind, and the log says so. A store that was only read writes nothing. */
+/* Killed without a close: the runs' rows are behind, and the log says so. A store that was only
+ * read writes nothing. */
 static void test_last_gid_after_kill(void) {
   Buf keep = {0};
   Err err;
@@ -354,7 +386,8 @@ static void test_dead_stays_dead(void) {
     faulty_vfs_arm(vfs, FAULTY_FULL, n);
     if (!store_commit(store, &g, &err)) break;
   }
-  CHECK(faulty_vfs_hit(vfs) && err.code == ERR_FULL && strstr(err.text, "full") && strstr(err.text, "space"));
+  CHECK(faulty_vfs_hit(vfs) && err.code == ERR_FULL && strstr(err.text, "full") &&
+        strstr(err.text, "space"));
   faulty_vfs_arm(vfs, FAULTY_FULL, 0);
   CHECK(!store_commit(store, &g, &err) && err.code == ERR_FULL && strstr(err.text, "earlier"));
   CHECK(!store_meta_set(store, "a", STR("b"), &err) && err.code == ERR_FULL);
@@ -382,7 +415,8 @@ static void opens_with(Str file, ErrCode code, const char *words) {
 static void database(const char *sql, Buf *out) {
   sqlite3 *db;
   sqlite3_int64 size = 0;
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK && sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK &&
+        sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
   unsigned char *bytes = sqlite3_serialize(db, "main", &size, 0);
   buf_clear(out);
   buf_put(out, bytes, (size_t)size);
@@ -396,7 +430,8 @@ static void test_strange_files(void) {
   opens_with(buf_view(&file), ERR_CORRUPT, "not a database");
   database("CREATE TABLE notes(a)", &file);
   opens_with(buf_view(&file), ERR_INVALID, "not one that z8 made");
-  database("PRAGMA application_id = 1513642552; PRAGMA user_version = 99; CREATE TABLE a(b)", &file);
+  database("PRAGMA application_id = 1513642552; PRAGMA user_version = 99; CREATE TABLE a(b)",
+           &file);
   opens_with(buf_view(&file), ERR_VERSION, "schema version 99");
   buf_deinit(&file);
 }
@@ -409,14 +444,16 @@ static void good_file(Buf *out) {
   vfs = faulty_vfs_new("faulty");
   Store *store = open_store(sqlite);
   add_run(store, 1, 1);
-  for (int i = 0; i < 400; i++) add_row(store, 1, "some bytes to fill the pages of the log with, so that there are a few");
+  for (int i = 0; i < 400; i++)
+    add_row(store, 1, "some bytes to fill the pages of the log with, so that there are a few");
   store_close(store);
   const char *bytes = faulty_vfs_file(vfs, "s/z8.db", &size);
   buf_put(out, bytes, size);
   faulty_vfs_free(vfs);
 }
 
-/* Any page overwritten: an error or the right answer, never a crash and never a wrong answer unseen. */
+/* Any page overwritten: an error or the right answer, never a crash and never a wrong answer
+ * unseen. */
 static void test_corrupt_pages(void) {
   Buf good = {0}, bad = {0}, keep = {0};
   int errors = 0;
@@ -433,7 +470,8 @@ static void test_corrupt_pages(void) {
     faulty_vfs_plant(vfs, "s/z8.db", buf_view(&bad));
     bool ok = store_open_sqlite("s", "faulty", &store, &err);
     if (ok) {
-      ok = store_log_each(store, 1, join, &j, &err) && store_run_by_id(store, id_of(1, 1), &row, &keep, &err);
+      ok = store_log_each(store, 1, join, &j, &err) &&
+           store_run_by_id(store, id_of(1, 1), &row, &keep, &err);
       store_close(store);
     }
     errors += !ok;
@@ -489,7 +527,8 @@ static void test_locked_by_another(void) {
   }
   CHECK(read(ready[0], &byte, 1) == 1 && byte == 0);
   LogRow row = {.run = 1, .bytes = STR("x"), .head = head_of(1)};
-  CHECK(!store_commit(store, &(StoreGroup){.rows = &row, .row_count = 1}, &err) && err.code == ERR_BUSY);
+  CHECK(!store_commit(store, &(StoreGroup){.rows = &row, .row_count = 1}, &err) &&
+        err.code == ERR_BUSY);
   CHECK(strstr(err.text, "another process"));
   CHECK(write(done[1], &byte, 1) == 1);
   waitpid(child, NULL, 0);
@@ -500,11 +539,16 @@ static void test_locked_by_another(void) {
 static void test_no_directory(void) {
   Store *store;
   Err err = {0};
-  CHECK(!store_open_sqlite("/proc/nowhere/z8", NULL, &store, &err) && err.code != ERR_NONE && err.text[0]);
+  CHECK(!store_open_sqlite("/proc/nowhere/z8", NULL, &store, &err) && err.code != ERR_NONE &&
+        err.text[0]);
   CHECK(!store_open_sqlite("x", "no such vfs", &store, &err) && err.code == ERR_INVALID);
 }
 
-typedef struct Reader { Store *store; bool *stop; uint64_t reads; } Reader;
+typedef struct Reader {
+  Store *store;
+  bool *stop;
+  uint64_t reads;
+} Reader;
 
 static bool is_ordered(void *context, const LogRow *row) {
   uint64_t *last = context;

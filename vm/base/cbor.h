@@ -34,7 +34,7 @@ typedef struct CborReader {
   const uint8_t *at, *end, *start;
 } CborReader;
 static inline CborReader cbor_reader(Str bytes) {
-  const uint8_t *p = (const uint8_t *)bytes.at;
+  const uint8_t *p = (const uint8_t *)(bytes.at ? bytes.at : "");
   return (CborReader){p, p + bytes.size, p};
 }
 /* The next head (and string). An array's items and a tag's item follow as further calls. */

@@ -212,33 +212,278 @@ static bool quotient_exact(UWide q, int scale, int ideal, bool minus, Decimal *o
   return scale >= 0 && result_exact((Wide256){0, q}, scale, minus, out);
 }
 
-static bool quotient_rounded(UWide q, int scale, bool minus, Decimal *out) {
-  int excess = digit_count(q) - DIGITS;
-  if (excess < 0) excess = 0;
-  if (scale < excess) return false;
-  q = divide_rounded(q, powers[excess], true, ROUND_HALF_EVEN, minus);
-  scale -= excess;
-  return result_exact((Wide256){0, q}, scale, minus, out); /* 10^34 loses its zero there */
+/* q has 34 or 35 digits, or fewer at the last place there is; rest / divisor follows it. */
+static bool quotient_rounded(UWide q, UWide rest, UWide divisor, int scale, bool minus, Decimal *out) {
+  if (q >= powers[DIGITS]) {
+    q = divide_rounded(q, 10, true, ROUND_HALF_EVEN, minus);
+    scale--;
+  } else {
+    UWide other = divisor - rest;
+    q += rest > other || (rest == other && (q & 1));
+  }
+  return scale >= 0 && result_exact((Wide256){0, q}, scale, minus, out); /* 10^34 loses a zero there */
 }
 
-/* The quotient to 35 or 36 digits decides everything: it is either exact or rounds on them, as the
-** rest of the division is a mark that more follows. */
+/* n * 10^shift where that has at most 76 digits. */
+static Wide256 scaled_up(UWide n, int shift) {
+  int first = POWER_MAX - digit_count(n);
+  if (first > shift) first = shift;
+  return wide_mul(n * powers[first], powers[shift - first]);
+}
+
 bool decimal_div(Decimal a, Decimal b, Decimal *out) {
   if (b.coefficient == 0) return false;
   UWide n = magnitude(a.coefficient), divisor = magnitude(b.coefficient), rest;
   bool minus = (a.coefficient < 0) != (b.coefficient < 0);
-  int ideal = a.scale - b.scale, shift = DIGITS + 1 - digit_count(n) + digit_count(divisor);
-  if (n == 0) shift = 0;
-  if (shift > SCALE_MAX + 1 - ideal) shift = SCALE_MAX + 1 - ideal; /* digits too small to keep */
-  if (shift < -DIGITS - 1) shift = -DIGITS - 1;
-  if (shift < 0) { /* n < 10^34 and what is kept is one place or none */
-    *out = (Decimal){0, SCALE_MAX};
-    return true;
-  }
-  Wide256 wide = wide_mul(n, powers[shift > POWER_MAX ? POWER_MAX : shift]);
-  if (shift > POWER_MAX) wide = wide_mul_power(wide, shift - POWER_MAX);
-  UWide q = wide_div(wide, divisor, &rest).low;
+  int ideal = a.scale - b.scale, shift = DIGITS - digit_count(n) + digit_count(divisor);
+  if (shift > SCALE_MAX - ideal) shift = SCALE_MAX - ideal;
+  if (n == 0) return result_exact((Wide256){0, 0}, ideal > 0 ? ideal : 0, false, out);
+  UWide q = wide_div(scaled_up(n, shift), divisor, &rest).low;
   int scale = ideal + shift;
   if (rest == 0) return quotient_exact(q, scale, ideal > 0 ? ideal : 0, minus, out);
-  return quotient_rounded(q, scale, minus, out);
+  return quotient_rounded(q, rest, divisor, scale, minus, out);
+}
+
+/* Magnitudes brought to one scale and divided: the whole quotient and what is left at that scale. */
+typedef struct Division {
+  UWide quotient;
+  Wide256 rest, divisor;
+  int scale;
+  bool long_quotient; /* more than 34 digits: quotient is not known */
+} Division;
+
+/* The dividend has the smaller scale: its digits come down up to 34 at a time, as on paper. */
+static Division divide_long(UWide n, UWide divisor, int shift) {
+  Division d = {.quotient = n / divisor, .divisor = {0, divisor}};
+  UWide rest = n % divisor;
+  while (shift > 0) {
+    int step = shift < DIGITS ? shift : DIGITS;
+    Wide256 part = wide_div(wide_mul(rest, powers[step]), divisor, &rest);
+    Wide256 whole = wide_add(wide_mul(d.quotient, powers[step]), part);
+    d.long_quotient |= whole.high != 0 || whole.low >= powers[DIGITS];
+    d.quotient = d.long_quotient ? 0 : whole.low;
+    shift -= step;
+  }
+  d.rest.low = rest;
+  return d;
+}
+
+/* The divisor has the smaller scale, or the same one. Past 38 places it is larger than any dividend, and
+** whatever is taken from it has more than 34 digits, so any number that long may stand for it. */
+static Division divide_short(UWide n, UWide divisor, int shift) {
+  Division d = {.rest = {0, n}, .divisor = {(UWide)1 << 127, 0}};
+  if (shift > POWER_MAX) return d;
+  d.divisor = wide_mul(divisor, powers[shift]);
+  if (d.divisor.high || d.divisor.low > n) return d;
+  d.quotient = n / d.divisor.low;
+  d.rest.low = n % d.divisor.low;
+  return d;
+}
+
+/* Floored: toward minus infinity, the rest has the divisor's sign. */
+static Division divide_floored(Decimal a, Decimal b) {
+  bool opposite = a.coefficient != 0 && (a.coefficient < 0) != (b.coefficient < 0);
+  if (opposite && a.scale - b.scale > POWER_MAX) strip_towards(&a, b.scale + POWER_MAX);
+  UWide n = magnitude(a.coefficient), divisor = magnitude(b.coefficient);
+  Division d = a.scale < b.scale ? divide_long(n, divisor, b.scale - a.scale)
+                                 : divide_short(n, divisor, a.scale - b.scale);
+  d.scale = a.scale > b.scale ? a.scale : b.scale;
+  if (opposite && !wide_is_zero(d.rest)) {
+    d.quotient++;
+    d.rest = wide_sub(d.divisor, d.rest);
+  }
+  return d;
+}
+
+bool decimal_idiv(Decimal a, Decimal b, Decimal *out) {
+  if (b.coefficient == 0) return false;
+  Division d = divide_floored(a, b);
+  bool minus = (a.coefficient < 0) != (b.coefficient < 0);
+  return !d.long_quotient && result_exact((Wide256){0, d.quotient}, 0, minus, out);
+}
+
+bool decimal_mod(Decimal a, Decimal b, Decimal *out) {
+  if (b.coefficient == 0) return false;
+  Division d = divide_floored(a, b);
+  return result_exact(d.rest, d.scale, b.coefficient < 0, out);
+}
+
+/* -- comparison -- */
+
+static int compare_magnitude(Decimal a, Decimal b) {
+  UWide x = magnitude(a.coefficient), y = magnitude(b.coefficient);
+  if (x == 0 || y == 0) return (x != 0) - (y != 0);
+  int point_a = digit_count(x) - a.scale, point_b = digit_count(y) - b.scale;
+  if (point_a != point_b) return point_a < point_b ? -1 : 1;
+  int shift = a.scale - b.scale; /* below 34, as the points agree */
+  Wide256 wide_x = wide_mul(x, powers[shift < 0 ? -shift : 0]);
+  Wide256 wide_y = wide_mul(y, powers[shift > 0 ? shift : 0]);
+  return wide_compare(wide_x, wide_y);
+}
+
+static int sign_of(Wide n) { return (n > 0) - (n < 0); }
+
+int decimal_compare(Decimal a, Decimal b) {
+  int sign = sign_of(a.coefficient), other = sign_of(b.coefficient);
+  if (sign != other) return sign < other ? -1 : 1;
+  return sign * compare_magnitude(a, b);
+}
+
+/* The digits of a number without zeros at either end, and where its point is: 0.DIGITS * 10^point. */
+typedef struct Plain {
+  const char *digits;
+  int count, point;
+} Plain;
+
+static int compare_plain(Plain a, Plain b) {
+  if (a.point != b.point) return a.point < b.point ? -1 : 1;
+  int order = memcmp(a.digits, b.digits, (size_t)(a.count < b.count ? a.count : b.count));
+  return order ? order : a.count - b.count;
+}
+
+static int strip_zeros(const char *digits, int count) {
+  while (count > 1 && digits[count - 1] == '0') count--;
+  return count;
+}
+
+static int digits_of_wide(UWide n, char out[40]) {
+  int count = digit_count(n);
+  for (int i = count - 1; i >= 0; i--, n /= 10) out[i] = (char)('0' + (int)(n % 10));
+  return count;
+}
+
+/* A double has at most 767 digits, so this prints all of them and the order is exact. */
+static int compare_exactly(Decimal a, double f) {
+  enum { ALL = 780 };
+  char text[ALL + 16], digits[40];
+  int count = digits_of_wide(magnitude(a.coefficient), digits);
+  Plain mine = {digits, strip_zeros(digits, count), count - a.scale};
+  snprintf(text, sizeof text, "%.*e", ALL, f);
+  int64_t exponent = 0;
+  const char *mark = strchr(text, 'e');
+  int_parse(str_of(mark + 1), &exponent);
+  text[1] = text[0]; /* over the point */
+  Plain theirs = {text + 1, strip_zeros(text + 1, ALL + 1), (int)exponent + 1};
+  return compare_plain(mine, theirs);
+}
+
+/* Rounding to a double keeps order, so it decides unless both become the same double. */
+int decimal_compare_float(Decimal a, double f, bool *ordered) {
+  *ordered = !isnan(f);
+  if (!*ordered) return 0;
+  double near = decimal_to_float(a);
+  if (near != f) return near < f ? -1 : 1;
+  if (a.coefficient == 0 || f == 0) return sign_of(a.coefficient);
+  int order = compare_exactly(a, fabs(f));
+  order = (order > 0) - (order < 0);
+  return f < 0 ? -order : order;
+}
+
+/* -- to and from other numbers -- */
+
+Decimal decimal_from_int(int64_t i) { return (Decimal){i, 0}; }
+
+bool decimal_to_int(Decimal d, int64_t *out) {
+  strip_towards(&d, 0);
+  bool fits = (d.scale == 0 || d.coefficient == 0) && d.coefficient >= INT64_MIN && d.coefficient <= INT64_MAX;
+  if (fits) *out = (int64_t)d.coefficient;
+  return fits;
+}
+
+double decimal_to_float(Decimal d) {
+  char text[64];
+  double f = 0;
+  size_t size = 0;
+  if (d.coefficient == 0) return 0;
+  if (d.coefficient < 0) text[size++] = '-';
+  size += (size_t)digits_of_wide(magnitude(d.coefficient), text + size);
+  text[size++] = 'e';
+  text[size++] = '-';
+  size += digits_put(text + size, d.scale);
+  bool read = float_parse((Str){text, size}, &f);
+  ASSERT(read);
+  return f;
+}
+
+bool decimal_round(Decimal d, uint16_t scale, Rounding rounding, Decimal *out) {
+  *out = d;
+  if (scale >= d.scale) { /* zeros are added, as far as there is room */
+    int room = DIGITS - digit_count(magnitude(d.coefficient)), more = scale - d.scale;
+    if (more > room) more = room;
+    if (more > SCALE_MAX - d.scale) more = SCALE_MAX - d.scale;
+    out->coefficient *= (Wide)powers[more];
+    out->scale = (uint16_t)(d.scale + more);
+    return true;
+  }
+  bool minus = d.coefficient < 0;
+  UWide n = magnitude(d.coefficient);
+  int drop = d.scale - scale;
+  if (drop > POWER_MAX) drop = POWER_MAX; /* n is less than a tenth of it either way */
+  UWide rounded = divide_rounded(n, powers[drop], false, rounding, minus);
+  *out = (Decimal){with_sign(rounded, minus), scale};
+  return true;
+}
+
+/* -- text -- */
+
+/* Digits with at most one point; zeros past the 34th digit behind the point are let go. */
+static const char *scan_digits(const char *p, const char *end, UWide *n, int64_t *scale) {
+  bool point = false, any = false;
+  for (; p < end; p++) {
+    unsigned digit = (unsigned)(unsigned char)*p - '0';
+    if (*p == '.' && !point && any && p + 1 < end && (unsigned)(unsigned char)p[1] - '0' <= 9) {
+      point = true;
+      continue;
+    }
+    if (digit > 9) break;
+    any = true;
+    if (*n >= powers[DIGITS - 1]) {
+      if (digit != 0) return NULL;
+      *scale -= !point;
+    } else {
+      *n = *n * 10 + digit;
+      *scale += point;
+    }
+  }
+  return any ? p : NULL;
+}
+
+static bool scan_exponent(Str s, int64_t *scale) {
+  int64_t exponent;
+  if (s.size == 0) return true;
+  if (s.at[0] != 'e' && s.at[0] != 'E') return false;
+  if (!int_parse((Str){s.at + 1, s.size - 1}, &exponent)) return false;
+  if (exponent > 100000 || exponent < -100000) return false;
+  *scale -= exponent;
+  return true;
+}
+
+bool decimal_parse(Str s, Decimal *out) {
+  const char *p = s.at, *end = s.at + s.size;
+  bool minus = s.size && *p == '-';
+  UWide n = 0;
+  int64_t scale = 0;
+  if (s.size && (*p == '-' || *p == '+')) p++;
+  if (s.size == 0 || !(p = scan_digits(p, end, &n, &scale))) return false;
+  if (!scan_exponent((Str){p, (size_t)(end - p)}, &scale)) return false;
+  if (n == 0 && scale < 0) scale = 0;
+  if (scale < -DIGITS || scale > SCALE_MAX + DIGITS) return false;
+  if (scale >= 0) return result_exact((Wide256){0, n}, (int)scale, minus, out);
+  return result_exact(wide_mul(n, powers[-scale]), 0, minus, out);
+}
+
+static void put_zeros(Buf *out, int count) {
+  for (; count > 0; count -= 16) buf_put(out, "0000000000000000", (size_t)(count < 16 ? count : 16));
+}
+
+void decimal_print(Decimal d, Buf *out) {
+  char digits[40];
+  int count = digits_of_wide(magnitude(d.coefficient), digits), whole = count - d.scale;
+  if (d.coefficient < 0) buf_byte(out, '-');
+  if (whole > 0) buf_put(out, digits, (size_t)whole);
+  else buf_byte(out, '0');
+  if (d.scale == 0) return;
+  buf_byte(out, '.');
+  if (whole < 0) put_zeros(out, -whole);
+  buf_put(out, digits + (whole > 0 ? whole : 0), (size_t)(whole > 0 ? d.scale : count));
 }

@@ -216,13 +216,23 @@ static bool goes_up(Rounding rounding, bool negative, bool odd, int half) {
   return false;
 }
 
+/* whole < 10^digits: mpz_sizeinbase may be one too large. */
+static bool below_power(const mpz_t whole, unsigned long digits) {
+  mpz_t power;
+  mpz_init(power);
+  mpz_ui_pow_ui(power, 10, digits);
+  bool below = mpz_cmp(whole, power) < 0;
+  mpz_clear(power);
+  return below;
+}
+
 static bool mpz_to_decimal(const mpz_t whole, bool negative, uint16_t scale, Decimal *out) {
   uint64_t word[2] = {0, 0};
-  if (mpz_sizeinbase(whole, 2) > 120) return false;
+  if (mpz_sizeinbase(whole, 10) > 34 && !below_power(whole, 34)) return false;
   mpz_export(word, NULL, -1, sizeof word[0], 0, 0, whole);
   SignedWide n = (SignedWide)((Wide)word[1] << 64 | word[0]);
   *out = (Decimal){negative ? -n : n, scale};
-  return decimal_round(*out, scale, ROUND_DOWN, out); /* refuses a 35th digit */
+  return true;
 }
 
 bool decimal_quotient(Decimal a, Decimal b, uint16_t scale, Rounding rounding, Decimal *out) {

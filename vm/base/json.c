@@ -18,7 +18,7 @@
 enum { STATE_VALUE, STATE_FIRST_ITEM, STATE_FIRST_NAME, STATE_AFTER, STATE_FAILED };
 
 void json_init(JsonReader *r, Str text) {
-  *r = (JsonReader){.text = text, .state = STATE_VALUE};
+  *r = (JsonReader){.text = text.at ? text : STR(""), .state = STATE_VALUE};
   r->stack = mem_alloc(LIMIT_JSON_DEPTH);
 }
 
@@ -44,6 +44,11 @@ __attribute__((cold, noinline)) static JsonEvent fail(JsonReader *r, const char 
   r->error = why;
   r->state = STATE_FAILED;
   return JSON_ERROR;
+}
+
+static bool refuse(JsonReader *r, const char *at, const char *why) {
+  fail(r, at, why);
+  return false;
 }
 
 static inline const char *text_end(const JsonReader *r) { return r->text.at + r->text.size; }
@@ -126,13 +131,13 @@ static bool read_escaped(JsonReader *r, const char *first, const char *p, bool *
   buf_put(&r->scratch, first, (size_t)(p - first));
   while (p < end && *p == '\\') {
     const char *next = escape(p, end, &r->scratch, &why);
-    if (!next) return fail(r, p, why) != JSON_ERROR;
+    if (!next) return refuse(r, p, why);
     const char *run = next;
     p = skip_plain(run, end, high);
     buf_put(&r->scratch, run, (size_t)(p - run));
   }
   r->string = buf_view(&r->scratch);
-  if (r->scratch.full) return fail(r, p, "a string too long") != JSON_ERROR;
+  if (r->scratch.full) return refuse(r, p, "a string too long");
   r->at = (size_t)(p - r->text.at);
   return true;
 }
@@ -147,9 +152,9 @@ static bool read_string(JsonReader *r, const char *first) {
     if (!read_escaped(r, first, p, &high)) return false;
     p = r->text.at + r->at;
   }
-  if (p == end) return fail(r, first - 1, "a string without its closing quote") != JSON_ERROR;
-  if (*p != '"') return fail(r, p, "a control character inside a string") != JSON_ERROR;
-  if (high && !utf8_valid(r->string)) return fail(r, first - 1, "a string that is not UTF-8") != JSON_ERROR;
+  if (p == end) return refuse(r, first - 1, "a string without its closing quote");
+  if (*p != '"') return refuse(r, p, "a control character inside a string");
+  if (high && !utf8_valid(r->string)) return refuse(r, first - 1, "a string that is not UTF-8");
   r->at = (size_t)(p + 1 - r->text.at);
   return true;
 }
@@ -287,7 +292,7 @@ static void put_escape(Buf *out, char c) {
 }
 
 void json_put_string(Buf *out, Str utf8) {
-  const char *p = utf8.at, *end = p + utf8.size;
+  const char *p = utf8.at ? utf8.at : "", *end = p + utf8.size;
   bool high = false;
   buf_byte(out, '"');
   while (p < end) {

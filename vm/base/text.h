@@ -20,7 +20,10 @@ bool float_parse(Str s, double *out);
 void int_print(int64_t i, Buf *out);
 bool int_parse(Str s, int64_t *out);   /* decimal digits with an optional sign; whole string; false on overflow */
 
-/* -- decimals: coefficient * 10^-scale, at most 34 digits, scale 0..6144 as kept -- */
+/* -- decimals: coefficient * 10^-scale, at most 34 digits, scale 0..6144 as kept --
+** A result's scale: add and sub the larger one, mul the sum, div the difference (at least 0) or what the quotient
+** needs (10.00d / 4 is 2.50, 1d / 4 is 0.25), mod the larger. Zeros at the end are given up where 34 digits or the
+** scale would not do. Text: sign, digits, optional point and exponent; printed without exponent, scale kept. */
 typedef struct Decimal {
   __extension__ __int128 coefficient;
   uint16_t scale;
@@ -41,6 +44,7 @@ Decimal decimal_from_int(int64_t i);
 bool decimal_to_int(Decimal d, int64_t *out);          /* exact only */
 double decimal_to_float(Decimal d);
 typedef enum { ROUND_HALF_EVEN, ROUND_HALF_UP, ROUND_DOWN, ROUND_UP, ROUND_FLOOR, ROUND_CEILING } Rounding;
+/* To `scale` places; more places than d has are filled with zeros while 34 digits allow. */
 bool decimal_round(Decimal d, uint16_t scale, Rounding rounding, Decimal *out);
 
 /* -- times in microseconds since 1970 UTC; proleptic Gregorian, years 1 to 9999 -- */

@@ -33,6 +33,7 @@ void machine_free(Machine *m) {
   for (uint32_t i = 0; i < m->fiber_count; i++) fiber_free(m->fibers[i]);
   mem_free(m->fibers);
   mem_free(m->cache);
+  mem_free(m->held);
   buf_deinit(&m->scratch);
   heap_free(m->heap);
   mem_free(m);

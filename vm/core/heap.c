@@ -60,6 +60,7 @@ typedef struct Copy {
 
 static void copy_value(Copy *c, Value *slot) {
   Value v = *slot;
+  while (value_is_kind(v, OBJ_ROPE) && ((RopeObj *)value_obj(v))->right == VALUE_NIL) v = *slot = ((RopeObj *)value_obj(v))->left;
   if (!value_is_obj(v) || (uintptr_t)v - c->from >= c->from_size) return; /* a word, or a constant */
   Obj *o = value_obj(v);
   if (o->flags & OBJ_MOVED) {
@@ -123,6 +124,7 @@ static void copy_roots(Machine *m, Copy *c) {
   copy_value(c, &m->config);
   copy_values(c, m->roots, COUNT_OF(m->roots));
   copy_values(c, m->temp, COUNT_OF(m->temp));
+  copy_values(c, m->held, m->held_count);
 }
 
 static void heap_move(Machine *m, size_t size) {
@@ -202,6 +204,11 @@ bool heap_reserve(Machine *m, size_t bytes) {
   if (bytes > LIMIT_VALUE_BYTES + 4096) return false;
   heap_room(m, bytes);
   return !m->heap->over_live;
+}
+
+void machine_hold(Machine *m, Value v) {
+  if (m->held_count == m->held_cap) m->held = mem_grow(m->held, &m->held_cap, m->held_count + 1, sizeof *m->held);
+  m->held[m->held_count++] = v;
 }
 
 /* ---- scalars ---- */
@@ -291,8 +298,12 @@ Value sealed_secret(Machine *m, Str name) {
   value_share(inner);
   Value parts = list_from(m, &inner, 1);
   value_share(parts);
+  return sealed_from(m, &parts);
+}
+
+Value sealed_from(Machine *m, const Value *parts) {
   SealedObj *o = object_new(m, OBJ_SEALED, sizeof *o, 0);
-  o->parts = parts;
+  o->parts = *parts;
   machine_charge(m, COST_SEALED);
   return (Value)(uintptr_t)o;
 }

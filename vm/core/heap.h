@@ -128,6 +128,9 @@ Value value_settle(Machine *m, Value v);
 
 Value error_value(Machine *m, Value code, Value message, Value data, Value at, bool catchable);
 Value range_new(Machine *m, int64_t from, int64_t to, int64_t step);
+Value sealed_from(Machine *m, const Value *parts); /* a rooted list of strings and [name] */
+/* Puts a value on the stack of scratch roots: for building values from the leaves up. */
+void machine_hold(Machine *m, Value v);
 uint64_t range_count(const RangeObj *r);
 int64_t range_at(const RangeObj *r, uint64_t i); /* i < range_count */
 Value decimal_value(Machine *m, Decimal d);

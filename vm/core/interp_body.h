@@ -482,7 +482,29 @@ LOOP_FUNCTION {
     NEXT;
   }
   CASE(CALLV) {
-  call_value:
+  call_value: {
+    Value *window = &RA;
+    if (LIKELY(value_is_kind(*window, OBJ_CLOSURE))) {
+      const ClosureObj *closure = (const ClosureObj *)value_obj(*window++);
+      const FnInfo *callee = &fns[closure->fn];
+      if (LIKELY(B_INDEX == callee->quick && window + callee->regs <= f->stack_end && f->frame_count < f->frame_cap)) {
+        fr->pc = (uint32_t)(pc - fi->code);
+        Frame *top = fr + 1;
+        top->fn = closure->fn;
+        top->base = fr->base + A_INDEX + 1;
+        top->ret = (uint8_t)A_INDEX;
+        top->flags = (fr->flags & FRAME_PURE) | callee->frame_flags;
+        f->frame_count++;
+        for (uint32_t i = 0; i < callee->captures; i++) window[callee->params + i] = closure->capture[i];
+        fr = top;
+        fi = callee;
+        base = window;
+        pc = callee->code;
+        TICK();
+        NEXT;
+      }
+    }
+  }
     SLOW(call_closure(m, f, fr, w));
     LOAD();
     TICK();

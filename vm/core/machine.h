@@ -92,6 +92,7 @@ struct Machine {
   Value roots[8];         /* values vm/run keeps alive: scanned and imaged */
   bool switch_loop;       /* vm/run uses interp_run_switch: for differential tests */
   Value temp[8];          /* natives' scratch roots: scanned, nil between instructions */
+  Value *held; uint32_t held_count, held_cap; /* a stack of more of them (machine_hold); empty between instructions */
 };
 
 Machine *machine_new(const Program *program);

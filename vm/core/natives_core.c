@@ -251,7 +251,11 @@ bool list_fold(Machine *m, Value *list, bool add, const char *what, Value *resul
   for (; i < count; i++) {
     m->temp[5] = list_at(*list, i);
     if (!can_fold(m->temp[5], add)) return arg_mismatch(m, what, "given numbers", m->temp[5], result);
-    if (!(add ? op_add : op_mul)(m, &m->temp[4], &m->temp[4], &m->temp[5])) return *result = m->running->result, false;
+    if (!(add ? op_add : op_mul)(m, &m->temp[4], &m->temp[4], &m->temp[5])) {
+      m->temp[4] = m->temp[5] = VALUE_NIL;
+      *result = m->running->result;
+      return false;
+    }
   }
   *result = m->temp[4];
   m->temp[4] = m->temp[5] = VALUE_NIL;

@@ -519,15 +519,6 @@ bool op_slice(Machine *m, Value *a, Value *b, Value *c) {
 
 /* ---- text from values ---- */
 
-static void put_int(Buf *out, int64_t i) {
-  char digits[24], *at = digits + sizeof digits;
-  uint64_t n = i < 0 ? 0 - (uint64_t)i : (uint64_t)i;
-  do *--at = (char)('0' + n % 10);
-  while (n /= 10);
-  if (i < 0) *--at = '-';
-  buf_put(out, at, (size_t)(digits + sizeof digits - at));
-}
-
 static bool concat_sealed(Machine *m, Value *a, Value *b, uint32_t count) {
   m->temp[0] = list_new(m, count);
   for (uint32_t i = 0; i < count; i++) {
@@ -543,12 +534,8 @@ static bool concat_sealed(Machine *m, Value *a, Value *b, uint32_t count) {
     list_push(m, &m->temp[0], text);
   }
   value_share(m->temp[0]);
-  SealedObj *o = heap_take(m, sizeof *o);
-  o->head = (Obj){.kind = OBJ_SEALED};
-  o->parts = m->temp[0];
-  *a = (Value)(uintptr_t)o;
+  *a = sealed_from(m, &m->temp[0]);
   m->temp[0] = m->temp[1] = VALUE_NIL;
-  machine_charge(m, COST_SEALED);
   return true;
 }
 
@@ -556,7 +543,7 @@ bool op_concat(Machine *m, Value *a, Value *b, uint32_t count) {
   Buf *out = &m->scratch;
   for (uint32_t i = 0; i < count; i++) {
     Value v = b[i];
-    if (value_is_int(v)) put_int(out, value_small(v));
+    if (value_is_int(v)) int_print(value_small(v), out);
     else if (value_is_kind(v, OBJ_STRING)) buf_put(out, ((const StringObj *)value_obj(v))->bytes, value_obj(v)->size);
     else if (!value_is_kind(v, OBJ_SEALED)) value_print(m, v, false, out);
     else return buf_clear(out), concat_sealed(m, a, b, count);

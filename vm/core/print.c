@@ -99,7 +99,7 @@ static void print_object(Printer *p, Value v, bool quoted, uint32_t depth) {
   Obj *o = value_obj(v);
   switch ((ObjKind)o->kind) {
     case OBJ_FLOAT: float_print(((FloatObj *)o)->f, p->out); break;
-    case OBJ_INT: buf_format(p->out, "%" PRId64, ((IntObj *)o)->i); break;
+    case OBJ_INT: int_print(((IntObj *)o)->i, p->out); break;
     case OBJ_DECIMAL: decimal_print(value_decimal(v), p->out); break;
     case OBJ_STRING: case OBJ_ROPE: print_text(p, v, quoted); break;
     case OBJ_BYTES: buf_format(p->out, "<%" PRIu32 " bytes>", o->size); break;
@@ -128,7 +128,7 @@ static void print_object(Printer *p, Value v, bool quoted, uint32_t depth) {
 static void print_at(Printer *p, Value v, bool quoted, uint32_t depth) {
   if (p->out->full) return;
   if (depth > LIMIT_VALUE_DEPTH) buf_text(p->out, "...");
-  else if (value_is_int(v)) buf_format(p->out, "%" PRId64, value_small(v));
+  else if (value_is_int(v)) int_print(value_small(v), p->out);
   else if (value_is_flonum(v)) float_print(flonum_decode(v), p->out);
   else if (v == VALUE_TRUE) buf_text(p->out, "true");
   else if (v == VALUE_FALSE) buf_text(p->out, "false");

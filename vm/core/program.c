@@ -143,6 +143,7 @@ bool program_starts(const Program *p, uint32_t fn, uint32_t pc) {
 }
 
 const uint32_t *program_before(const Program *p, uint32_t fn, uint32_t pc) {
+  if (pc > p->fns[fn].code_count) return NULL;
   for (uint32_t words = 1; words <= 3 && words <= pc; words++) {
     if (p->width[p->bundle->fns[fn].code + pc - words] == words) return p->fns[fn].code + pc - words;
   }

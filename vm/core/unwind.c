@@ -99,8 +99,10 @@ bool op_fault(Machine *m, FaultCode code, const char *format, ...) {
   return false;
 }
 
+/* What the native had in hand is given up, so that it can fail anywhere. */
 bool native_fault(Machine *m, Value *result, FaultCode code, const char *format, ...) {
   va_list args;
+  for (size_t i = 0; i < COUNT_OF(m->temp); i++) m->temp[i] = VALUE_NIL;
   va_start(args, format);
   *result = fault_value(m, m->running, code, format, args);
   va_end(args);

@@ -6,17 +6,28 @@
 
 const char *diverge_word(DivergeKind kind) {
   switch (kind) {
-    case DIVERGE_NONE: return "none";
-    case DIVERGE_KIND: return "kind";
-    case DIVERGE_SITE: return "site";
-    case DIVERGE_OPERAND: return "operand";
-    case DIVERGE_EXTRA: return "extra";
-    case DIVERGE_MISSING: return "missing";
-    case DIVERGE_DELIVERY: return "delivery";
-    case DIVERGE_STATE: return "state";
-    case DIVERGE_RESULT: return "result";
-    case DIVERGE_PATCH: return "patch";
-    case DIVERGE_DAMAGED: return "damaged";
+    case DIVERGE_NONE:
+      return "none";
+    case DIVERGE_KIND:
+      return "kind";
+    case DIVERGE_SITE:
+      return "site";
+    case DIVERGE_OPERAND:
+      return "operand";
+    case DIVERGE_EXTRA:
+      return "extra";
+    case DIVERGE_MISSING:
+      return "missing";
+    case DIVERGE_DELIVERY:
+      return "delivery";
+    case DIVERGE_STATE:
+      return "state";
+    case DIVERGE_RESULT:
+      return "result";
+    case DIVERGE_PATCH:
+      return "patch";
+    case DIVERGE_DAMAGED:
+      return "damaged";
   }
   return "?";
 }
@@ -32,7 +43,8 @@ bool diverge_same_question(const Record *a, const Record *b) {
   if (a->kind != b->kind) return false;
   if (a->kind == RECORD_ASKED) {
     return a->ASKED.kind == b->ASKED.kind && a->ASKED.site == b->ASKED.site &&
-           str_equal(a->ASKED.target, b->ASKED.target) && str_equal(a->ASKED.operands, b->ASKED.operands);
+           str_equal(a->ASKED.target, b->ASKED.target) &&
+           str_equal(a->ASKED.operands, b->ASKED.operands);
   }
   return a->kind == RECORD_READ && a->READ.kind == b->READ.kind && a->READ.site == b->READ.site &&
          str_equal(a->READ.operands, b->READ.operands);
@@ -46,9 +58,11 @@ static DivergeKind classify_moved(DivergeKind otherwise, DivergeLater later) {
 static DivergeKind classify_asked(const Record_ASKED *was, const Record_ASKED *now, bool same_code,
                                   DivergeLater later) {
   if (was->kind != now->kind) return classify_moved(DIVERGE_KIND, later);
-  bool same_operands = str_equal(was->operands, now->operands) && str_equal(was->because, now->because);
+  bool same_operands =
+      str_equal(was->operands, now->operands) && str_equal(was->because, now->because);
   if (!str_equal(was->target, now->target)) return classify_moved(DIVERGE_SITE, later);
-  if (was->site != now->site && (same_code || later != LATER_NOT)) return classify_moved(DIVERGE_SITE, later);
+  if (was->site != now->site && (same_code || later != LATER_NOT))
+    return classify_moved(DIVERGE_SITE, later);
   if (!same_operands) return DIVERGE_OPERAND;
   return DIVERGE_DELIVERY; /* another fiber, or after another number of events */
 }
@@ -56,30 +70,48 @@ static DivergeKind classify_asked(const Record_ASKED *was, const Record_ASKED *n
 static DivergeKind classify_read(const Record_READ *was, const Record_READ *now, bool same_code,
                                  DivergeLater later) {
   if (was->kind != now->kind) return classify_moved(DIVERGE_KIND, later);
-  if (was->site != now->site && (same_code || later != LATER_NOT)) return classify_moved(DIVERGE_SITE, later);
+  if (was->site != now->site && (same_code || later != LATER_NOT))
+    return classify_moved(DIVERGE_SITE, later);
   if (!str_equal(was->operands, now->operands)) return DIVERGE_OPERAND;
   return was->fiber != now->fiber ? DIVERGE_DELIVERY : DIVERGE_RESULT;
 }
 
-static DivergeKind classify_same(const Record *was, const Record *now, bool same_code, DivergeLater later) {
+static DivergeKind classify_same(const Record *was, const Record *now, bool same_code,
+                                 DivergeLater later) {
   switch (was->kind) {
-    case RECORD_ASKED: return classify_asked(&was->ASKED, &now->ASKED, same_code, later);
-    case RECORD_READ: return classify_read(&was->READ, &now->READ, same_code, later);
-    case RECORD_PATCH: return DIVERGE_PATCH;
-    case RECORD_PARKED: return DIVERGE_STATE;
+    case RECORD_ASKED:
+      return classify_asked(&was->ASKED, &now->ASKED, same_code, later);
+    case RECORD_READ:
+      return classify_read(&was->READ, &now->READ, same_code, later);
+    case RECORD_PATCH:
+      return DIVERGE_PATCH;
+    case RECORD_PARKED:
+      return DIVERGE_STATE;
     case RECORD_ENDED: {
       const Record_ENDED *a = &was->ENDED, *b = &now->ENDED;
-      return str_equal(a->status, b->status) && str_equal(a->result, b->result) ? DIVERGE_STATE : DIVERGE_RESULT;
+      return str_equal(a->status, b->status) && str_equal(a->result, b->result) ? DIVERGE_STATE
+                                                                                : DIVERGE_RESULT;
     }
-    case RECORD_ANSWERED: case RECORD_SIGNALLED: case RECORD_CANCEL_ASKED: case RECORD_RESOLVED:
-    case RECORD_DISCARDED: case RECORD_KILLED: return DIVERGE_DELIVERY;
-    case RECORD_HEAD: case RECORD_TOOL_ATTEMPT: case RECORD_TOOL_DONE: case RECORD_TOOL_UNKNOWN:
-    case RECORD_CANCELLED: case RECORD_CONTINUED: return DIVERGE_OPERAND;
+    case RECORD_ANSWERED:
+    case RECORD_SIGNALLED:
+    case RECORD_CANCEL_ASKED:
+    case RECORD_RESOLVED:
+    case RECORD_DISCARDED:
+    case RECORD_KILLED:
+      return DIVERGE_DELIVERY;
+    case RECORD_HEAD:
+    case RECORD_TOOL_ATTEMPT:
+    case RECORD_TOOL_DONE:
+    case RECORD_TOOL_UNKNOWN:
+    case RECORD_CANCELLED:
+    case RECORD_CONTINUED:
+      return DIVERGE_OPERAND;
   }
   UNREACHABLE();
 }
 
-DivergeKind diverge_classify(const Record *recorded, const Record *current, bool same_code, DivergeLater later) {
+DivergeKind diverge_classify(const Record *recorded, const Record *current, bool same_code,
+                             DivergeLater later) {
   if (!recorded) return DIVERGE_EXTRA;
   if (!current) return DIVERGE_MISSING;
   if (recorded->kind == current->kind) return classify_same(recorded, current, same_code, later);
@@ -132,7 +164,8 @@ static bool spot_text(DivergeSpot *spot, Str a, Str b) {
     size_t to = side[i].size - same > AFTER ? same + AFTER : side[i].size;
     while (to > from && to < side[i].size && ((uint8_t)side[i].at[to] & 0xc0) == 0x80) to--;
     Str part = {side[i].at + from, to - from};
-    buf_format(shown[i], "%s\"" STR_FMT "\"%s", from ? "…" : "", STR_ARG(part), to < side[i].size ? "…" : "");
+    buf_format(shown[i], "%s\"" STR_FMT "\"%s", from ? "…" : "", STR_ARG(part),
+               to < side[i].size ? "…" : "");
   }
   return true;
 }
@@ -146,7 +179,8 @@ static void path_key(Str key, Buf *path) {
   bool name = cbor_next(&r, &item, &ignored) && item.kind == CBOR_TEXT && item.bytes.size > 0;
   for (size_t i = 0; name && i < item.bytes.size; i++) {
     char c = item.bytes.at[i];
-    name = c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (i > 0 && c >= '0' && c <= '9');
+    name = c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           (i > 0 && c >= '0' && c <= '9');
   }
   if (name) {
     buf_byte(path, '.');
@@ -158,16 +192,18 @@ static void path_key(Str key, Buf *path) {
   }
 }
 
-/* Items of two arrays in step. `names`: from item `names` on they are key, value, key, value… (-1: no keys). */
-static bool items_differ(CborReader a, uint64_t count_a, CborReader b, uint64_t count_b, int64_t names,
-                         DivergeSpot *spot) {
+/* Items of two arrays in step. `names`: from item `names` on they are key, value, key, value… (-1:
+ * no keys). */
+static bool items_differ(CborReader a, uint64_t count_a, CborReader b, uint64_t count_b,
+                         int64_t names, DivergeSpot *spot) {
   Err ignored;
   Str key = {0};
   for (uint64_t i = 0; i < count_a || i < count_b; i++) {
     Str x = {0}, y = {0};
     if (i < count_a && !cbor_skip(&a, &x, &ignored)) return false;
     if (i < count_b && !cbor_skip(&b, &y, &ignored)) return false;
-    bool paired = names >= 0 && i >= (uint64_t)names, is_key = paired && (i - (uint64_t)names) % 2 == 0;
+    bool paired = names >= 0 && i >= (uint64_t)names,
+         is_key = paired && (i - (uint64_t)names) % 2 == 0;
     if (is_key) key = x;
     if (str_equal(x, y)) continue;
     if (is_key) {
@@ -181,7 +217,8 @@ static bool items_differ(CborReader a, uint64_t count_a, CborReader b, uint64_t 
   return false;
 }
 
-static bool tag_differs(uint64_t tag, CborReader a, CborReader b, DivergeSpot *spot, Str whole_a, Str whole_b) {
+static bool tag_differs(uint64_t tag, CborReader a, CborReader b, DivergeSpot *spot, Str whole_a,
+                        Str whole_b) {
   Err ignored;
   uint64_t count_a, count_b;
   if (tag != CBOR_TAG_MAP && tag != CBOR_TAG_RECORD) return spot_here(spot, whole_a, whole_b);
@@ -206,12 +243,24 @@ static bool item_differs(Str a, Str b, DivergeSpot *spot) {
 /* One field, as a value of its own: the walk then needs to know only values. */
 static void field_as_item(const RecordField *field, const void *at, Buf *out) {
   switch ((FieldType)field->type) {
-    case FIELD_U64: cbor_put_uint(out, *(const uint64_t *)at); return;
-    case FIELD_I64: cbor_put_int(out, *(const int64_t *)at); return;
-    case FIELD_TEXT: cbor_put_text(out, *(const Str *)at); return;
-    case FIELD_HASH: cbor_put_bytes(out, (Str){at, sizeof(Hash256)}); return;
-    case FIELD_UUID: cbor_put_bytes(out, (Str){at, sizeof(Uuid)}); return;
-    case FIELD_VALUE: case FIELD_VALUES: case FIELD_NOTE:
+    case FIELD_U64:
+      cbor_put_uint(out, *(const uint64_t *)at);
+      return;
+    case FIELD_I64:
+      cbor_put_int(out, *(const int64_t *)at);
+      return;
+    case FIELD_TEXT:
+      cbor_put_text(out, *(const Str *)at);
+      return;
+    case FIELD_HASH:
+      cbor_put_bytes(out, (Str){at, sizeof(Hash256)});
+      return;
+    case FIELD_UUID:
+      cbor_put_bytes(out, (Str){at, sizeof(Uuid)});
+      return;
+    case FIELD_VALUE:
+    case FIELD_VALUES:
+    case FIELD_NOTE:
       if (((const Str *)at)->size) buf_str(out, *(const Str *)at);
       else cbor_put_nil(out);
       return;
@@ -219,18 +268,21 @@ static void field_as_item(const RecordField *field, const void *at, Buf *out) {
   UNREACHABLE();
 }
 
-/* Numbers that have words are shown with them; a site is looked up in the bundles by whoever shows it. */
+/* Numbers that have words are shown with them; a site is looked up in the bundles by whoever shows
+ * it. */
 static bool number_spot(const RecordField *field, const void *a, const void *b, DivergeSpot *spot) {
   uint64_t was = *(const uint64_t *)a, now = *(const uint64_t *)b;
   bool kind = strcmp(field->name, "kind") == 0;
-  const EffectInfo *was_effect = kind ? effect_info(was) : NULL, *now_effect = kind ? effect_info(now) : NULL;
+  const EffectInfo *was_effect = kind ? effect_info(was) : NULL,
+                   *now_effect = kind ? effect_info(now) : NULL;
   if (!was_effect || !now_effect) return false;
   buf_text(&spot->recorded, was_effect->word);
   buf_text(&spot->current, now_effect->word);
   return true;
 }
 
-static bool field_differs(const RecordField *field, const Record *was, const Record *now, DivergeSpot *spot) {
+static bool field_differs(const RecordField *field, const Record *was, const Record *now,
+                          DivergeSpot *spot) {
   const char *a = (const char *)was + field->offset, *b = (const char *)now + field->offset;
   Buf x = {0}, y = {0};
   field_as_item(field, a, &x);
@@ -239,7 +291,8 @@ static bool field_differs(const RecordField *field, const Record *was, const Rec
   if (differs) {
     buf_text(&spot->path, field->name);
     if (field->type != FIELD_U64 || !number_spot(field, a, b, spot)) {
-      if (!item_differs(buf_view(&x), buf_view(&y), spot)) spot_here(spot, buf_view(&x), buf_view(&y));
+      if (!item_differs(buf_view(&x), buf_view(&y), spot))
+        spot_here(spot, buf_view(&x), buf_view(&y));
     }
   }
   buf_deinit(&x);
@@ -247,13 +300,14 @@ static bool field_differs(const RecordField *field, const Record *was, const Rec
   return differs;
 }
 
-/* Sites move with any edit; what a reader wants to know first is in the operands. So: effect and target,
+/* Sites move with any edit; what a reader wants to know first is in the operands. So: effect and
+*target,
 ** then values, then the rest. */
 static int field_rank(const RecordField *field) {
   if (strcmp(field->name, "kind") == 0 || strcmp(field->name, "target") == 0) return 0;
   if (strcmp(field->name, "at") == 0) return 3;
-  bool value = field->type == FIELD_VALUE || field->type == FIELD_VALUES || field->type == FIELD_NOTE ||
-               field->type == FIELD_TEXT;
+  bool value = field->type == FIELD_VALUE || field->type == FIELD_VALUES ||
+               field->type == FIELD_NOTE || field->type == FIELD_TEXT;
   return value ? 1 : 2;
 }
 
@@ -267,7 +321,8 @@ bool diverge_spot(const Divergence *d, DivergeSpot *out) {
   const RecordInfo *info = record_info(was.kind);
   for (int rank = 0; rank < 3; rank++) {
     for (uint32_t i = 0; i < info->field_count; i++) {
-      if (field_rank(&info->fields[i]) == rank && field_differs(&info->fields[i], &was, &now, out)) return true;
+      if (field_rank(&info->fields[i]) == rank && field_differs(&info->fields[i], &was, &now, out))
+        return true;
     }
   }
   return false;

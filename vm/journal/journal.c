@@ -103,9 +103,11 @@ static bool blobs_put_back(Journal *j, Record *r, Err *err) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < info->field_count; i++) {
     const RecordField *field = &info->fields[i];
-    if (field->type != FIELD_VALUE && field->type != FIELD_VALUES && field->type != FIELD_NOTE) continue;
+    if (field->type != FIELD_VALUE && field->type != FIELD_VALUES && field->type != FIELD_NOTE)
+      continue;
     Str *value = (Str *)(void *)((char *)r + field->offset);
-    if (value->size == RECORD_BLOB_REF && !blob_put_back(j, value, &j->fetched[used++], err)) return false;
+    if (value->size == RECORD_BLOB_REF && !blob_put_back(j, value, &j->fetched[used++], err))
+      return false;
   }
   return true;
 }
@@ -124,7 +126,8 @@ static const Record *give(Journal *j, uint32_t index) {
   Err err;
   if (j->given_index == index) return &j->given;
   j->given_index = NO_ENTRY;
-  if (!record_decode(entry_bytes(j, index), &j->given, &err) || !blobs_put_back(j, &j->given, &err)) {
+  if (!record_decode(entry_bytes(j, index), &j->given, &err) ||
+      !blobs_put_back(j, &j->given, &err)) {
     damaged(j, index, &err);
     return NULL;
   }
@@ -140,14 +143,28 @@ const Record *journal_peek(Journal *j) {
 /* Where a command or a state says when it was: its last field. */
 static int64_t *last_at(Record *r) {
   switch (r->kind) {
-    case RECORD_ASKED: return &r->ASKED.at;
-    case RECORD_TOOL_ATTEMPT: return &r->TOOL_ATTEMPT.at;
-    case RECORD_ENDED: return &r->ENDED.at;
-    case RECORD_CONTINUED: return &r->CONTINUED.at;
-    case RECORD_HEAD: case RECORD_TOOL_DONE: case RECORD_TOOL_UNKNOWN: case RECORD_CANCELLED:
-    case RECORD_PATCH: case RECORD_READ: case RECORD_ANSWERED: case RECORD_SIGNALLED:
-    case RECORD_CANCEL_ASKED: case RECORD_RESOLVED: case RECORD_DISCARDED: case RECORD_KILLED:
-    case RECORD_PARKED: return NULL;
+    case RECORD_ASKED:
+      return &r->ASKED.at;
+    case RECORD_TOOL_ATTEMPT:
+      return &r->TOOL_ATTEMPT.at;
+    case RECORD_ENDED:
+      return &r->ENDED.at;
+    case RECORD_CONTINUED:
+      return &r->CONTINUED.at;
+    case RECORD_HEAD:
+    case RECORD_TOOL_DONE:
+    case RECORD_TOOL_UNKNOWN:
+    case RECORD_CANCELLED:
+    case RECORD_PATCH:
+    case RECORD_READ:
+    case RECORD_ANSWERED:
+    case RECORD_SIGNALLED:
+    case RECORD_CANCEL_ASKED:
+    case RECORD_RESOLVED:
+    case RECORD_DISCARDED:
+    case RECORD_KILLED:
+    case RECORD_PARKED:
+      return NULL;
   }
   UNREACHABLE();
 }
@@ -189,7 +206,8 @@ static void blobs_cut(Journal *j, Record *r, bool keep) {
   uint32_t used = 0;
   for (uint32_t i = 0; i < info->field_count; i++) {
     const RecordField *field = &info->fields[i];
-    if (field->type != FIELD_VALUE && field->type != FIELD_VALUES && field->type != FIELD_NOTE) continue;
+    if (field->type != FIELD_VALUE && field->type != FIELD_VALUES && field->type != FIELD_NOTE)
+      continue;
     Str *value = (Str *)(void *)((char *)r + field->offset);
     if (value->size < LIMIT_BLOB_BYTES) continue;
     Hash256 id = hmac_sha256(key, *value);
@@ -199,7 +217,8 @@ static void blobs_cut(Journal *j, Record *r, bool keep) {
   }
 }
 
-/* The record as it stands in the chain, with CHAIN_ROOM before it. keep: its blobs are to be saved. */
+/* The record as it stands in the chain, with CHAIN_ROOM before it. keep: its blobs are to be saved.
+ */
 static Str encode(Journal *j, const Record *record, bool keep) {
   Record cut;
   Buf *b = &j->scratch;
@@ -231,7 +250,8 @@ static DivergeLater look_ahead(Journal *j, const Record *current, uint32_t from)
   for (uint32_t i = from; i < end; i++) {
     uint8_t record_class = j->entries[i].record_class;
     if (record_class != RECORD_CLASS_COMMAND && record_class != RECORD_CLASS_FUSED) continue;
-    if (record_decode(entry_bytes(j, i), &later, &ignored) && diverge_same_question(&later, &cut)) return found;
+    if (record_decode(entry_bytes(j, i), &later, &ignored) && diverge_same_question(&later, &cut))
+      return found;
     if (j->entries[i].kind != RECORD_PATCH) found = LATER_AFTER_COMMANDS;
   }
   return LATER_NOT;
@@ -291,7 +311,9 @@ static bool agrees_but_time(Record *record, Str current, Str recorded) {
 static bool agrees_but_site(Journal *j, Record *record, uint32_t index) {
   Record moved = *record, was;
   Err ignored;
-  if (j->same_code || !record_decode(entry_bytes(j, index), &was, &ignored) || was.kind != record->kind) return false;
+  if (j->same_code || !record_decode(entry_bytes(j, index), &was, &ignored) ||
+      was.kind != record->kind)
+    return false;
   if (record->kind == RECORD_ASKED) {
     moved.ASKED.site = was.ASKED.site;
     moved.ASKED.at = was.ASKED.at;
@@ -372,8 +394,9 @@ bool journal_read(Journal *j, Record *question, Record *answer) {
   if (!recorded) return false;
   const Record_READ *was = &recorded->READ, *now = &question->READ;
   bool same_site = was->site == now->site;
-  if (was->kind != now->kind || was->fiber != now->fiber || !str_equal(was->operands, now->operands) ||
-      (!same_site && j->same_code)) {
+  if (was->kind != now->kind || was->fiber != now->fiber ||
+      !str_equal(was->operands, now->operands) || (!same_site && j->same_code)) {
+    question->READ.value = was->value; /* so that it is not what differs */
     return diverge(j, DIVERGE_NONE, i, question);
   }
   j->notes += !same_site;

@@ -1,4 +1,4 @@
-/* A journal's inside, shared by journal.c (the cursor, appending) and load.c. */
+/* A journal's inside, shared by journal.c (the cursor, appending) and journal_load.c. */
 #ifndef Z8_JOURNAL_IMPL_H
 #define Z8_JOURNAL_IMPL_H
 

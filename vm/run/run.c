@@ -173,12 +173,13 @@ bool run_begin(const Program *program, const RunHost *host, Journal *journal, co
                           .parent = h->parent}};
   bool ok = head_keep(run, &head, err) && generation_start(run, err);
   buf_deinit(&patches);
-  if (ok && !journal_put(journal, &head)) UNREACHABLE();
   if (!ok) {
     run->journal = NULL;
     run_free(run);
     return false;
   }
+  Record put = run->head;
+  if (!journal_put(journal, &put)) UNREACHABLE();
   *out = run;
   return true;
 }

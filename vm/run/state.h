@@ -5,6 +5,8 @@
 #ifndef Z8_RUN_STATE_H
 #define Z8_RUN_STATE_H
 
+#include <stdio.h>
+
 #include "vm/base/mem.h"
 #include "vm/core/heap.h"
 #include "vm/core/wire.h"

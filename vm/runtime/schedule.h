@@ -19,6 +19,7 @@
 #include "vm/runtime/error_value.h"
 #include "vm/runtime/host.h"
 #include "vm/runtime/limits.h"
+#include "vm/runtime/mail.h"
 #include "vm/runtime/scheduler.h"
 #include "vm/runtime/timers.h"
 #include "vm/runtime/workers.h"
@@ -96,6 +97,7 @@ struct Scheduler {
   EffectOutcome *arrived; uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
   uint32_t in_flight;
   Control *control;
+  Buf mail;                 /* letters not known to be delivered */
   int stop_fd;              /* an eventfd */
   StoreGroup group;
   uint32_t created_cap, row_cap, updated_cap, bundle_cap;
@@ -152,6 +154,7 @@ MUST_USE bool round_commit(Scheduler *s, Err *err);
 MUST_USE bool park_calm(Scheduler *s, Err *err);
 
 /* ---- scheduler.c ---- */
+void slot_mail(Slot *slot); /* what waited for it while nobody ran it */
 void scheduler_notice(Scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
 
 #endif

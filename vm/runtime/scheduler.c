@@ -37,7 +37,8 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
   s->next_number = store_next_run(s->store);
   s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (s->stop_fd < 0) FAIL(err, ERR_IO, "eventfd: %s", strerror(errno));
-  if (s->stop_fd < 0 || (options->listen && !control_open(node_dir(node), &s->control, err))) {
+  bool ok = s->stop_fd >= 0 && mail_read(s->store, &s->mail, err);
+  if (!ok || (options->listen && !control_open(node_dir(node), &s->control, err))) {
     scheduler_free(s);
     return false;
   }
@@ -101,6 +102,7 @@ void scheduler_free(Scheduler *s) {
   for (uint32_t i = 0; i < s->arrived_count; i++) buf_deinit(&s->arrived[i].value);
   mem_free(s->arrived);
   group_free(&s->group);
+  buf_deinit(&s->mail);
   mem_free(s->ready.at);
   mem_free(s->turn.at);
   mem_free(s->touched.at);
@@ -377,7 +379,49 @@ static ScheduleResult idle_result(Scheduler *s, Idle idle, Err *err) {
   return SCHEDULE_PARKED;
 }
 
-ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
+/* ---- mail -------------------------------------------------------------------- */
+
+static bool letter_take(void *context, uint64_t run, const Record *event) {
+  Slot *slot = context;
+  if (run == slot->number && !slot->over) inbox_put(slot, event, false, 0);
+  return true;
+}
+
+void slot_mail(Slot *slot) {
+  Err err;
+  Str mail = buf_view(&slot->scheduler->mail);
+  if (mail.size > 0 && !mail_each(mail, letter_take, slot, NULL, &err))
+    scheduler_notice(slot->scheduler, "mail for runs cannot be read: %s", err.text);
+}
+
+/* Is the letter still on its way? Not if its run took all it had, or is over. */
+static bool letter_open(void *context, uint64_t run, const Record *event) {
+  Scheduler *s = context;
+  Slot *slot = slot_by_number(s, run);
+  RunRow row;
+  Buf keep = {0};
+  Err ignored;
+  (void)event;
+  if (slot != NULL) return slot->inbox != NULL;
+  bool over = !store_run_get(s->store, run, &row, &keep, &ignored) || run_status_over(row.status);
+  buf_deinit(&keep);
+  return !over;
+}
+
+static void mail_settle(Scheduler *s) {
+  Buf rest = {0};
+  Err err;
+  if (s->mail.size > 0 && mail_each(buf_view(&s->mail), letter_open, s, &rest, &err) && rest.size < s->mail.size &&
+      mail_write(s->store, buf_view(&rest), &err)) {
+    buf_clear(&s->mail);
+    buf_str(&s->mail, buf_view(&rest));
+  }
+  buf_deinit(&rest);
+}
+
+/* ---- the loop ---------------------------------------------------------------- */
+
+static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
   int64_t until_us;
   if (!round_commit(s, err)) return SCHEDULE_FAILED; /* what was taken up or begun */
   for (;;) {
@@ -396,6 +440,12 @@ ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us,
     if (idle != IDLE_WAIT) return idle_result(s, idle, err);
     if (!idle_wait(s, until_us, err)) return SCHEDULE_FAILED;
   }
+}
+
+ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
+  ScheduleResult result = rounds(s, target, patience_us, err);
+  if (result != SCHEDULE_FAILED) mail_settle(s);
+  return result;
 }
 
 void scheduler_stop(Scheduler *s) {

@@ -307,6 +307,7 @@ static bool slot_take_up(Slot *slot, const RunRow *row, Err *err) {
     run_output_deinit(&open);
   }
   if (!slot->quiescent && !slot->over) slot_ready(slot);
+  slot_mail(slot);
   return true;
 }
 

@@ -8,18 +8,21 @@
 #define TEXT_OF_VALUE(n) TEXT_OF(n)
 
 static const char *const steps[] = {
-  /* 1. The log is append-only, one row for all records of one run in one commit. run_open must be named by its
-  ** exact condition in queries: statuses that are not over (store.h). */
-  "CREATE TABLE log(gid INTEGER PRIMARY KEY, run INT, prev INT, head BLOB, bytes BLOB);"
-  "CREATE TABLE run(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bundle BLOB NOT NULL, entry TEXT NOT NULL,"
-  "  parent INT NOT NULL, status INT NOT NULL, started INT NOT NULL, ended INT NOT NULL, wake INT NOT NULL,"
-  "  last_gid INT NOT NULL, records INT NOT NULL, note TEXT NOT NULL) STRICT;"
-  "CREATE INDEX run_open ON run(number) WHERE status IN (1, 2, 6, 7);"
-  "CREATE TABLE image(run INTEGER PRIMARY KEY, seq INT NOT NULL, head BLOB NOT NULL, bytes BLOB NOT NULL) STRICT;"
-  "CREATE TABLE blob(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
-  "CREATE TABLE bundle(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
-  "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-  "PRAGMA application_id = " TEXT_OF_VALUE(APPLICATION_ID) ";",
+    /* 1. The log is append-only, one row for all records of one run in one commit. run_open must be
+    *named by its
+    ** exact condition in queries: statuses that are not over (store.h). */
+    "CREATE TABLE log(gid INTEGER PRIMARY KEY, run INT, prev INT, head BLOB, bytes BLOB);"
+    "CREATE TABLE run(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bundle BLOB NOT NULL,"
+    "  entry TEXT NOT NULL, parent INT NOT NULL, status INT NOT NULL, started INT NOT NULL,"
+    "  ended INT NOT NULL, wake INT NOT NULL, last_gid INT NOT NULL, records INT NOT NULL,"
+    "  note TEXT NOT NULL) STRICT;"
+    "CREATE INDEX run_open ON run(number) WHERE status IN (1, 2, 6, 7);"
+    "CREATE TABLE image(run INTEGER PRIMARY KEY, seq INT NOT NULL, head BLOB NOT NULL,"
+    "  bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE blob(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE bundle(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
+    "PRAGMA application_id = " TEXT_OF_VALUE(APPLICATION_ID) ";",
 };
 enum { VERSION = COUNT_OF(steps) };
 
@@ -27,33 +30,56 @@ enum { VERSION = COUNT_OF(steps) };
 
 static ErrCode code_of(int rc) {
   switch (rc & 0xff) {
-    case SQLITE_FULL: return ERR_FULL;
-    case SQLITE_BUSY: case SQLITE_LOCKED: return ERR_BUSY;
-    case SQLITE_CORRUPT: case SQLITE_NOTADB: return ERR_CORRUPT;
-    case SQLITE_READONLY: case SQLITE_PERM: case SQLITE_AUTH: case SQLITE_CANTOPEN: return ERR_DENIED;
-    case SQLITE_CONSTRAINT: return ERR_INVALID;
-    case SQLITE_TOOBIG: return ERR_LIMIT;
-    default: return ERR_IO;
+    case SQLITE_FULL:
+      return ERR_FULL;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return ERR_BUSY;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return ERR_CORRUPT;
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+    case SQLITE_CANTOPEN:
+      return ERR_DENIED;
+    case SQLITE_CONSTRAINT:
+      return ERR_INVALID;
+    case SQLITE_TOOBIG:
+      return ERR_LIMIT;
+    default:
+      return ERR_IO;
   }
 }
 
 static const char *advice(int rc) {
   switch (rc & 0xff) {
-    case SQLITE_FULL: return "; free some space, then `z8 recover`";
-    case SQLITE_BUSY: case SQLITE_LOCKED: return "; another process is writing to it: end that one first";
-    case SQLITE_NOTADB: return "; move the file away, or name another --dir";
-    case SQLITE_CORRUPT: return "; restore it from a backup, and have the disk checked";
-    case SQLITE_READONLY: case SQLITE_PERM: case SQLITE_CANTOPEN:
+    case SQLITE_FULL:
+      return "; free some space, then `z8 recover`";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return "; another process is writing to it: end that one first";
+    case SQLITE_NOTADB:
+      return "; move the file away, or name another --dir";
+    case SQLITE_CORRUPT:
+      return "; restore it from a backup, and have the disk checked";
+    case SQLITE_READONLY:
+    case SQLITE_PERM:
+    case SQLITE_CANTOPEN:
       return "; the directory and the files in it must be writable by this user";
-    case SQLITE_IOERR: return "; look at the disk and the system's log, then `z8 recover`";
-    default: return "";
+    case SQLITE_IOERR:
+      return "; look at the disk and the system's log, then `z8 recover`";
+    default:
+      return "";
   }
 }
 
 bool sqlite_failed(sqlite3 *db, int rc, const char *path, const char *doing, Err *err) {
-  bool latest = db && (sqlite3_errcode(db) & 0xff) == (rc & 0xff); /* else db speaks of another call */
-  FAIL(err, code_of(rc), "%s: %s: SQLite says: %s (%d)%s", path, doing, latest ? sqlite3_errmsg(db) : sqlite3_errstr(rc),
-       latest ? sqlite3_extended_errcode(db) : rc, advice(rc));
+  bool latest =
+      db && (sqlite3_errcode(db) & 0xff) == (rc & 0xff); /* else db speaks of another call */
+  FAIL(err, code_of(rc), "%s: %s: SQLite says: %s (%d)%s", path, doing,
+       latest ? sqlite3_errmsg(db) : sqlite3_errstr(rc), latest ? sqlite3_extended_errcode(db) : rc,
+       advice(rc));
   return false;
 }
 
@@ -105,11 +131,14 @@ bool schema_look(sqlite3 *db, const char *path, int64_t *version, Err *err) {
     return false;
   }
   if (owner != APPLICATION_ID && (owner != 0 || *version != 0 || tables != 0)) {
-    FAIL(err, ERR_INVALID, "%s is an SQLite database, but not one that z8 made; name another --dir", path);
+    FAIL(err, ERR_INVALID, "%s is an SQLite database, but not one that z8 made; name another --dir",
+         path);
     return false;
   }
   if (*version < 0 || *version > VERSION) {
-    FAIL(err, ERR_VERSION, "%s has schema version %d and this z8 knows up to %d: use the z8 that made it, or a newer one",
+    FAIL(err, ERR_VERSION,
+         "%s has schema version %d and this z8 knows up to %d: use the z8 that made it, or a newer "
+         "one",
          path, (int)*version, (int)VERSION);
     return false;
   }

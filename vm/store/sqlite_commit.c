@@ -10,9 +10,11 @@
 #include "vm/base/mem.h"
 
 enum {
-  CHECKPOINT_PAGES = 4000, /* 32 MB of WAL: beyond it readers search longer than the checkpoint costs */
+  CHECKPOINT_PAGES =
+      4000, /* 32 MB of WAL: beyond it readers search longer than the checkpoint costs */
   CHECKPOINT_RETRY = 1000, /* a reader held the WAL: try again this much later */
-  TRUNCATE_PAGES = 12000   /* readers kept it from starting over for long: insist on it once they are gone */
+  TRUNCATE_PAGES =
+      12000 /* readers kept it from starting over for long: insist on it once they are gone */
 };
 
 /* ---- death ---- */
@@ -39,7 +41,9 @@ static int run_statement(sqlite3_stmt *stmt) {
   return rc == SQLITE_DONE || rc == SQLITE_ROW ? SQLITE_OK : reset != SQLITE_OK ? reset : rc;
 }
 
-static int run_write(SqliteStore *s, WriteStatement which) { return run_statement(s->write[which]); }
+static int run_write(SqliteStore *s, WriteStatement which) {
+  return run_statement(s->write[which]);
+}
 
 static int read_number(SqliteStore *s, WriteStatement which, uint64_t *out) {
   sqlite3_stmt *stmt = s->write[which];
@@ -100,7 +104,8 @@ static int add_run(SqliteStore *s, const RunRow *r) {
   bind_int(q, 1, r->number);
   bind_bytes(q, 2, r->id.byte, sizeof r->id.byte);
   bind_bytes(q, 3, r->bundle.byte, sizeof r->bundle.byte);
-  sqlite3_bind_text64(q, 4, r->entry.size ? r->entry.at : "", r->entry.size, SQLITE_STATIC, SQLITE_UTF8);
+  sqlite3_bind_text64(q, 4, r->entry.size ? r->entry.at : "", r->entry.size, SQLITE_STATIC,
+                      SQLITE_UTF8);
   bind_int(q, 5, r->parent);
   bind_int(q, 6, r->status);
   sqlite3_bind_int64(q, 7, r->started_us);
@@ -108,7 +113,8 @@ static int add_run(SqliteStore *s, const RunRow *r) {
   sqlite3_bind_int64(q, 9, r->wake_us);
   bind_int(q, 10, 0);
   bind_int(q, 11, r->records);
-  sqlite3_bind_text64(q, 12, r->note.size ? r->note.at : "", r->note.size, SQLITE_STATIC, SQLITE_UTF8);
+  sqlite3_bind_text64(q, 12, r->note.size ? r->note.at : "", r->note.size, SQLITE_STATIC,
+                      SQLITE_UTF8);
   return run_statement(q);
 }
 
@@ -139,7 +145,8 @@ static int set_run(SqliteStore *s, StoreGroup *g, const RunRow *r) {
   sqlite3_bind_int64(q, 3, r->ended_us);
   sqlite3_bind_int64(q, 4, r->wake_us);
   bind_int(q, 5, r->records);
-  sqlite3_bind_text64(q, 6, r->note.size ? r->note.at : "", r->note.size, SQLITE_STATIC, SQLITE_UTF8);
+  sqlite3_bind_text64(q, 6, r->note.size ? r->note.at : "", r->note.size, SQLITE_STATIC,
+                      SQLITE_UTF8);
   bind_int(q, 7, t->group_row ? g->rows[t->group_row - 1].gid : t->last);
   return run_statement(q);
 }
@@ -168,9 +175,11 @@ static int write_group(SqliteStore *s, StoreGroup *g) {
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->blob_count; i++) {
     rc = add_by_hash(s, WRITE_ADD_BLOB, &g->blob_ids[i], g->blobs[i]);
   }
-  for (uint32_t i = 0; rc == SQLITE_OK && i < g->created_count; i++) rc = add_run(s, &g->created[i]);
+  for (uint32_t i = 0; rc == SQLITE_OK && i < g->created_count; i++)
+    rc = add_run(s, &g->created[i]);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->row_count; i++) rc = add_row(s, g, i);
-  for (uint32_t i = 0; rc == SQLITE_OK && i < g->updated_count; i++) rc = set_run(s, g, &g->updated[i]);
+  for (uint32_t i = 0; rc == SQLITE_OK && i < g->updated_count; i++)
+    rc = set_run(s, g, &g->updated[i]);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->image_count; i++) rc = set_image(s, &g->images[i]);
   return rc;
 }
@@ -224,7 +233,8 @@ static int checkpoint_if_due(SqliteStore *s) {
   if (s->wal_pages < s->checkpoint_at) return SQLITE_OK;
   int rc = flush_worthwhile(s) ? flush_tails(s) : SQLITE_OK;
   if (rc != SQLITE_OK) return rc;
-  return checkpoint(s, s->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
+  return checkpoint(
+      s, s->wal_pages >= TRUNCATE_PAGES ? SQLITE_CHECKPOINT_TRUNCATE : SQLITE_CHECKPOINT_PASSIVE);
 }
 
 bool sqlite_settle(SqliteStore *s, Err *err) {
@@ -242,7 +252,8 @@ static void group_over(SqliteStore *s, const StoreGroup *g, bool committed) {
     if (t) t->group_row = 0;
     if (committed) tail_set(s, g->rows[i].run, g->rows[i].gid, true);
   }
-  for (uint32_t i = 0; committed && i < g->updated_count; i++) s->tails[g->updated[i].number].dirty = false;
+  for (uint32_t i = 0; committed && i < g->updated_count; i++)
+    s->tails[g->updated[i].number].dirty = false;
 }
 
 static bool group_refused(SqliteStore *s, StoreGroup *g, int rc, Err *err) {
@@ -310,7 +321,8 @@ bool sqlite_recover(SqliteStore *s, Err *err) {
   int rc = read_number(s, WRITE_MAX_RUN, &last_run);
   if (rc == SQLITE_OK) rc = read_number(s, WRITE_MAX_GID, &last_gid);
   if (rc == SQLITE_OK) rc = read_number(s, WRITE_GET_INDEXED, &s->indexed_gid);
-  if (rc == SQLITE_OK && (last_run > UINT32_MAX - 2 || s->indexed_gid > last_gid)) rc = SQLITE_CORRUPT;
+  if (rc == SQLITE_OK && (last_run > UINT32_MAX - 2 || s->indexed_gid > last_gid))
+    rc = SQLITE_CORRUPT;
   s->next_run = last_run + 1;
   s->next_gid = last_gid + 1;
   if (rc == SQLITE_OK) rc = recover_tails(s);

@@ -8,9 +8,9 @@
 #include "vm/base/mem.h"
 
 enum {
-  PAGE_RUNS = 256,        /* runs fetched under one lock */
-  NEAR_ROWS = 8,          /* a gap this small is stepped over */
-  KEEP_BYTES = 256 << 20  /* of one run's rows in memory; older ones are fetched a second time */
+  PAGE_RUNS = 256,       /* runs fetched under one lock */
+  NEAR_ROWS = 8,         /* a gap this small is stepped over */
+  KEEP_BYTES = 256 << 20 /* of one run's rows in memory; older ones are fetched a second time */
 };
 
 /* ---- statements ---- */
@@ -23,7 +23,8 @@ static sqlite3_stmt *read_begin(SqliteStore *s, ReadStatement which) {
 /* rc: of the last step. ROW and DONE are fine. */
 static bool read_end(SqliteStore *s, sqlite3_stmt *q, int rc, const char *doing, Err *err) {
   sqlite3_reset(q);
-  bool ok = rc == SQLITE_ROW || rc == SQLITE_DONE || sqlite_failed(s->reader, rc, s->path, doing, err);
+  bool ok =
+      rc == SQLITE_ROW || rc == SQLITE_DONE || sqlite_failed(s->reader, rc, s->path, doing, err);
   sqlite3_clear_bindings(q);
   pthread_mutex_unlock(&s->read_lock);
   return ok;
@@ -42,7 +43,8 @@ static bool column_fixed(sqlite3_stmt *q, int column, void *out, size_t size) {
 }
 
 static bool fail_corrupt(SqliteStore *s, const char *what, uint64_t number, Err *err) {
-  FAIL(err, ERR_CORRUPT, "%s: %s %" PRIu64 " is not what it should be; restore the file from a backup", s->path, what,
+  FAIL(err, ERR_CORRUPT,
+       "%s: %s %" PRIu64 " is not what it should be; restore the file from a backup", s->path, what,
        number);
   return false;
 }
@@ -85,7 +87,8 @@ bool sqlite_run_get(Store *store, uint64_t number, RunRow *out, Buf *keep, Err *
   return found ? true : fail_no_run(number, err);
 }
 
-bool sqlite_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep, Err *err) {
+bool sqlite_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep,
+                      Err *err) {
   SqliteStore *s = sqlite_store(store);
   sqlite3_stmt *q = read_begin(s, READ_RUN_RANGE);
   bool sound = true;
@@ -111,7 +114,9 @@ typedef struct RunPage {
 } RunPage;
 
 static bool page_read(SqliteStore *s, RunPage *page, uint64_t from, int status, Err *err) {
-  ReadStatement which = status == 0 ? READ_RUNS : status == STORE_UNFINISHED ? READ_RUNS_OPEN : READ_RUNS_STATUS;
+  ReadStatement which = status == 0                  ? READ_RUNS
+                        : status == STORE_UNFINISHED ? READ_RUNS_OPEN
+                                                     : READ_RUNS_STATUS;
   sqlite3_stmt *q = read_begin(s, which);
   int rc = SQLITE_DONE;
   bool sound = true;
@@ -129,7 +134,8 @@ static bool page_read(SqliteStore *s, RunPage *page, uint64_t from, int status, 
   return sound || fail_corrupt(s, "the row of run number", page->rows[page->count - 1].number, err);
 }
 
-bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context, Err *err) {
+bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context,
+                     Err *err) {
   SqliteStore *s = sqlite_store(store);
   RunPage *page = MEM_NEW(RunPage);
   bool ok = true, more = from <= INT64_MAX;
@@ -164,11 +170,13 @@ typedef struct KeptRow {
 #define NOT_KEPT SIZE_MAX
 
 typedef struct History { /* newest first */
-  KeptRow *rows; uint32_t count, cap;
+  KeptRow *rows;
+  uint32_t count, cap;
   Buf bytes;
 } History;
 
-static bool history_add(SqliteStore *s, History *h, sqlite3_stmt *q, uint64_t gid, uint64_t run, Err *err) {
+static bool history_add(SqliteStore *s, History *h, sqlite3_stmt *q, uint64_t gid, uint64_t run,
+                        Err *err) {
   KeptRow row = {.gid = gid, .prev = (uint64_t)sqlite3_column_int64(q, 2), .offset = h->bytes.size};
   Str bytes = column_bytes(q, 4);
   if ((uint64_t)sqlite3_column_int64(q, 1) != run || row.prev >= gid || bytes.size == 0 ||
@@ -204,7 +212,8 @@ static bool walk_near(SqliteStore *s, History *h, uint64_t run, uint64_t *gid, E
   if (ok && rc == SQLITE_DONE && want != 0 && newest - want <= NEAR_ROWS) {
     return fail_corrupt(s, "a missing row of the log:", want, err);
   }
-  if (ok && rc != SQLITE_ROW && rc != SQLITE_DONE) return sqlite_failed(s->reader, rc, s->path, "reading the log", err);
+  if (ok && rc != SQLITE_ROW && rc != SQLITE_DONE)
+    return sqlite_failed(s->reader, rc, s->path, "reading the log", err);
   *gid = want;
   return ok;
 }
@@ -228,7 +237,8 @@ static bool row_again(SqliteStore *s, const KeptRow *kept, Buf *bytes, Err *err)
   return rc == SQLITE_ROW || fail_corrupt(s, "a missing row of the log:", kept->gid, err);
 }
 
-static bool history_give(SqliteStore *s, const History *h, uint64_t run, LogEach *each, void *context, Err *err) {
+static bool history_give(SqliteStore *s, const History *h, uint64_t run, LogEach *each,
+                         void *context, Err *err) {
   Buf again = {0};
   bool ok = true;
   for (uint32_t i = h->count; ok && i-- > 0;) {
@@ -251,7 +261,8 @@ bool sqlite_log_each(Store *store, uint64_t run, LogEach *each, void *context, E
   RunRow row;
   Buf keep = {0};
   History h = {0};
-  bool ok = sqlite_run_get(store, run, &row, &keep, err) && history_read(s, &h, run, row.last_gid, err) &&
+  bool ok = sqlite_run_get(store, run, &row, &keep, err) &&
+            history_read(s, &h, run, row.last_gid, err) &&
             history_give(s, &h, run, each, context, err);
   mem_free(h.rows);
   buf_deinit(&h.bytes);
@@ -287,7 +298,8 @@ static int get_bytes(SqliteStore *s, sqlite3_stmt *q, Buf *out, bool *ok, Err *e
   return rc;
 }
 
-static bool get_by_hash(Store *store, ReadStatement which, const char *what, Hash256 id, Buf *out, Err *err) {
+static bool get_by_hash(Store *store, ReadStatement which, const char *what, Hash256 id, Buf *out,
+                        Err *err) {
   SqliteStore *s = sqlite_store(store);
   sqlite3_stmt *q = read_begin(s, which);
   bool ok;

@@ -5,14 +5,22 @@
 
 const char *run_status_word(RunStatus s) {
   switch (s) {
-    case RUN_STATUS_RUNNING: return "running";
-    case RUN_STATUS_PARKED: return "parked";
-    case RUN_STATUS_DONE: return "done";
-    case RUN_STATUS_FAILED: return "failed";
-    case RUN_STATUS_CANCELLED: return "cancelled";
-    case RUN_STATUS_DIVERGED: return "diverged";
-    case RUN_STATUS_STUCK: return "stuck";
-    case RUN_STATUS_KILLED: return "killed";
+    case RUN_STATUS_RUNNING:
+      return "running";
+    case RUN_STATUS_PARKED:
+      return "parked";
+    case RUN_STATUS_DONE:
+      return "done";
+    case RUN_STATUS_FAILED:
+      return "failed";
+    case RUN_STATUS_CANCELLED:
+      return "cancelled";
+    case RUN_STATUS_DIVERGED:
+      return "diverged";
+    case RUN_STATUS_STUCK:
+      return "stuck";
+    case RUN_STATUS_KILLED:
+      return "killed";
   }
   return "?";
 }
@@ -42,7 +50,8 @@ void store_group_deinit(StoreGroup *g) {
 
 static bool known(uint64_t run, uint64_t limit, const char *what, Err *err) {
   if (run > 0 && run < limit) return true;
-  FAIL(err, ERR_INVALID, "%s of run number %" PRIu64 ", and the next one to be made is %" PRIu64, what, run, limit);
+  FAIL(err, ERR_INVALID, "%s of run number %" PRIu64 ", and the next one to be made is %" PRIu64,
+       what, run, limit);
   return false;
 }
 
@@ -127,14 +136,17 @@ bool store_run_find(Store *store, Str text, RunRow *out, Buf *keep, Err *err) {
   Uuid low, high;
   int found = 0;
   if (text.size < 4 || text.size > 36 || !prefix_range(text, &low, &high)) {
-    FAIL(err, ERR_INVALID, "`" STR_FMT "` is not a run's id, nor the first four characters or more of one",
+    FAIL(err, ERR_INVALID,
+         "`" STR_FMT "` is not a run's id, nor the first four characters or more of one",
          STR_ARG(text));
     return false;
   }
   if (!store->ops->run_range(store, low, high, &found, out, keep, err)) return false;
   if (found == 1) return true;
   if (found == 0) FAIL(err, ERR_NOT_FOUND, "there is no run `" STR_FMT "`", STR_ARG(text));
-  else FAIL(err, ERR_INVALID, "more than one run's id begins with `" STR_FMT "`: give more of it", STR_ARG(text));
+  else
+    FAIL(err, ERR_INVALID, "more than one run's id begins with `" STR_FMT "`: give more of it",
+         STR_ARG(text));
   return false;
 }
 
@@ -155,14 +167,17 @@ void store_close(Store *store) {
 }
 
 uint64_t store_next_run(Store *store) { return store->ops->next_run(store); }
-bool store_commit(Store *store, StoreGroup *group, Err *err) { return store->ops->commit(store, group, err); }
+bool store_commit(Store *store, StoreGroup *group, Err *err) {
+  return store->ops->commit(store, group, err);
+}
 StoreStats store_stats(const Store *store) { return store->ops->stats(store); }
 
 bool store_run_get(Store *store, uint64_t number, RunRow *out, Buf *keep, Err *err) {
   return store->ops->run_get(store, number, out, keep, err);
 }
 
-bool store_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context, Err *err) {
+bool store_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context,
+                    Err *err) {
   return store->ops->run_each(store, from, status, each, context, err);
 }
 
@@ -174,7 +189,9 @@ bool store_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *
   return store->ops->image_get(store, run, out, keep, err);
 }
 
-bool store_blob_get(Store *store, Hash256 id, Buf *out, Err *err) { return store->ops->blob_get(store, id, out, err); }
+bool store_blob_get(Store *store, Hash256 id, Buf *out, Err *err) {
+  return store->ops->blob_get(store, id, out, err);
+}
 bool store_bundle_get(Store *store, Hash256 id, Buf *out, Err *err) {
   return store->ops->bundle_get(store, id, out, err);
 }

@@ -13,7 +13,7 @@ typedef struct MemoryRow { /* the bytes follow */
 } MemoryRow;
 
 typedef struct Kept { /* an owned Str; the bytes follow */
-  struct Kept *next; /* of all that were ever made, for store_close */
+  struct Kept *next;  /* of all that were ever made, for store_close */
   size_t size;
   char bytes[];
 } Kept;
@@ -21,11 +21,14 @@ typedef struct Kept { /* an owned Str; the bytes follow */
 typedef struct MemoryStore {
   Store base;
   pthread_mutex_t lock;
-  RunRow *runs; uint32_t run_count, run_cap;   /* number - 1 */
-  MemoryRow **rows; uint32_t row_count, row_cap; /* gid - 1 */
-  ImageRow *images; uint32_t image_cap;        /* by run number; bytes.at == NULL: none */
-  Table *by_id;                                /* run ids to run numbers, as pointers */
-  Table *blobs, *bundles, *metas;              /* to Kept */
+  RunRow *runs;
+  uint32_t run_count, run_cap; /* number - 1 */
+  MemoryRow **rows;
+  uint32_t row_count, row_cap; /* gid - 1 */
+  ImageRow *images;
+  uint32_t image_cap;             /* by run number; bytes.at == NULL: none */
+  Table *by_id;                   /* run ids to run numbers, as pointers */
+  Table *blobs, *bundles, *metas; /* to Kept */
   Kept *kept;
   uint64_t commits;
 } MemoryStore;
@@ -95,7 +98,8 @@ static void set_image(MemoryStore *m, const ImageRow *image) {
 static bool ids_are_new(MemoryStore *m, const StoreGroup *g, Err *err) {
   for (uint32_t i = 0; i < g->created_count; i++) {
     bool known = table_get(m->by_id, key_of(&g->created[i].id, sizeof(Uuid))) != NULL;
-    for (uint32_t k = 0; !known && k < i; k++) known = memcmp(&g->created[k].id, &g->created[i].id, sizeof(Uuid)) == 0;
+    for (uint32_t k = 0; !known && k < i; k++)
+      known = memcmp(&g->created[k].id, &g->created[i].id, sizeof(Uuid)) == 0;
     if (!known) continue;
     FAIL(err, ERR_INVALID, "a run of this id exists already");
     return false;
@@ -108,8 +112,10 @@ static bool memory_commit(Store *store, StoreGroup *g, Err *err) {
   pthread_mutex_lock(&m->lock);
   bool ok = store_group_check(g, m->run_count + 1, err) && ids_are_new(m, g, err);
   if (ok) {
-    for (uint32_t i = 0; i < g->bundle_count; i++) keep_once(m, m->bundles, &g->bundle_ids[i], g->bundles[i]);
-    for (uint32_t i = 0; i < g->blob_count; i++) keep_once(m, m->blobs, &g->blob_ids[i], g->blobs[i]);
+    for (uint32_t i = 0; i < g->bundle_count; i++)
+      keep_once(m, m->bundles, &g->bundle_ids[i], g->bundles[i]);
+    for (uint32_t i = 0; i < g->blob_count; i++)
+      keep_once(m, m->blobs, &g->blob_ids[i], g->blobs[i]);
     for (uint32_t i = 0; i < g->created_count; i++) add_run(m, &g->created[i]);
     for (uint32_t i = 0; i < g->row_count; i++) add_row(m, &g->rows[i]);
     for (uint32_t i = 0; i < g->updated_count; i++) set_run(m, &g->updated[i]);
@@ -154,7 +160,8 @@ static bool another_in_range(const MemoryStore *m, uint32_t i, Uuid low, Uuid hi
   return false;
 }
 
-static bool memory_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep, Err *err) {
+static bool memory_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep,
+                             Err *err) {
   MemoryStore *m = memory(store);
   (void)err;
   *found = 0;
@@ -175,11 +182,13 @@ static bool memory_run_range(Store *store, Uuid low, Uuid high, int *found, RunR
   return true;
 }
 
-static bool memory_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context, Err *err) {
+static bool memory_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context,
+                            Err *err) {
   RunRow row;
   (void)err;
   for (uint64_t n = from ? from : 1; run_copy(memory(store), n, &row); n++) {
-    bool wanted = status == 0 || (status == STORE_UNFINISHED ? !run_status_over(row.status) : (int)row.status == status);
+    bool wanted = status == 0 || (status == STORE_UNFINISHED ? !run_status_over(row.status)
+                                                             : (int)row.status == status);
     if (wanted && !each(context, &row)) break;
   }
   return true;
@@ -226,15 +235,18 @@ static bool get_kept(MemoryStore *m, const Table *t, Str key, Buf *out) {
 }
 
 static bool memory_blob_get(Store *store, Hash256 id, Buf *out, Err *err) {
-  return get_kept(memory(store), memory(store)->blobs, key_of(&id, sizeof id), out) || fail_no_blob("blob", id, err);
+  return get_kept(memory(store), memory(store)->blobs, key_of(&id, sizeof id), out) ||
+         fail_no_blob("blob", id, err);
 }
 
 static bool memory_bundle_get(Store *store, Hash256 id, Buf *out, Err *err) {
-  return get_kept(memory(store), memory(store)->bundles, key_of(&id, sizeof id), out) || fail_no_blob("bundle", id, err);
+  return get_kept(memory(store), memory(store)->bundles, key_of(&id, sizeof id), out) ||
+         fail_no_blob("bundle", id, err);
 }
 
 static bool memory_meta_get(Store *store, const char *name, Buf *out, Err *err) {
-  return get_kept(memory(store), memory(store)->metas, str_of(name), out) || fail_no_meta(name, err);
+  return get_kept(memory(store), memory(store)->metas, str_of(name), out) ||
+         fail_no_meta(name, err);
 }
 
 static uint64_t memory_next_run(Store *store) { return memory(store)->run_count + 1; }
@@ -265,10 +277,19 @@ static void memory_close(Store *store) {
 }
 
 static const StoreOps memory_ops = {
-  .close = memory_close, .next_run = memory_next_run, .commit = memory_commit, .stats = memory_stats,
-  .run_get = memory_run_get, .run_range = memory_run_range, .run_each = memory_run_each,
-  .log_each = memory_log_each, .image_get = memory_image_get, .blob_get = memory_blob_get,
-  .bundle_get = memory_bundle_get, .meta_get = memory_meta_get, .meta_set = memory_meta_set,
+    .close = memory_close,
+    .next_run = memory_next_run,
+    .commit = memory_commit,
+    .stats = memory_stats,
+    .run_get = memory_run_get,
+    .run_range = memory_run_range,
+    .run_each = memory_run_each,
+    .log_each = memory_log_each,
+    .image_get = memory_image_get,
+    .blob_get = memory_blob_get,
+    .bundle_get = memory_bundle_get,
+    .meta_get = memory_meta_get,
+    .meta_set = memory_meta_set,
 };
 
 Store *store_open_memory(void) {

@@ -9,23 +9,27 @@
 
 static const char *const write_sql[WRITE_COUNT] = {
 #define STATEMENT(name, sql) sql,
-  WRITE_STATEMENTS(STATEMENT)
+    WRITE_STATEMENTS(STATEMENT)
 #undef STATEMENT
 };
 static const char *const read_sql[READ_COUNT] = {
 #define STATEMENT(name, sql) sql,
-  READ_STATEMENTS(STATEMENT)
+    READ_STATEMENTS(STATEMENT)
 #undef STATEMENT
 };
 
-/* page_size counts only for a new file. cell_size_check finds some corrupt pages when they are read, not later. */
+/* page_size counts only for a new file. cell_size_check finds some corrupt pages when they are
+ * read, not later. */
 static const char writer_settings[] =
-  "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 0;"
-  "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA cell_size_check = ON;"
-  "PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;";
+    "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA "
+    "wal_autocheckpoint = 0;"
+    "PRAGMA cache_size = -65536; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0; PRAGMA "
+    "cell_size_check = ON;"
+    "PRAGMA journal_size_limit = 67108864; PRAGMA trusted_schema = OFF;";
 static const char reader_settings[] =
-  "PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA mmap_size = 0;"
-  "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
+    "PRAGMA query_only = ON; PRAGMA cache_size = -16384; PRAGMA temp_store = MEMORY; PRAGMA "
+    "mmap_size = 0;"
+    "PRAGMA cell_size_check = ON; PRAGMA trusted_schema = OFF;";
 
 enum { BUSY_MS = 5000 };
 
@@ -60,12 +64,14 @@ static bool in_wal_mode(SqliteStore *s, Err *err) {
   const char *mode = rc == SQLITE_ROW ? (const char *)sqlite3_column_text(q, 0) : NULL;
   bool wal = mode && strcmp(mode, "wal") == 0;
   if (rc != SQLITE_ROW) sqlite_failed(s->writer, rc, s->path, "opening it", err);
-  else if (!wal) FAIL(err, ERR_IO, "%s: SQLite cannot keep a write-ahead log there (a network drive?)", s->path);
+  else if (!wal)
+    FAIL(err, ERR_IO, "%s: SQLite cannot keep a write-ahead log there (a network drive?)", s->path);
   sqlite3_finalize(q);
   return wal;
 }
 
-static bool prepare(SqliteStore *s, sqlite3 *db, const char *const *sql, int count, sqlite3_stmt **out, Err *err) {
+static bool prepare(SqliteStore *s, sqlite3 *db, const char *const *sql, int count,
+                    sqlite3_stmt **out, Err *err) {
   for (int i = 0; i < count; i++) {
     int rc = sqlite3_prepare_v3(db, sql[i], -1, SQLITE_PREPARE_PERSISTENT, &out[i], NULL);
     if (rc != SQLITE_OK) return sqlite_failed(db, rc, s->path, "opening it", err);
@@ -73,13 +79,14 @@ static bool prepare(SqliteStore *s, sqlite3 *db, const char *const *sql, int cou
   return true;
 }
 
-/* Whose file it is comes first: setting WAL would write to any. A new file takes its page size and WAL before it
+/* Whose file it is comes first: setting WAL would write to any. A new file takes its page size and
+*WAL before it
 ** has tables. */
 static bool open_writer(SqliteStore *s, Err *err) {
   int64_t version;
   if (!open_one(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s->writer, err) ||
-      !schema_look(s->writer, s->path, &version, err) || !apply(s->writer, writer_settings, s->path, err) ||
-      !in_wal_mode(s, err)) {
+      !schema_look(s->writer, s->path, &version, err) ||
+      !apply(s->writer, writer_settings, s->path, err) || !in_wal_mode(s, err)) {
     return false;
   }
   sqlite3_wal_hook(s->writer, on_wal, s);
@@ -88,7 +95,8 @@ static bool open_writer(SqliteStore *s, Err *err) {
 }
 
 static bool open_reader(SqliteStore *s, Err *err) {
-  return open_one(s, SQLITE_OPEN_READONLY, &s->reader, err) && apply(s->reader, reader_settings, s->path, err) &&
+  return open_one(s, SQLITE_OPEN_READONLY, &s->reader, err) &&
+         apply(s->reader, reader_settings, s->path, err) &&
          prepare(s, s->reader, read_sql, READ_COUNT, s->read, err);
 }
 
@@ -113,7 +121,8 @@ static void sqlite_free(SqliteStore *s) {
 
 static void sqlite_close(Store *store) {
   SqliteStore *s = sqlite_store(store);
-  Err ignored; /* all that was acknowledged is durable already; this only spares the next opening some reading */
+  Err ignored; /* all that was acknowledged is durable already; this only spares the next opening
+                  some reading */
   if (s->wrote && s->dead.code == ERR_NONE && !sqlite_settle(s, &ignored)) s->wrote = false;
   sqlite_free(s);
 }
@@ -128,10 +137,19 @@ static StoreStats sqlite_stats(const Store *store) {
 }
 
 static const StoreOps sqlite_ops = {
-  .close = sqlite_close, .next_run = sqlite_next_run, .commit = sqlite_commit, .stats = sqlite_stats,
-  .run_get = sqlite_run_get, .run_range = sqlite_run_range, .run_each = sqlite_run_each,
-  .log_each = sqlite_log_each, .image_get = sqlite_image_get, .blob_get = sqlite_blob_get,
-  .bundle_get = sqlite_bundle_get, .meta_get = sqlite_meta_get, .meta_set = sqlite_meta_set,
+    .close = sqlite_close,
+    .next_run = sqlite_next_run,
+    .commit = sqlite_commit,
+    .stats = sqlite_stats,
+    .run_get = sqlite_run_get,
+    .run_range = sqlite_run_range,
+    .run_each = sqlite_run_each,
+    .log_each = sqlite_log_each,
+    .image_get = sqlite_image_get,
+    .blob_get = sqlite_blob_get,
+    .bundle_get = sqlite_bundle_get,
+    .meta_get = sqlite_meta_get,
+    .meta_set = sqlite_meta_set,
 };
 
 bool store_open_sqlite(const char *dir, const char *vfs, Store **out, Err *err) {
@@ -145,7 +163,8 @@ bool store_open_sqlite(const char *dir, const char *vfs, Store **out, Err *err) 
   pthread_mutex_init(&s->read_lock, NULL);
   pthread_mutex_init(&s->tail_lock, NULL);
   s->vfs = count_vfs_new(vfs);
-  if (!s->vfs) FAIL(err, ERR_INVALID, "SQLite knows no file system called `%s`", vfs ? vfs : "default");
+  if (!s->vfs)
+    FAIL(err, ERR_INVALID, "SQLite knows no file system called `%s`", vfs ? vfs : "default");
   if (!s->vfs || !open_writer(s, err) || !sqlite_recover(s, err) || !open_reader(s, err)) {
     sqlite_free(s);
     return false;

@@ -1,6 +1,6 @@
-/* Reading a run's history: rows come in order, their records are chained as they
-** come, and each row's head must be the chain after it. Only an index is made;
-** records are decoded when they are walked. */
+/* Reading a run's history: rows come in order, their records are chained as they come,
+** and each row's head must be the chain after it. Loading makes only an index: a record is
+** decoded when it is walked, so what is replayed is decoded once. Verifying decodes all. */
 #include "vm/base/mem.h"
 #include "vm/journal/chain.h"
 #include "vm/journal/journal_impl.h"
@@ -27,8 +27,10 @@ static void walk_index(Walk *w, Str record, uint8_t kind, uint8_t record_class) 
     j->entries = mem_grow(j->entries, &j->entry_cap, j->count + 1, sizeof *j->entries);
     j->heads = mem_grow(j->heads, &j->head_cap, j->count + 1, sizeof *j->heads);
   }
-  j->entries[j->count] = (Entry){.offset = (uint32_t)(record.at - j->bytes.at), .size = (uint32_t)record.size,
-                                 .kind = kind, .record_class = record_class};
+  j->entries[j->count] = (Entry){.offset = (uint32_t)(record.at - j->bytes.at),
+                                 .size = (uint32_t)record.size,
+                                 .kind = kind,
+                                 .record_class = record_class};
   j->heads[j->count++] = w->head;
 }
 
@@ -37,9 +39,21 @@ static bool walk_patch(Walk *w, Str record) {
   Journal *j = w->journal;
   if (!record_decode(record, &r, w->err)) return w->ok = false;
   j->patches = mem_grow(j->patches, &j->patch_cap, j->patch_count + 1, sizeof *j->patches);
-  j->patches[j->patch_count++] =
-      (PatchEntry){.index = (uint32_t)w->seq, .generation = w->generation, .value = r.PATCH.value != 0};
+  j->patches[j->patch_count++] = (PatchEntry){
+      .index = (uint32_t)w->seq, .generation = w->generation, .value = r.PATCH.value != 0};
   return true;
+}
+
+/* Into the index when loading; looked at in full when verifying. */
+static bool walk_keep(Walk *w, Str record, const RecordInfo *info) {
+  Record r;
+  if (!w->journal) {
+    if (record_decode(record, &r, w->err)) return true;
+    err_context(w->err, "record %" PRIu64, w->seq);
+    return w->ok = false;
+  }
+  walk_index(w, record, info->number, info->record_class);
+  return info->number != RECORD_PATCH || walk_patch(w, record);
 }
 
 static bool walk_record(Walk *w, Str record) {
@@ -47,39 +61,37 @@ static bool walk_record(Walk *w, Str record) {
   if (!record_scan(record, &number, &seq)) return walk_fail(w, ERR_CORRUPT, "is not a record");
   if (seq != w->seq) return walk_fail(w, ERR_CORRUPT, "bears another number");
   const RecordInfo *info = record_info(number);
-  if (!info) return walk_fail(w, ERR_VERSION, "is of a kind this z8 does not know; a newer one wrote it");
-  if ((seq == 0 && number != RECORD_HEAD)) return walk_fail(w, ERR_CORRUPT, "is not the head record");
+  if (!info)
+    return walk_fail(w, ERR_VERSION, "is of a kind this z8 does not know; a newer one wrote it");
+  if (seq == 0 && number != RECORD_HEAD) return walk_fail(w, ERR_CORRUPT, "is not the head record");
   w->head = chain_next(seq, &w->head, record);
   if (number == RECORD_HEAD && seq > 0) w->generation++;
-  if (w->journal) {
-    walk_index(w, record, (uint8_t)number, info->record_class);
-    if (number == RECORD_PATCH && !walk_patch(w, record)) return false;
-  }
+  if (!walk_keep(w, record, info)) return false;
   w->seq++;
   return true;
 }
 
 static bool row_head_wrong(Walk *w, uint64_t first, const LogRow *row) {
   if (first + 1 == w->seq) {
-    FAIL(w->err, ERR_CORRUPT, "record %" PRIu64 " is not the one that was written (the chain breaks in row %" PRIu64
-         " of the log)", first, row->gid);
+    FAIL(w->err, ERR_CORRUPT,
+         "record %" PRIu64 " is not the one that was written (the chain breaks in row %" PRIu64
+         " of the log)",
+         first, row->gid);
   } else {
-    FAIL(w->err, ERR_CORRUPT, "one of the records %" PRIu64 " to %" PRIu64 " is not the one that was written (the "
-         "chain breaks in row %" PRIu64 " of the log)", first, w->seq - 1, row->gid);
+    FAIL(w->err, ERR_CORRUPT,
+         "one of the records %" PRIu64 " to %" PRIu64
+         " is not the one that was written (the "
+         "chain breaks in row %" PRIu64 " of the log)",
+         first, w->seq - 1, row->gid);
   }
   return w->ok = false;
 }
 
-static bool walk_row_bytes(Walk *w, Str rest, const LogRow *row, bool decode) {
+static bool walk_row_bytes(Walk *w, Str rest, const LogRow *row) {
   uint64_t first = w->seq;
   bool broken;
   Str record;
-  Record r;
   while (frame_next(&rest, &record, &broken)) {
-    if (decode && !record_decode(record, &r, w->err)) {
-      err_context(w->err, "record %" PRIu64, w->seq);
-      return w->ok = false;
-    }
     if (!walk_record(w, record)) return false;
   }
   if (broken) return walk_fail(w, ERR_CORRUPT, "is cut off or not framed");
@@ -99,10 +111,11 @@ static bool load_row(void *context, const LogRow *row) {
     FAIL(w->err, ERR_LIMIT, "the run's history is longer than %zu bytes", BUF_MAX);
     return w->ok = false;
   }
-  return walk_row_bytes(w, (Str){bytes->at + start, bytes->size - start}, row, false);
+  return walk_row_bytes(w, (Str){bytes->at + start, bytes->size - start}, row);
 }
 
-bool journal_load(Store *store, uint64_t run, Hash256 tenant_key, bool same_code, Journal **out, Err *err) {
+bool journal_load(Store *store, uint64_t run, Hash256 tenant_key, bool same_code, Journal **out,
+                  Err *err) {
   Journal *j = journal_new(tenant_key);
   Walk w = {.journal = j, .err = err, .ok = true};
   j->store = store;
@@ -122,7 +135,9 @@ bool journal_load(Store *store, uint64_t run, Hash256 tenant_key, bool same_code
   return true;
 }
 
-static bool verify_row(void *context, const LogRow *row) { return walk_row_bytes(context, row->bytes, row, true); }
+static bool verify_row(void *context, const LogRow *row) {
+  return walk_row_bytes(context, row->bytes, row);
+}
 
 bool journal_verify(Store *store, uint64_t run, uint64_t *records, Err *err) {
   Walk w = {.err = err, .ok = true};

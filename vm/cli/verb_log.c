@@ -1,0 +1,112 @@
+/* z8 log: a run's journal, one line per record. */
+#include "vm/base/cbor.h"
+#include "vm/base/hash.h"
+#include "vm/base/text.h"
+#include "vm/cli/cli.h"
+#include "vm/runtime/offline.h"
+
+enum { VALUE_SHOWN = 160 };
+
+/* Cut at a character, with … where something is left out. */
+static void put_short(Buf *out, Str text) {
+  size_t size = text.size;
+  if (size > VALUE_SHOWN) {
+    size = VALUE_SHOWN;
+    while (size > 0 && ((unsigned char)text.at[size] & 0xc0) == 0x80) size--;
+  }
+  for (size_t i = 0; i < size; i++) buf_byte(out, (uint8_t)(text.at[i] == '\n' || text.at[i] == '\r' ? ' ' : text.at[i]));
+  if (size < text.size) buf_text(out, "…");
+}
+
+static void value_field(Buf *out, Str value) {
+  Buf json = {0};
+  Hash256 blob;
+  Err ignored;
+  if (record_is_blob(value, &blob)) {
+    char id[65];
+    hash256_text(blob, id);
+    buf_format(out, "blob %.12s", id);
+  } else if (cbor_to_json(value, &json, &ignored)) {
+    put_short(out, buf_view(&json));
+  } else {
+    buf_format(out, "(%zu bytes)", value.size);
+  }
+  buf_deinit(&json);
+}
+
+static bool is_time(const RecordField *field) { return strcmp(field->name, "at") == 0; }
+
+static void number_field(Buf *out, const RecordField *field, uint64_t n) {
+  const EffectInfo *effect = strcmp(field->name, "kind") == 0 ? effect_info(n) : NULL;
+  if (effect != NULL) buf_text(out, effect->word);
+  else if (strcmp(field->name, "site") == 0) buf_format(out, "%08" PRIx64, n);
+  else buf_format(out, "%" PRIu64, n);
+}
+
+static void field_put(Buf *out, const RecordField *field, const void *at) {
+  char text[65];
+  switch ((FieldType)field->type) {
+    case FIELD_U64: number_field(out, field, *(const uint64_t *)at); return;
+    case FIELD_I64:
+      if (is_time(field)) time_print(*(const int64_t *)at, out);
+      else buf_format(out, "%" PRId64, *(const int64_t *)at);
+      return;
+    case FIELD_TEXT: put_short(out, *(const Str *)at); return;
+    case FIELD_HASH:
+      hash256_text(*(const Hash256 *)at, text);
+      buf_format(out, "%.12s", text);
+      return;
+    case FIELD_UUID:
+      uuid_text(*(const Uuid *)at, text);
+      buf_text(out, text);
+      return;
+    case FIELD_VALUE: case FIELD_VALUES: case FIELD_NOTE: value_field(out, *(const Str *)at); return;
+  }
+}
+
+/* Fields that say nothing: absent notes, empty texts. */
+static bool field_silent(const RecordField *field, const void *at) {
+  bool is_text = field->type == FIELD_TEXT || field->type == FIELD_NOTE;
+  return is_text && ((const Str *)at)->size == 0;
+}
+
+static bool log_text(void *context, const Record *record) {
+  Cli *cli = context;
+  const RecordInfo *info = record_info(record->kind);
+  static const char *const colours[] = {"\033[1m", "\033[36m", "\033[32m", "\033[34m", "\033[35m"};
+  buf_format(&cli->out, "%6" PRIu64 "  %s%-12s%s", record->seq, cli->colour ? colours[info->record_class] : "", info->name,
+             cli->colour ? "\033[0m" : "");
+  for (uint32_t i = 0; i < info->field_count; i++) {
+    const RecordField *field = &info->fields[i];
+    const void *at = (const char *)record + field->offset;
+    if (field_silent(field, at)) continue;
+    buf_format(&cli->out, "  %s ", field->name);
+    field_put(&cli->out, field, at);
+  }
+  buf_byte(&cli->out, '\n');
+  return true;
+}
+
+static bool log_json(void *context, const Record *record) {
+  Cli *cli = context;
+  Err err;
+  size_t before = cli->out.size;
+  if (!record_to_json(record, &cli->out, &err)) {
+    cli->out.size = before;
+    buf_format(&cli->out, "{\"seq\":%" PRIu64 ",\"record\":\"%s\"}", record->seq, record_info(record->kind)->name);
+  }
+  buf_byte(&cli->out, '\n');
+  return true;
+}
+
+int verb_log(Cli *cli) {
+  RunRow row;
+  Buf keep = {0};
+  Err err = {0};
+  int status = EXIT_DONE;
+  if (session_open(cli, &status) != SESSION_OPEN) return status;
+  bool ok = session_run(cli, cli->args.words[0], &row, &keep, &err) &&
+            offline_records(node_store(cli->node), row.number, cli->json ? log_json : log_text, cli, &err);
+  buf_deinit(&keep);
+  return ok ? EXIT_DONE : output_err(cli, &err);
+}

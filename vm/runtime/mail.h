@@ -1,0 +1,18 @@
+/* Mail: events for runs that nobody runs and that cannot take them yet, because they were
+** interrupted in the middle of a step. Kept in the store until `recover` has delivered them.
+** It may be delivered again after a crash: signals are known by id, the others do no harm twice. */
+#ifndef Z8_MAIL_H
+#define Z8_MAIL_H
+
+#include "vm/journal/record.h"
+#include "vm/store/store.h"
+
+MUST_USE bool mail_add(Store *store, uint64_t run, const Record *event, Err *err);
+/* All of it, as bytes; empty if there is none. */
+MUST_USE bool mail_read(Store *store, Buf *out, Err *err);
+/* Walks those bytes; `each` gives false to have the letter taken out of *rest (may be NULL). */
+MUST_USE bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event), void *context, Buf *rest,
+                        Err *err);
+MUST_USE bool mail_write(Store *store, Str mail, Err *err);
+
+#endif
