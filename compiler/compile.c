@@ -13,15 +13,15 @@
 
 /* Modules that may have a part in Z8; those without one are all natives or effects. */
 static const char *const modules[] = {
-    "text", "list", "map", "bytes", "time", "duration", "decimal", "int", "float", "math", "json",
-    "base64", "hex", "hash", "url", "error", "handle", "http", "file", "core"};
+    "text", "list",   "map", "bytes", "time", "duration", "decimal", "int",  "float", "math",
+    "json", "base64", "hex", "hash",  "url",  "error",    "handle",  "http", "file",  "core"};
 
 /* A file that was met: read once, whoever imports it. */
 typedef struct File {
   Str path;
   Unit *unit;
-  bool loading;           /* it or what it imports is being read: importing it again is a cycle */
-  const struct File *by;  /* who imported it first */
+  bool loading;          /* it or what it imports is being read: importing it again is a cycle */
+  const struct File *by; /* who imported it first */
   uint32_t depth;
 } File;
 
@@ -29,9 +29,9 @@ typedef struct Pipeline {
   Compilation *out;
   SourceReader reader;
   Names *names;
-  Table *files;       /* path -> File */
+  Table *files; /* path -> File */
   uint32_t source_cap;
-  uint32_t base;      /* of the next source */
+  uint32_t base; /* of the next source */
   Unit **last;
 } Pipeline;
 
@@ -48,7 +48,8 @@ static bool source_add(Pipeline *p, Str path, Str text, bool standard, uint32_t 
     p->source_cap = cap;
   }
   *index = diags->source_count++;
-  diags->sources[*index] = (Source){.path = path, .text = text, .base = p->base, .standard = standard};
+  diags->sources[*index] =
+      (Source){.path = path, .text = text, .base = p->base, .standard = standard};
   p->base += (uint32_t)text.size + 1;
   return true;
 }
@@ -77,7 +78,8 @@ static bool ends_with(Str text, Str end) {
 /* Drops the last folder of a path that ends in '/'; false if there is none to drop. */
 static bool drop_folder(Buf *path) {
   Str whole = buf_view(path);
-  if (whole.size == 0 || str_equal(whole, STR("../")) || ends_with(whole, STR("/../"))) return false;
+  if (whole.size == 0 || str_equal(whole, STR("../")) || ends_with(whole, STR("/../")))
+    return false;
   path->size--;
   while (path->size > 0 && path->at[path->size - 1] != '/') path->size--;
   return true;
@@ -108,7 +110,8 @@ static Str import_path(Arena *arena, Str importer, Str text) {
 static bool path_is_good(Str text) {
   bool absolute = text.size > 0 && (text.at[0] == '/' || text.at[0] == '\\');
   return text.size > 0 && !absolute && text.at[text.size - 1] != '/' &&
-         !memchr(text.at, 0, text.size) && !memchr(text.at, '\\', text.size) && !memchr(text.at, ':', text.size);
+         !memchr(text.at, 0, text.size) && !memchr(text.at, '\\', text.size) &&
+         !memchr(text.at, ':', text.size);
 }
 
 /* ---- files ---- */
@@ -141,7 +144,8 @@ static void check_module(Pipeline *p, const Decl *decl) {
   if (module_is_known(name, &nearest)) return;
   Diag *diag = DIAG_ADD(&p->out->diags, DIAG_IMPORT_MODULE, decl->span, name);
   if (!nearest.at) return;
-  diag_label(diag, diag_format(&p->out->diags, "did you mean `std." STR_FMT "`?", STR_ARG(nearest)));
+  diag_label(diag,
+             diag_format(&p->out->diags, "did you mean `std." STR_FMT "`?", STR_ARG(nearest)));
 }
 
 static File *file_load(Pipeline *p, Str path, const File *by, Span span);
@@ -180,7 +184,8 @@ static File *file_load(Pipeline *p, Str path, const File *by, Span span) {
   Err err = {0};
   uint32_t index;
   if (!p->reader.read(p->reader.context, path, p->out->arena, &text, &err)) {
-    tell_unreadable(p, path, span, str_of(err.text));
+    tell_unreadable(p, path, span,
+                    err.code == ERR_NOT_FOUND ? STR("there is no such file") : str_of(err.text));
   } else if (!source_add(p, path, text, false, &index)) {
     tell_unreadable(p, path, span, STR("it is larger than a source file may be (64 MB)"));
   } else {
@@ -199,7 +204,11 @@ bool compile(Arena *arena, Str root_path, SourceReader reader, CompileOptions op
   *out = (Compilation){.arena = arena};
   Diags *diags = &out->diags;
   diags_init(diags, arena);
-  Pipeline p = {.out = out, .reader = reader, .names = names_new(arena), .files = table_new(), .base = 1,
+  Pipeline p = {.out = out,
+                .reader = reader,
+                .names = names_new(arena),
+                .files = table_new(),
+                .base = 1,
                 .last = &out->units};
   load_standard(&p);
   file_load(&p, root_path, NULL, (Span){0, 0});

@@ -17,7 +17,7 @@ const DiagInfo diag_info[] = {
   {#name, number, severity, message, explanation},
 #include "lang/diagnostics.def"
 #undef DIAG
-  {NULL, 0, 0, NULL, NULL},
+    {NULL, 0, 0, NULL, NULL},
 };
 
 /* ---- collecting ---- */

@@ -25,8 +25,10 @@ typedef struct Variable {
   bool set;           /* assigned on every path to here */
   bool scoped;        /* of a loop, a match arm, a catch, a comprehension: not seen outside it */
   bool quiet;         /* no warning that it is unused */
+  bool unknown;       /* stands for a name that means nothing: told once */
   uint32_t level;     /* of flow.c: where its state was last saved */
-  uint32_t merge;     /* its index + 1 in the merge being made */
+  struct Merge *merge; /* the merge it is an item of, and its index there */
+  uint32_t merge_index;
   const Stmt *parallel; /* the parallel that assigned it last */
 } Variable;
 
@@ -76,8 +78,10 @@ typedef struct Merged {
   Type *flow;
   bool set;
   uint32_t paths, last; /* how many changed it, and the last one that did */
+  struct Merge *outer;  /* where the variable was an item before */
+  uint32_t outer_index;
 } Merged;
-typedef struct Merge {
+typedef struct Merge { /* paths that meet */
   Merged *items;
   uint32_t count, cap, paths;
 } Merge;
@@ -265,6 +269,7 @@ Variable *assign_name(Checker *c, Name *name, Span span, Type *type, Expr *targe
 /* The value at a path (xs, m.k[i]) was changed in place; `added` joins its elements, `value` is told if it misfits. */
 void path_changed(Checker *c, Expr *path, Type *added, Expr *value);
 Type *added_type(Checker *c, const Arg *args);
+bool param_optional(const Field *f); /* may be left out: a default, or a type that may be nil */
 /* Arguments of `args` against fields, put in order; for continue_as_new. */
 void fields_call(Checker *c, Arg **args, Field *fields, Str name, Span declared, Span span);
 void for_variables(Checker *c, Field *fields, Expr *iter, Type *type);

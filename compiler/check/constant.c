@@ -300,8 +300,12 @@ Expr *constant_fold(Checker *c, Expr *expr, DiagId id) {
 Expr *constant_of(Checker *c, Symbol *symbol) {
   Decl *decl = symbol->decl;
   if (symbol->writes == 2 || !decl->value) return symbol->constant;
-  if (symbol->writes == 1 || c->inferring > CONST_DEPTH_MAX) {
-    if (symbol->writes == 1) REPORT(c, CONST_CYCLE, decl->name_span, decl->name->text);
+  if (symbol->writes == 1) {
+    REPORT(c, CONST_CYCLE, decl->name_span, decl->name->text);
+    return NULL;
+  }
+  if (c->inferring > CONST_DEPTH_MAX) {
+    REPORT(c, TOO_DEEP, decl->name_span, STR("300"), STR("constants, each made of the next"));
     return NULL;
   }
   Unit *unit = c->unit;

@@ -110,7 +110,7 @@ static void param_bind(Checker *c, Body *body, Field *f) {
 
 static void order_check(Checker *c, const Body *body, const Field *f, const Field *optional) {
   bool by_place = body->function.kind == FNKIND_FN || body->function.kind == FNKIND_LAMBDA;
-  if (!by_place || !optional || f->value || type_may_be_nil(f->symbol ? f->symbol->type : c->t_any)) return;
+  if (!by_place || !optional || param_optional(f)) return;
   Diag *diag = REPORT(c, REQUIRED_AFTER_DEFAULT, f->span, f->name->text, optional->name->text);
   report_note(c, diag, optional->span, "this one may be left out");
 }
@@ -123,7 +123,7 @@ void body_params(Checker *c, Body *body, Field *fields) {
     param_twice(c, f);
     param_bind(c, body, f);
     order_check(c, body, f, optional);
-    if (f->value) optional = f;
+    if (param_optional(f)) optional = f;
     if (f->where) param_where(c, f);
   }
 }
@@ -197,7 +197,7 @@ Type *body_function_type(Checker *c, Body *body, Decl *decl) {
   count = 0;
   for (Field *f = body->function.params; f; f = f->next) {
     params[count++] = f->symbol && f->symbol->type ? f->symbol->type : c->t_any;
-    if (!f->value && !(f->symbol && type_may_be_nil(f->symbol->type))) min = count;
+    if (!param_optional(f)) min = count;
   }
   if (decl) body_ensure(c, body);
   return type_function(c->types, params, count, min, body->function.result ? body->function.result : c->t_any);

@@ -85,7 +85,7 @@ static Type *object_resolve(Checker *c, TypeExpr *t) {
     }
     TypeField *field = ARENA_NEW(c->arena, TypeField);
     Type *type = f->type ? type_resolve(c, f->type) : c->t_any;
-    *field = (TypeField){.name = f->name, .type = type, .optional = f->value != NULL || type_may_be_nil(type)};
+    *field = (TypeField){.name = f->name, .type = type, .optional = param_optional(f) || type_may_be_nil(type)};
     *last = field;
     last = &field->next;
   }
@@ -120,8 +120,12 @@ Type *alias_type(Checker *c, Symbol *symbol) {
   if (symbol->type) return symbol->type;
   Decl *decl = symbol->decl;
   if (decl->kind != DECL_TYPE || !decl->type) return symbol->type = type_record(c->types, decl);
-  if (symbol->writes || c->depth > ALIAS_DEPTH_MAX) {
-    if (symbol->writes) REPORT(c, TYPE_CYCLE, decl->name_span, decl->name->text);
+  if (symbol->writes) {
+    REPORT(c, TYPE_CYCLE, decl->name_span, decl->name->text);
+    return c->t_any;
+  }
+  if (c->depth > ALIAS_DEPTH_MAX) {
+    REPORT(c, TOO_DEEP, decl->name_span, STR("300"), STR("names of types, each for the next"));
     return c->t_any;
   }
   symbol->writes = 1;

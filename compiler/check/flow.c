@@ -57,18 +57,32 @@ void flow_keep(Checker *c, Level level) {
 
 /* ---- merging paths ---- */
 
-static Merged *merge_item(Checker *c, Merge *m, Variable *v) {
-  if (v->merge && v->merge <= m->count && m->items[v->merge - 1].variable == v) return &m->items[v->merge - 1];
-  GROW(c, m->items, m->count, m->cap);
-  m->items[m->count] = (Merged){.variable = v, .set = true};
-  v->merge = ++m->count;
-  return &m->items[m->count - 1];
+/* Merges nest, but a break reaches over those between it and its loop: then the item is looked for. */
+static Merged *merge_find(Merge *m, const Variable *v) {
+  if (!v->merge) return NULL;
+  if (v->merge == m && v->merge_index < m->count && m->items[v->merge_index].variable == v) {
+    return &m->items[v->merge_index];
+  }
+  for (uint32_t i = 0; i < m->count; i++) {
+    if (m->items[i].variable == v) return &m->items[i];
+  }
+  return NULL;
 }
 
+static Merged *merge_item(Checker *c, Merge *m, Variable *v) {
+  Merged *found = merge_find(m, v);
+  if (found) return found;
+  GROW(c, m->items, m->count, m->cap);
+  m->items[m->count] = (Merged){.variable = v, .set = true, .outer = v->merge, .outer_index = v->merge_index};
+  v->merge = m;
+  v->merge_index = m->count;
+  return &m->items[m->count++];
+}
+
+/* The state reached now joins, as one more path since the level. */
 void merge_copy(Checker *c, Merge *m, Level level) {
   if (!c->frame->reachable) return;
   m->paths++;
-  for (uint32_t i = 0; i < m->count; i++) m->items[i].variable->merge = i + 1; /* inner merges used it too */
   for (uint32_t i = level.mark; i < c->trail_count; i++) {
     Variable *v = c->trail[i].variable;
     Merged *item = merge_item(c, m, v);
@@ -94,6 +108,8 @@ void merge_end(Checker *c, Merge *m) {
     flow_save(c, v);
     v->set = item->set && (everywhere || v->set);
     v->flow = everywhere ? item->flow : type_join(c->types, item->flow, v->flow);
+    v->merge = item->outer;
+    v->merge_index = item->outer_index;
   }
 }
 

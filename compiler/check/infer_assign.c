@@ -200,6 +200,16 @@ static void self_assign_check(Checker *c, const Stmt *s) {
   }
 }
 
+/* `x += 1` where x is no variable: false, told. */
+static bool compound_readable(Checker *c, Stmt *s) {
+  const Symbol *symbol = scope_find(c, s->target->name);
+  if (!symbol || symbol->kind == SYMBOL_VARIABLE) return true;
+  if (symbol->decl) report_assign_declaration(c, symbol, s->target->name, s->target->span);
+  else REPORT(c, READ_BEFORE_SET, s->target->span, s->target->name->text);
+  expr_infer(c, s->value, NULL);
+  return false;
+}
+
 static Type *compound_type(Checker *c, Stmt *s) {
   Type *old = expr_infer(c, s->target, NULL);
   if (s->target->symbol) s->target->symbol->reads--; /* counting up is no use by itself */
@@ -227,6 +237,7 @@ static void assign_to_name(Checker *c, Stmt *s) {
   Type *declared = s->type ? type_resolve(c, s->type) : NULL;
   Symbol *known = s->target->name->binding;
   Type *wanted = declared;
+  if (s->op && !compound_readable(c, s)) return;
   if (!declared && known && known->kind == SYMBOL_VARIABLE && known->owner == current_function(c)) {
     wanted = ((Variable *)known)->declared;
   }

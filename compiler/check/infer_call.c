@@ -24,8 +24,10 @@ typedef struct Params { /* of what is called, however it is declared */
   uint32_t count, min;
 } Params;
 
-static bool field_optional(const Field *f) {
-  return f->value || (f->symbol && f->symbol->type && type_may_be_nil(f->symbol->type));
+/* `any?` is any, yet its question mark counts. */
+bool param_optional(const Field *f) {
+  if (f->value || (f->type && f->type->kind == TEXPR_OPTIONAL)) return true;
+  return f->symbol && f->symbol->type && type_may_be_nil(f->symbol->type);
 }
 
 static Params params_of_fields(Field *fields, Str name, Span declared, uint32_t skip) {
@@ -33,7 +35,7 @@ static Params params_of_fields(Field *fields, Str name, Span declared, uint32_t 
   for (uint32_t i = 0; i < skip && p.fields; i++) p.fields = p.fields->next;
   for (Field *f = p.fields; f; f = f->next) {
     p.count++;
-    if (!field_optional(f)) p.min = p.count;
+    if (!param_optional(f)) p.min = p.count;
   }
   return p;
 }
@@ -49,10 +51,11 @@ static Str param_name(const Params *p, uint32_t index, const Field *field) {
   return p->signature && index < p->signature->count ? p->signature->names[index] : (Str){0};
 }
 
-static int64_t param_find(const Params *p, Str name) {
+static int64_t param_find(const Params *p, const Name *wanted) {
+  Str name = wanted->text;
   uint32_t index = 0;
   for (Field *f = p->fields; f; f = f->next, index++) {
-    if (str_equal(f->name->text, name)) return index;
+    if (f->name == wanted) return index;
   }
   for (index = 0; p->signature && index + p->skip < p->signature->count; index++) {
     Str have = p->signature->names[index + p->skip];
@@ -84,7 +87,7 @@ static void report_count(Checker *c, const Params *p, Span span, uint32_t given)
 static bool arg_place(Checker *c, const Params *p, Arg **places, Arg *arg, uint32_t position) {
   int64_t index = position;
   if (arg->name) {
-    index = param_find(p, arg->name->text);
+    index = param_find(p, arg->name);
     if (index < 0) return report_argument_name(c, p, arg), false;
   }
   if (places[index]) {
@@ -176,11 +179,11 @@ static bool args_check(Checker *c, Expr *call, const Params *p) {
       return args_infer(c, arg), false;
     }
     if (arg->value) arg_check(c, p, arg, index, field);
-    else if (field ? !field_optional(field) : index < p->min) good = false, report_missing(c, call, p, index, field);
+    else if (field ? !param_optional(field) : index < p->min) good = false, report_missing(c, call, p, index, field);
     field = field ? field->next : NULL;
   }
   for (; good && index < p->min; index++, field = field ? field->next : NULL) {
-    if (field ? field_optional(field) : false) continue;
+    if (field ? param_optional(field) : false) continue;
     report_missing(c, call, p, index, field);
     good = false;
   }

@@ -236,7 +236,7 @@ Type *element_type(Checker *c, Type *type, bool second, Type **key) {
 
 static uint32_t required_fields(const Field *f) {
   uint32_t count = 0;
-  for (; f; f = f->next) count += !f->value && !(f->symbol && f->symbol->type && type_may_be_nil(f->symbol->type));
+  for (; f; f = f->next) count += !param_optional(f);
   return count;
 }
 

@@ -65,6 +65,8 @@ Symbol *scope_find(Checker *c, Name *name) {
 
 /* ---- an unknown name ---- */
 
+static void unknown_declare(Checker *c, Name *name, Span span);
+
 static void names_nearest(Checker *c, Diag *diag, Name *name) {
   Buf near = {0};
   for (uint32_t i = 0; i < c->binding_count; i++) {
@@ -101,14 +103,16 @@ static bool report_later(Checker *c, const Name *name, Span span) {
 
 Symbol *scope_resolve(Checker *c, Name *name, Span span) {
   Symbol *symbol = scope_find(c, name);
-  if (symbol) return symbol;
+  if (symbol || c->diags->error_count >= LIMIT_DIAGNOSTICS) return symbol;
   for (symbol = name->binding; symbol; symbol = symbol->outer) {
-    if (symbol->kind != SYMBOL_VARIABLE) continue;
+    if (symbol->kind != SYMBOL_VARIABLE || ((Variable *)symbol)->unknown) continue;
     report_invisible(c, name, symbol, span);
+    if (c->frame) unknown_declare(c, name, span);
     return NULL;
   }
   if (report_key_outside(c, name, span) || report_later(c, name, span)) return NULL;
   names_nearest(c, REPORT(c, UNKNOWN_NAME, span, name->text), name);
+  if (c->frame) unknown_declare(c, name, span);
   return NULL;
 }
 
@@ -125,6 +129,14 @@ static Variable *variable_new(Checker *c, Name *name, Span span) {
   v->symbol.next = owner->locals;
   owner->locals = &v->symbol;
   return v;
+}
+
+/* Told once in a body: after that the name stands for anything. */
+static void unknown_declare(Checker *c, Name *name, Span span) {
+  Variable *v = variable_new(c, name, span);
+  v->quiet = v->set = v->scoped = v->unknown = true;
+  v->flow = v->symbol.type = c->t_any;
+  scope_bind(c, name, &v->symbol);
 }
 
 static void report_shadow(Checker *c, const Symbol *outer, Name *name, Span span) {

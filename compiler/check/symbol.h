@@ -77,5 +77,6 @@ struct Function {
   bool reached;         /* from the script, a workflow or a tool: others are checked but not emitted from the library */
   struct Function *next; /* all functions, in order of meeting */
   uint32_t index;       /* [emit] its index in the bundle + 1, 0 if it is not emitted yet */
+  bool proven;          /* [emit] every call is static and its arguments surely fit: it need not check them */
 };
 #endif

@@ -89,6 +89,10 @@ static Type *intern(Types *types, const Type *wanted) {
   }
   Type *made = ARENA_NEW(types->arena, Type);
   *made = *wanted;
+  if (wanted->params) {
+    made->params = ARENA_ARRAY(types->arena, Type *, wanted->param_count + 1);
+    if (wanted->param_count) memcpy(made->params, wanted->params, wanted->param_count * sizeof *made->params);
+  }
   made->id = types->count++;
   made->chain = *slot;
   *slot = made;
@@ -239,7 +243,8 @@ static const Type *shape_field(const Type *from, const Name *name, bool *known, 
     return *known = true, *optional = f->optional, f->type;
   }
   for (const Field *f = from->decl ? from->decl->fields : NULL; f; f = f->next) {
-    if (f->name == name) return *known = f->symbol && f->symbol->type, *known ? f->symbol->type : NULL;
+    if (!str_equal(f->name->text, name->text)) continue;
+    return *known = f->symbol && f->symbol->type, *known ? f->symbol->type : NULL;
   }
   return NULL;
 }

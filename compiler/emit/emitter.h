@@ -73,6 +73,10 @@ typedef struct Emitter {
   uint32_t edge_count, edge_cap;
   uint32_t *method_names; /* constants that CALLM names */
   uint32_t method_name_count, method_name_cap;
+  uint8_t *method_seen; /* per constant */
+  uint32_t method_seen_size;
+  Decl **workflow_decls;
+  uint32_t workflow_decl_count, workflow_decl_cap;
   uint8_t *native_keeps; /* per native, once known: 1 gives a value of its own, 2 may give a part of another */
   Jump *spare_jumps;
 } Emitter;
@@ -276,8 +280,12 @@ void comprehension_to(Body *b, Expr *e, uint8_t target);
 void block(Body *b, Stmt *s);
 void stmt(Body *b, Stmt *s);
 void return_reg(Body *b, uint8_t reg);
+void return_value(Body *b, Expr *value);
+void variable_check(Body *b, const Symbol *symbol, uint8_t reg, const Type *type);
+Str span_text(const Body *b, Span span);
 
 /* ---- function.c ---- */
+Range32 fields_add(Emitter *e, const Field *fields);
 void function_emit(Emitter *e, uint32_t index, Function *fn);
 
 #endif

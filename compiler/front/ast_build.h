@@ -16,20 +16,37 @@ typedef struct Build {
   Unit *unit;
   Decl *last_decl;
   Stmt *last_stmt;
-  Str doc;          /* `##` comments above the line now read */
-  bool failed;      /* the parser met a token it cannot take */
-  bool swallow;     /* the block below the bad line is best left out */
+  Str doc;      /* `##` comments above the line now read */
+  bool failed;  /* the parser met a token it cannot take */
+  bool swallow; /* the block below the bad line is best left out */
 } Build;
 
 /* Lists while they grow: the end is kept, so that adding is one step. */
-typedef struct ExprList { Expr *first, *last; } ExprList;
-typedef struct ArgList { Arg *first, *last; } ArgList;
-typedef struct StmtList { Stmt *first, *last; } StmtList;
-typedef struct ArmList { Arm *first, *last; } ArmList;
-typedef struct FieldList { Field *first, *last; } FieldList;
-typedef struct TypeList { TypeExpr *first, *last; } TypeList;
-typedef struct PatternList { Pattern *first, *last; } PatternList;
-typedef struct WorkflowBody { Decl *decl; Stmt *last; } WorkflowBody;
+typedef struct ExprList {
+  Expr *first, *last;
+} ExprList;
+typedef struct ArgList {
+  Arg *first, *last;
+} ArgList;
+typedef struct StmtList {
+  Stmt *first, *last;
+} StmtList;
+typedef struct ArmList {
+  Arm *first, *last;
+} ArmList;
+typedef struct FieldList {
+  Field *first, *last;
+} FieldList;
+typedef struct TypeList {
+  TypeExpr *first, *last;
+} TypeList;
+typedef struct PatternList {
+  Pattern *first, *last;
+} PatternList;
+typedef struct WorkflowBody {
+  Decl *decl;
+  Stmt *last;
+} WorkflowBody;
 
 /* The generated parser: a fixed stack, no memory of its own. */
 typedef struct Parser {
@@ -61,7 +78,8 @@ Expr *ast_interp(Build *b, ExprList parts, Tok end);
 Expr *ast_parens(Build *b, Tok open, Expr *e, Tok close);
 Expr *ast_list(Build *b, Tok open, ExprList items, Tok close);
 Expr *ast_map(Build *b, Tok open, ArgList entries, Tok close);
-Expr *ast_comprehension(Build *b, Tok open, Expr *element, Field *vars, Expr *iter, Expr *cond, Tok close);
+Expr *ast_comprehension(Build *b, Tok open, Expr *element, Field *vars, Expr *iter, Expr *cond,
+                        Tok close);
 Expr *ast_spread(Build *b, Tok dots, Expr *operand);
 Expr *ast_member(Build *b, Expr *object, Tok name, bool safe);
 Expr *ast_index(Build *b, Expr *object, Expr *index, Tok close, bool safe);
@@ -79,7 +97,8 @@ Expr *ast_because(Build *b, Expr *call, Expr *why);
 Expr *ast_confirmed(Build *b, Tok word, Expr *value);
 Expr *ast_lambda(Build *b, Tok open, ExprList params, Expr *body);
 Expr *ast_lambda_name(Build *b, Tok name, Expr *body);
-Expr *ast_parallel_for(Build *b, Tok t, Tok settle, Field *vars, Expr *iter, Expr *limit, Stmt *body);
+Expr *ast_parallel_for(Build *b, Tok t, Tok settle, Field *vars, Expr *iter, Expr *limit,
+                       Stmt *body);
 Expr *ast_race(Build *b, Tok t, Stmt *branches);
 ExprList ast_exprs(ExprList list, Expr *e);
 Arg *ast_arg(Build *b, const Tok *name, Expr *value);

@@ -302,7 +302,8 @@ void complain_setting(Build *b, Name *name, Span span) {
     diag_label(diag, diag_format(b->diags, "did you mean `" STR_FMT "`?", STR_ARG(near)));
     diag_fix(diag, near);
   }
-  diag_help(diag, STR("a tool has effect, timeout, max_attempts, backoff, limit, perform: and check:"));
+  diag_help(diag,
+            STR("a tool has effect, timeout, max_attempts, backoff, limit, perform: and check:"));
 }
 
 bool setting_is_known(Name *name) { return setting_info(name->text) != NULL; }

@@ -98,7 +98,8 @@ Expr *ast_bool(Build *b, Tok t, bool value) {
 
 Expr *ast_nil(Build *b, Tok t) { return expr_new(b, EXPR_NIL, t.span); }
 
-/* ---- interpolation: raw texts until the end is known, since a block's indentation is common ---- */
+/* ---- interpolation: raw texts until the end is known, since a block's indentation is common ----
+ */
 
 static Expr *raw_part(Build *b, Tok t) {
   Expr *e = expr_new(b, EXPR_STRING, t.span);
@@ -356,17 +357,25 @@ static Expr *called_in(Expr *e) {
   while (e) {
     switch (e->kind) {
       case EXPR_CALL:
-      case EXPR_START: return e;
+      case EXPR_START:
+        return e;
       case EXPR_AWAIT:
         if (!e->operand || e->operand->kind != EXPR_START) return e;
         e = e->operand;
         break;
       case EXPR_TRY:
-      case EXPR_LAMBDA: e = e->operand; break;
+      case EXPR_LAMBDA:
+        e = e->operand;
+        break;
       case EXPR_MEMBER:
-      case EXPR_INDEX: e = e->left; break;
-      case EXPR_BINARY: e = e->op == BIN_COALESCE ? e->left : NULL; break;
-      default: return NULL;
+      case EXPR_INDEX:
+        e = e->left;
+        break;
+      case EXPR_BINARY:
+        e = e->op == BIN_COALESCE ? e->left : NULL;
+        break;
+      default:
+        return NULL;
     }
   }
   return NULL;

@@ -69,20 +69,26 @@ static void check_target(Build *b, const Expr *target) {
   const Expr *bad = target;
   switch (target->kind) {
     case EXPR_NAME:
-    case EXPR_BAD: return;
+    case EXPR_BAD:
+      return;
     case EXPR_MEMBER:
     case EXPR_INDEX:
       if (!target->safe) return;
       DIAG_ADD0(b->diags, DIAG_SAFE_TARGET, target->span);
       return;
-    case EXPR_LIST: bad = bad_list_target(target); break;
-    case EXPR_MAP: bad = bad_map_target(target); break;
+    case EXPR_LIST:
+      bad = bad_list_target(target);
+      break;
+    case EXPR_MAP:
+      bad = bad_map_target(target);
+      break;
     case EXPR_CALL: {
       Diag *diag = DIAG_ADD0(b->diags, DIAG_ASSIGN_TARGET, target->span);
       diag_label(diag, STR("the result of a call is a value, not a place"));
       return;
     }
-    default: break;
+    default:
+      break;
   }
   if (bad) DIAG_ADD0(b->diags, DIAG_ASSIGN_TARGET, bad->span);
 }
@@ -261,7 +267,9 @@ Stmt *ast_try_catch(Stmt *stmt, Arm *arm) {
 
 Arm *ast_catch(Build *b, Tok t, const Tok *name, Expr *guard, Stmt *body) {
   Arm *arm = ARENA_NEW(b->arena, Arm);
-  arm->span = guard ? span_join(t.span, guard->span) : name ? span_join(t.span, name->span) : t.span;
+  arm->span = guard  ? span_join(t.span, guard->span)
+              : name ? span_join(t.span, name->span)
+                     : t.span;
   arm->guard = guard;
   arm->body = body;
   if (!name) return arm;

@@ -9,10 +9,10 @@ typedef struct Complaint {
   Diags *diags;
   const Parser *parser;
   const Token *tokens;
-  const Token *t;        /* what the parser would not take */
+  const Token *t; /* what the parser would not take */
   uint32_t at, count;
   uint16_t first, before, after; /* kinds: of the line's head, and around t (0 if none) */
-  const Token *open;     /* the innermost bracket open at t, or NULL */
+  const Token *open;             /* the innermost bracket open at t, or NULL */
 } Complaint;
 
 typedef bool (*Rule)(Complaint *c);
@@ -24,12 +24,15 @@ static Str text_of(const Complaint *c, const Token *t) {
 static Str shown(const Complaint *c, const Token *t) {
   Str text = text_of(c, t);
   switch (t->kind) {
-    case TK_NEWLINE: return STR("the end of the line");
+    case TK_NEWLINE:
+      return STR("the end of the line");
     case TK_STRING:
     case TK_INTERP_BEGIN:
     case TK_INTERP_MID:
-    case TK_INTERP_END: return STR("a string");
-    default: break;
+    case TK_INTERP_END:
+      return STR("a string");
+    default:
+      break;
   }
   if (text.size > 40) text.size = 40;
   return diag_format(c->diags, "`" STR_FMT "`", STR_ARG(text));
@@ -76,8 +79,10 @@ static bool is_operator(uint16_t kind) {
     case TK_OPASSIGN:
     case TK_ARROW:
     case TK_DOT:
-    case TK_QDOT: return true;
-    default: return false;
+    case TK_QDOT:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -105,8 +110,10 @@ static bool is_header(uint16_t kind) {
     case TK_TOOL:
     case TK_EXTERN:
     case TK_PERFORM:
-    case TK_CHECK: return true;
-    default: return false;
+    case TK_CHECK:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -123,8 +130,10 @@ static bool is_declaration(uint16_t kind) {
     case TK_UPCAST:
     case TK_WORKFLOW:
     case TK_TOOL:
-    case TK_EXTERN: return true;
-    default: return false;
+    case TK_EXTERN:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -144,8 +153,10 @@ static bool is_statement_word(uint16_t kind) {
     case TK_ASSERT:
     case TK_BREAK:
     case TK_CONTINUE:
-    case TK_PASS: return true;
-    default: return false;
+    case TK_PASS:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -210,12 +221,21 @@ static bool rule_alone(Complaint *c) {
   if (c->at != 0) return false;
   switch (c->t->kind) {
     case TK_ELSE:
-    case TK_ELIF: say(c, DIAG_ELSE_ALONE, c->t); return true;
+    case TK_ELIF:
+      say(c, DIAG_ELSE_ALONE, c->t);
+      return true;
     case TK_CATCH:
-    case TK_FINALLY: say(c, DIAG_CATCH_ALONE, c->t); return true;
-    case TK_BRANCH: say(c, DIAG_BRANCH_PLACE, c->t); return true;
-    case TK_QUERY: say(c, DIAG_QUERY_PLACE, c->t); return true;
-    default: break;
+    case TK_FINALLY:
+      say(c, DIAG_CATCH_ALONE, c->t);
+      return true;
+    case TK_BRANCH:
+      say(c, DIAG_BRANCH_PLACE, c->t);
+      return true;
+    case TK_QUERY:
+      say(c, DIAG_QUERY_PLACE, c->t);
+      return true;
+    default:
+      break;
   }
   if (!is_declaration(c->t->kind)) return false;
   say(c, DIAG_NESTED_DECLARATION, c->t);
@@ -237,7 +257,8 @@ static bool rule_setting(Complaint *c) {
     return true;
   }
   if (accepts(c, TK_ID) && c->t->kind != TK_NEWLINE && is_operator(c->before)) return false;
-  Span span = c->at == 0 ? head->tok.span : span_join(head->tok.span, c->tokens[c->at - 1].tok.span);
+  Span span =
+      c->at == 0 ? head->tok.span : span_join(head->tok.span, c->tokens[c->at - 1].tok.span);
   Diag *diag = DIAG_ADD(c->diags, DIAG_SETTING_FORM, span, text_of(c, head));
   diag_help(diag, diag_format(c->diags, "`z8 explain E%04u` shows how each setting is written",
                               diag_info[DIAG_SETTING_FORM].number));
@@ -315,7 +336,8 @@ static bool rule_ternary(Complaint *c) {
     say(c, DIAG_TERNARY, c->t);
     return true;
   }
-  bool inside = c->t->kind == TK_IF && c->open && token_ends_operand(c->before) && c->open->kind != TK_LB;
+  bool inside =
+      c->t->kind == TK_IF && c->open && token_ends_operand(c->before) && c->open->kind != TK_LB;
   if (inside) say(c, DIAG_CONDITIONAL_EXPRESSION, c->t);
   return inside;
 }
@@ -330,7 +352,8 @@ static bool rule_lambda(Complaint *c) {
 
 static bool rule_assign_in_condition(Complaint *c) {
   if (c->t->kind != TK_ASSIGN) return false;
-  bool condition = c->first == TK_IF || c->first == TK_ELIF || c->first == TK_WHILE || c->first == TK_ASSERT;
+  bool condition =
+      c->first == TK_IF || c->first == TK_ELIF || c->first == TK_WHILE || c->first == TK_ASSERT;
   for (uint32_t i = 0; i < c->at && !condition; i++) {
     uint16_t kind = c->tokens[i].kind;
     condition = kind == TK_WHEN || kind == TK_WHERE || kind == TK_UNLESS;
@@ -427,14 +450,21 @@ static bool rule_form(Complaint *c) {
         return form_line(c, DIAG_FOR_FORM);
       }
       return false;
-    case TK_LOOP: return c->at == 1 ? form(c, DIAG_LOOP_FORM) : false;
-    case TK_CATCH: return !accepts(c, TK_INT) ? form_line(c, DIAG_CATCH_FORM) : false;
-    case TK_IMPORT: return form_line(c, DIAG_IMPORT_FORM);
+    case TK_LOOP:
+      return c->at == 1 ? form(c, DIAG_LOOP_FORM) : false;
+    case TK_CATCH:
+      return !accepts(c, TK_INT) ? form_line(c, DIAG_CATCH_FORM) : false;
+    case TK_IMPORT:
+      return form_line(c, DIAG_IMPORT_FORM);
     case TK_SIGNAL:
-      return accepts(c, TK_TO) || (c->before == TK_RP && !c->open) ? form_line(c, DIAG_SIGNAL_FORM) : false;
+      return accepts(c, TK_TO) || (c->before == TK_RP && !c->open) ? form_line(c, DIAG_SIGNAL_FORM)
+                                                                   : false;
     case TK_CONST:
-      return named && c->t->kind == TK_NEWLINE && accepts(c, TK_ASSIGN) ? form_line(c, DIAG_CONST_VALUE) : false;
-    default: return false;
+      return named && c->t->kind == TK_NEWLINE && accepts(c, TK_ASSIGN)
+                 ? form_line(c, DIAG_CONST_VALUE)
+                 : false;
+    default:
+      return false;
   }
 }
 
@@ -457,15 +487,18 @@ static bool rule_declare_value(Complaint *c) {
 }
 
 static bool rule_stray_colon(Complaint *c) {
-  if (c->t->kind == TK_COLON && c->after == TK_NEWLINE && !c->open) return form(c, DIAG_STRAY_COLON);
-  bool typed = c->t->kind == TK_NEWLINE && c->before == TK_COLON && !c->open && !is_header(c->first);
+  if (c->t->kind == TK_COLON && c->after == TK_NEWLINE && !c->open)
+    return form(c, DIAG_STRAY_COLON);
+  bool typed =
+      c->t->kind == TK_NEWLINE && c->before == TK_COLON && !c->open && !is_header(c->first);
   if (!typed) return false;
   say(c, DIAG_STRAY_COLON, c->t - 1);
   return true;
 }
 
 static bool rule_pattern(Complaint *c) {
-  bool pattern = c->at > 0 && !c->open && accepts(c, TK_WHEN) && accepts(c, TK_COLON) && accepts(c, TK_BAR);
+  bool pattern =
+      c->at > 0 && !c->open && accepts(c, TK_WHEN) && accepts(c, TK_COLON) && accepts(c, TK_BAR);
   bool begins = c->at == 0 && accepts(c, TK_STRING) && !accepts(c, TK_RETURN) && accepts(c, TK_LC);
   if (!(pattern || begins) || c->t->kind == TK_NEWLINE) return false;
   if (begins && !accepts(c, TK_MINUS)) return false;
@@ -508,10 +541,13 @@ typedef struct Expectation {
   uint16_t kind;
   const char *text;
 } Expectation;
-static const Expectation expectations[] = {
-    {TK_COLON, "`:`"}, {TK_RP, "`)`"}, {TK_RB, "`]`"}, {TK_RC, "`}`"}, {TK_COMMA, "`,`"},
-    {TK_ASSIGN, "`=`"}, {TK_IN, "`in`"}, {TK_TO, "`to`"}, {TK_LP, "`(`"}, {TK_DOTDOT, "`..`"},
-    {TK_PER, "`per`"}, {TK_FROM, "`from`"}, {TK_ARROW, "`->`"}, {TK_NEWLINE, "the end of the line"}};
+static const Expectation expectations[] = {{TK_COLON, "`:`"},  {TK_RP, "`)`"},
+                                           {TK_RB, "`]`"},     {TK_RC, "`}`"},
+                                           {TK_COMMA, "`,`"},  {TK_ASSIGN, "`=`"},
+                                           {TK_IN, "`in`"},    {TK_TO, "`to`"},
+                                           {TK_LP, "`(`"},     {TK_DOTDOT, "`..`"},
+                                           {TK_PER, "`per`"},  {TK_FROM, "`from`"},
+                                           {TK_ARROW, "`->`"}, {TK_NEWLINE, "the end of the line"}};
 
 /* Up to three things that could stand here; empty if there are more or none. */
 static Str expected(const Complaint *c) {
@@ -549,19 +585,43 @@ static bool rule_bad(Complaint *c) {
 
 static bool rule_for(Complaint *c) { return c->first == TK_FOR && rule_form(c); }
 
-static const Rule rules[] = {
-    rule_reserved_name, rule_for, rule_bad, rule_foreign_head, rule_else_if, rule_tool_part, rule_alone, rule_setting,
-    rule_assign_in_condition, rule_named_argument, rule_value_block, rule_parallel_value, rule_ternary,
-    rule_lambda, rule_chained, rule_map_comprehension, rule_brace_block, rule_type_form, rule_form,
-    rule_missing_name, rule_missing_colon, rule_arm_colon, rule_spread, rule_declare_value,
-    rule_stray_colon, rule_pattern, rule_missing_value, rule_side_by_side, rule_expected};
+static const Rule rules[] = {rule_reserved_name,
+                             rule_for,
+                             rule_bad,
+                             rule_foreign_head,
+                             rule_else_if,
+                             rule_tool_part,
+                             rule_alone,
+                             rule_setting,
+                             rule_assign_in_condition,
+                             rule_named_argument,
+                             rule_value_block,
+                             rule_parallel_value,
+                             rule_ternary,
+                             rule_lambda,
+                             rule_chained,
+                             rule_map_comprehension,
+                             rule_brace_block,
+                             rule_type_form,
+                             rule_form,
+                             rule_missing_name,
+                             rule_missing_colon,
+                             rule_arm_colon,
+                             rule_spread,
+                             rule_declare_value,
+                             rule_stray_colon,
+                             rule_pattern,
+                             rule_missing_value,
+                             rule_side_by_side,
+                             rule_expected};
 
 static const Token *innermost(const Token *tokens, uint32_t at) {
   uint32_t depth = 0;
   while (at-- > 0) {
     uint16_t kind = tokens[at].kind;
     if (kind == TK_RP || kind == TK_RB || kind == TK_RC || kind == TK_INTERP_END) depth++;
-    bool opens = kind == TK_LP || kind == TK_LB || kind == TK_QLB || kind == TK_LC || kind == TK_INTERP_BEGIN;
+    bool opens = kind == TK_LP || kind == TK_LB || kind == TK_QLB || kind == TK_LC ||
+                 kind == TK_INTERP_BEGIN;
     if (opens && depth-- == 0) return &tokens[at];
   }
   return NULL;
@@ -569,9 +629,17 @@ static const Token *innermost(const Token *tokens, uint32_t at) {
 
 void complain(Build *b, const Parser *parser, const Line *line, uint32_t at) {
   const Token *tokens = line->tokens;
-  Complaint c = {.b = b, .diags = b->diags, .parser = parser, .tokens = tokens, .t = &tokens[at], .at = at,
-                 .count = line->count, .first = tokens[0].kind, .before = at > 0 ? tokens[at - 1].kind : 0,
-                 .after = at + 1 < line->count ? tokens[at + 1].kind : 0, .open = innermost(tokens, at)};
+  Complaint c = {.b = b,
+                 .diags = b->diags,
+                 .parser = parser,
+                 .tokens = tokens,
+                 .t = &tokens[at],
+                 .at = at,
+                 .count = line->count,
+                 .first = tokens[0].kind,
+                 .before = at > 0 ? tokens[at - 1].kind : 0,
+                 .after = at + 1 < line->count ? tokens[at + 1].kind : 0,
+                 .open = innermost(tokens, at)};
   for (size_t i = 0; i < COUNT_OF(rules); i++) {
     if (rules[i](&c)) return;
   }

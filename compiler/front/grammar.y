@@ -121,7 +121,8 @@ stmt(A) ::= if_chain(L). { A = L.first; }
 stmt(A) ::= if_chain(L) ELSE COLON block(B). { A = ast_else(L, B); }
 stmt(A) ::= try_chain(S). { A = ast_try_end(b, S); }
 stmt(A) ::= try_chain(S) FINALLY COLON block(B). { A = ast_try_finally(b, S, B); }
-stmt(A) ::= MATCH(T) expr(V) COLON NEWLINE INDENT arms(L) DEDENT. { A = ast_match(b, T, V, L.first); }
+stmt(A) ::= MATCH(T) expr(V) COLON NEWLINE INDENT arms(L) DEDENT.
+  { A = ast_match(b, T, V, L.first); }
 stmt(A) ::= bad(S). { A = S; }
 
 bad(A) ::= BADLINE(T) NEWLINE. { A = ast_bad(b, T, NULL); }
@@ -145,11 +146,13 @@ inline(A) ::= assign_head(S) block_expr(E). { A = ast_assign_value(b, S, E); }
 inline(A) ::= RETURN(T) block_expr(E). { A = ast_return(b, T, E); }
 
 if_chain(A) ::= IF(T) expr(E) COLON block(B). { A = ast_stmts(ast_if(b, T, E, B)); }
-if_chain(A) ::= if_chain(L) ELIF(T) expr(E) COLON block(B). { A = ast_elif(b, L, ast_if(b, T, E, B)); }
+if_chain(A) ::= if_chain(L) ELIF(T) expr(E) COLON block(B).
+  { A = ast_elif(b, L, ast_if(b, T, E, B)); }
 try_chain(A) ::= TRY(T) COLON block(B). { A = ast_try_block(b, T, B); }
 try_chain(A) ::= try_chain(S) catch(C). { A = ast_try_catch(S, C); }
 catch(A) ::= BADCATCH(T) NEWLINE. { A = ast_catch(b, T, NULL, NULL, NULL); }
-catch(A) ::= BADCATCH(T) NEWLINE INDENT stmts(L) DEDENT. { A = ast_catch(b, T, NULL, NULL, L.first); }
+catch(A) ::= BADCATCH(T) NEWLINE INDENT stmts(L) DEDENT.
+  { A = ast_catch(b, T, NULL, NULL, L.first); }
 catch(A) ::= CATCH(T) COLON block(B). { A = ast_catch(b, T, NULL, NULL, B); }
 catch(A) ::= CATCH(T) ID(N) COLON block(B). { A = ast_catch(b, T, &N, NULL, B); }
 catch(A) ::= CATCH(T) ID(N) WHEN expr(G) COLON block(B). { A = ast_catch(b, T, &N, G, B); }
@@ -192,7 +195,8 @@ simple(A) ::= SIGNAL(T) ID(N) TO expr(H) because(W). { A = ast_signal(b, T, N, N
 simple(A) ::= SIGNAL(T) ID(N) LP RP TO expr(H) because(W). { A = ast_signal(b, T, N, NULL, H, W); }
 simple(A) ::= SIGNAL(T) ID(N) LP value(E) RP TO expr(H) because(W).
   { A = ast_signal(b, T, N, E, H, W); }
-simple(A) ::= CONTINUE_AS_NEW(T) LP args_opt(L) RP because(W). { A = ast_continue_as_new(b, T, L, W); }
+simple(A) ::= CONTINUE_AS_NEW(T) LP args_opt(L) RP because(W).
+  { A = ast_continue_as_new(b, T, L, W); }
 assign_head(A) ::= expr(X) ASSIGN. { A = ast_assign(b, X, NULL); }
 assign_head(A) ::= expr(X) COLON type(T) ASSIGN. { A = ast_assign(b, X, T); }
 because(A) ::= . { A = NULL; }
@@ -207,11 +211,13 @@ arm(A) ::= BADLINE NEWLINE. { A = NULL; }
 arm(A) ::= BADLINE NEWLINE INDENT stmts DEDENT. { A = NULL; }
 pattern(A) ::= pattern_one(P). { A = P; }
 pattern(A) ::= pattern_ors(L). { A = ast_pattern_or(b, L); }
-pattern_ors(A) ::= pattern_one(P) BAR pattern_one(Q). { A = ast_patterns(ast_patterns((PatternList){0}, P), Q); }
+pattern_ors(A) ::= pattern_one(P) BAR pattern_one(Q).
+  { A = ast_patterns(ast_patterns((PatternList){0}, P), Q); }
 pattern_ors(A) ::= pattern_ors(L) BAR pattern_one(Q). { A = ast_patterns(L, Q); }
 pattern_one(A) ::= literal(E). { A = ast_pattern_value(b, E); }
 pattern_one(A) ::= ID(N). { A = ast_pattern_name(b, N); }
-pattern_one(A) ::= ID(N) DOT ID(M). { A = ast_pattern_value(b, ast_member(b, ast_name(b, N), M, false)); }
+pattern_one(A) ::= ID(N) DOT ID(M).
+  { A = ast_pattern_value(b, ast_member(b, ast_name(b, N), M, false)); }
 pattern_one(A) ::= ID(N) LP patterns_opt(L) RP(E). { A = ast_pattern_record(b, N, L, E); }
 pattern_one(A) ::= LB(T) patterns_opt(L) RB(E). { A = ast_pattern_list(b, T, L, E); }
 pattern_one(A) ::= LC(T) map_patterns_opt(L) RC(E). { A = ast_pattern_map(b, T, L, E); }
@@ -262,7 +268,8 @@ expr(A) ::= NIL(T). { A = ast_nil(b, T); }
 expr(A) ::= interp(L) INTERP_END(T). { A = ast_interp(b, L, T); }
 expr(A) ::= LP(T) value(E) RP(R). { A = ast_parens(b, T, E, R); }
 expr(A) ::= LB(T) items_opt(L) RB(R). { A = ast_list(b, T, L, R); }
-expr(A) ::= LB(T) value(E) FOR vars(V) IN expr(I) RB(R). { A = ast_comprehension(b, T, E, V, I, NULL, R); }
+expr(A) ::= LB(T) value(E) FOR vars(V) IN expr(I) RB(R).
+  { A = ast_comprehension(b, T, E, V, I, NULL, R); }
 expr(A) ::= LB(T) value(E) FOR vars(V) IN expr(I) IF expr(C) RB(R).
   { A = ast_comprehension(b, T, E, V, I, C, R); }
 expr(A) ::= LC(T) entries_opt(L) RC(R). { A = ast_map(b, T, L, R); }
@@ -295,7 +302,8 @@ expr(A) ::= AWAIT(T) SIGNAL ID(N) WITHIN expr(D). [COALESCE] { A = ast_await_sig
 expr(A) ::= START(T) path(E) LP args_opt(L) RP(R). { A = ast_start(b, T, E, L, R); }
 expr(A) ::= ID(N) ARROW expr(E). { A = ast_lambda_name(b, N, E); }
 expr(A) ::= LP(T) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, (ExprList){0}, E); }
-expr(A) ::= LP(T) value(X) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, ast_exprs((ExprList){0}, X), E); }
+expr(A) ::= LP(T) value(X) RP ARROW expr(E). [ARROW]
+  { A = ast_lambda(b, T, ast_exprs((ExprList){0}, X), E); }
 expr(A) ::= LP(T) values(L) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, L, E); }
 values(A) ::= value(X) COMMA value(Y). { A = ast_exprs(ast_exprs((ExprList){0}, X), Y); }
 values(A) ::= values(L) COMMA value(X). { A = ast_exprs(L, X); }
@@ -385,8 +393,10 @@ fn_head(A) ::= fn_sig(D) COLON. { A = D; }
 fn_head(A) ::= PURE(T) fn_sig(D) COLON. { A = ast_pure(b, T, D); }
 decl(A) ::= fn_head(D) block(B). { A = ast_body(D, B); }
 
-decl(A) ::= CONST(T) ID(N) type_opt(Y) ASSIGN expr(E) NEWLINE. { A = ast_constant(b, DECL_CONST, T, N, Y, E); }
-decl(A) ::= CONFIG(T) ID(N) type_opt(Y) default(E) NEWLINE. { A = ast_constant(b, DECL_CONFIG, T, N, Y, E); }
+decl(A) ::= CONST(T) ID(N) type_opt(Y) ASSIGN expr(E) NEWLINE.
+  { A = ast_constant(b, DECL_CONST, T, N, Y, E); }
+decl(A) ::= CONFIG(T) ID(N) type_opt(Y) default(E) NEWLINE.
+  { A = ast_constant(b, DECL_CONFIG, T, N, Y, E); }
 decl(A) ::= IMPORT(T) STRING(P) alias_opt(N) NEWLINE. { A = ast_import(b, T, P, N); }
 decl(A) ::= IMPORT(T) path(P) alias_opt(N) NEWLINE. { A = ast_import_module(b, T, P, N); }
 alias_opt(A) ::= . { A = (Tok){.span = {0, 0}}; }
@@ -394,7 +404,8 @@ alias_opt(A) ::= AS ID(N). { A = N; }
 
 type_head(A) ::= TYPE(T) ID(N). { A = ast_declare(b, DECL_TYPE, T, N); }
 decl(A) ::= type_head(D) ASSIGN type(T) NEWLINE. { A = ast_type_alias(b, D, T); }
-decl(A) ::= type_head(D) COLON NEWLINE INDENT field_lines(L) DEDENT. { A = ast_with_fields(b, D, L); }
+decl(A) ::= type_head(D) COLON NEWLINE INDENT field_lines(L) DEDENT.
+  { A = ast_with_fields(b, D, L); }
 decl(A) ::= type_head(D) COLON fields(L) comma_opt NEWLINE. { A = ast_with_fields(b, D, L); }
 
 message_head(A) ::= COMMAND(T) ID(N). { A = ast_declare(b, DECL_COMMAND, T, N); }
@@ -430,7 +441,8 @@ decl(A) ::= tool(D) DEDENT. { A = ast_tool_end(D); }
 decl(A) ::= BADTOOL NEWLINE. { A = NULL; }
 
 setting(A) ::= SETTING(N) expr(E) unless(C). { A = ast_setting(b, N, E, NULL, NULL, C); }
-setting(A) ::= SETTING(N) expr(E) DOTDOT expr(T) unless(C). { A = ast_setting(b, N, NULL, E, T, C); }
+setting(A) ::= SETTING(N) expr(E) DOTDOT expr(T) unless(C).
+  { A = ast_setting(b, N, NULL, E, T, C); }
 setting(A) ::= SETTING(N) expr(E) BACKOFF expr(F) DOTDOT expr(T) unless(C).
   { A = ast_setting(b, N, E, F, T, C); }
 setting(A) ::= SETTING(N) expr(E) PER expr(P). { A = ast_setting_rate(b, N, NULL, E, P); }

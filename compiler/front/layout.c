@@ -9,8 +9,12 @@
 
 void layout_init(Layout *layout, Names *names, Diags *diags, Str text, uint32_t base) {
   *layout = (Layout){0};
-  layout->lexer = (Lexer){.text = text.at, .at = text.at, .end = text.at + text.size, .base = base,
-                          .names = names, .diags = diags};
+  layout->lexer = (Lexer){.text = text.at,
+                          .at = text.at,
+                          .end = text.at + text.size,
+                          .base = base,
+                          .names = names,
+                          .diags = diags};
 }
 
 void layout_deinit(Layout *layout) { mem_free(layout->line.tokens); }
@@ -61,7 +65,8 @@ static Start find_start(const char *at, const char *end) {
 static uint32_t start_column(const Start *start) {
   if (LIKELY(!start->tab)) return (uint32_t)(start->at - start->line);
   uint32_t column = 0;
-  for (const char *p = start->line; p < start->at; p++) column = *p == '\t' ? (column | 3) + 1 : column + 1;
+  for (const char *p = start->line; p < start->at; p++)
+    column = *p == '\t' ? (column | 3) + 1 : column + 1;
   return column;
 }
 
@@ -101,11 +106,12 @@ static void set_depth(Layout *layout, const Start *start) {
   }
   uint32_t open = layout->indents[layout->depth];
   if (open == column) return;
-  Diag *diag = LEX_ERROR(&layout->lexer, DIAG_BAD_DEDENT, lex_span(&layout->lexer, start->line, start->at),
-                         diag_format(layout->lexer.diags, "%u", column));
+  Diag *diag =
+      LEX_ERROR(&layout->lexer, DIAG_BAD_DEDENT, lex_span(&layout->lexer, start->line, start->at),
+                diag_format(layout->lexer.diags, "%u", column));
   uint32_t deeper = layout->indents[layout->depth + 1];
-  diag_help(diag, diag_format(layout->lexer.diags, "the blocks around it stand at %u and %u spaces", open,
-                              deeper));
+  diag_help(diag, diag_format(layout->lexer.diags, "the blocks around it stand at %u and %u spaces",
+                              open, deeper));
   layout->indents[++layout->depth] = column; /* read on as the inner block */
   line->dedents--;
 }
@@ -176,7 +182,8 @@ static bool too_long(Layout *layout) {
   if (LIKELY(++layout->token_count <= LIMIT_SOURCE_TOKENS)) return false;
   Lexer *lexer = &layout->lexer;
   LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, lexer->at, lexer->at),
-            diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS), STR("words and signs in one file"));
+            diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS),
+            STR("words and signs in one file"));
   lexer->at = lexer->end;
   lexer->depth = 0;
   return true;

@@ -7,7 +7,9 @@
 
 static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
-static bool is_word(char c) { return is_digit(c) || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z'); }
+static bool is_word(char c) {
+  return is_digit(c) || c == '_' || ((c | 32) >= 'a' && (c | 32) <= 'z');
+}
 
 /* A number's parts: 1_000 . 5 e-3 ms */
 typedef struct Number {
@@ -55,7 +57,8 @@ static bool digits_value(const char *at, const char *end, unsigned base, uint64_
   for (; at < end; at++) {
     if (*at == '_') continue;
     unsigned digit = is_digit(*at) ? (unsigned)(*at - '0') : (unsigned)((*at | 32) - 'a' + 10);
-    if (__builtin_mul_overflow(*value, base, value) || __builtin_add_overflow(*value, digit, value)) {
+    if (__builtin_mul_overflow(*value, base, value) ||
+        __builtin_add_overflow(*value, digit, value)) {
       return false;
     }
   }
@@ -84,7 +87,8 @@ static uint16_t number_prefixed(Lexer *lexer, const char *from, Token *token) {
     if (!hex) diag_help(diag, STR("write it in hexadecimal, 0x1f, or in decimal"));
   } else if (end[-1] == '_' || from[2] == '_') {
     number_error(lexer, DIAG_NUMBER_UNDERSCORE, from, end);
-  } else if (!digits_value(from + 2, end, 16, &value) || !as_int(lexer, value, &token->tok.integer)) {
+  } else if (!digits_value(from + 2, end, 16, &value) ||
+             !as_int(lexer, value, &token->tok.integer)) {
     number_error(lexer, DIAG_INT_RANGE, from, end);
   }
   return give(lexer, token, from, end, TK_INT);
@@ -105,10 +109,12 @@ static int64_t unit_us(Str suffix) {
 }
 
 static const char *const other_units[][2] = {
-    {"sec", "s"}, {"secs", "s"}, {"second", "s"}, {"seconds", "s"}, {"min", "m"}, {"mins", "m"},
-    {"minute", "m"}, {"minutes", "m"}, {"hr", "h"}, {"hrs", "h"}, {"hour", "h"}, {"hours", "h"},
-    {"day", "d"}, {"days", "d"}, {"millis", "ms"}, {"msec", "ms"}, {"M", "m"}, {"H", "h"}, {"S", "s"},
-    {"f", ""}, {"F", ""}, {"L", ""}, {"l", ""}, {"n", ""}, {"u", ""}, {"U", ""}};
+    {"sec", "s"},   {"secs", "s"},   {"second", "s"},  {"seconds", "s"}, {"min", "m"},
+    {"mins", "m"},  {"minute", "m"}, {"minutes", "m"}, {"hr", "h"},      {"hrs", "h"},
+    {"hour", "h"},  {"hours", "h"},  {"day", "d"},     {"days", "d"},    {"millis", "ms"},
+    {"msec", "ms"}, {"M", "m"},      {"H", "h"},       {"S", "s"},       {"f", ""},
+    {"F", ""},      {"L", ""},       {"l", ""},        {"n", ""},        {"u", ""},
+    {"U", ""}};
 
 static uint16_t bad_suffix(Lexer *lexer, const Number *n, Token *token) {
   Str suffix = {n->suffix, (size_t)(n->end - n->suffix)};
@@ -118,11 +124,13 @@ static uint16_t bad_suffix(Lexer *lexer, const Number *n, Token *token) {
   Str digits = {n->from, (size_t)(n->suffix - n->from)};
   for (size_t i = 0; i < COUNT_OF(other_units); i++) {
     if (!str_equal(suffix, str_of(other_units[i][0]))) continue;
-    diag_label(diag, diag_format(lexer->diags, "write `" STR_FMT "%s`", STR_ARG(digits), other_units[i][1]));
+    diag_label(diag, diag_format(lexer->diags, "write `" STR_FMT "%s`", STR_ARG(digits),
+                                 other_units[i][1]));
     diag_fix(diag, str_of(other_units[i][1]));
     break;
   }
-  diag_help(diag, STR("durations end in ms, s, m, h or d; decimals have a point and end in d: 12.50d"));
+  diag_help(diag,
+            STR("durations end in ms, s, m, h or d; decimals have a point and end in d: 12.50d"));
   token->tok.integer = 0;
   return give(lexer, token, n->from, n->end, TK_INT);
 }
@@ -153,7 +161,9 @@ static uint16_t number_duration(Lexer *lexer, const Number *n, int64_t us, Token
   token->tok.integer = 0;
   if (n->point || n->exponent) {
     Diag *diag = number_error(lexer, DIAG_DURATION_FRACTION, n->from, n->end);
-    diag_help(diag, STR("use a smaller unit: 90m for an hour and a half, 1500ms for a second and a half"));
+    diag_help(
+        diag,
+        STR("use a smaller unit: 90m for an hour and a half, 1500ms for a second and a half"));
   } else if (!digits_value(n->from, n->suffix, 10, &count) || count > INT64_MAX ||
              __builtin_mul_overflow((int64_t)count, us, &token->tok.integer)) {
     number_error(lexer, DIAG_DURATION_RANGE, n->from, n->end);
@@ -197,7 +207,8 @@ static uint16_t number_int(Lexer *lexer, const Number *n, Token *token) {
   token->tok.integer = 0;
   if (!digits_value(n->from, n->suffix, 10, &value) || !as_int(lexer, value, &token->tok.integer)) {
     Diag *diag = number_error(lexer, DIAG_INT_RANGE, n->from, n->end);
-    diag_help(diag, STR("ints have 64 bits; for more digits write a decimal: 9223372036854775808.0d"));
+    diag_help(diag,
+              STR("ints have 64 bits; for more digits write a decimal: 9223372036854775808.0d"));
     token->tok.integer = 0;
   }
   /* `1.` and nothing: a float needs a digit behind the point, a method a name */
@@ -233,9 +244,11 @@ uint16_t literal_number(Lexer *lexer, const char *from, Token *token) {
 /* at: behind `\u{`. The lexer checked the form; a wrong one was reported and gives nothing. */
 static const char *put_unicode(const char *at, const char *end, Buf *out) {
   uint32_t code = 0;
-  for (; at < end && *at != '}'; at++) code = (code * 16 + (uint32_t)(hex_value(*at) & 15)) & 0x1fffff;
+  for (; at < end && *at != '}'; at++)
+    code = (code * 16 + (uint32_t)(hex_value(*at) & 15)) & 0x1fffff;
   char utf8[4];
-  if (code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000)) buf_put(out, utf8, utf8_put(utf8, code));
+  if (code <= 0x10ffff && !(code >= 0xd800 && code < 0xe000))
+    buf_put(out, utf8, utf8_put(utf8, code));
   return at < end ? at + 1 : at;
 }
 

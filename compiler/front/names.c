@@ -30,7 +30,8 @@ static inline uint64_t load4(const char *at) {
 static inline uint64_t load_tail(const char *at, size_t size) {
   if (size >= 4) return load4(at) << 32 | load4(at + size - 4);
   if (size == 0) return 0;
-  return (uint64_t)(uint8_t)at[0] << 16 | (uint64_t)(uint8_t)at[size / 2] << 8 | (uint8_t)at[size - 1];
+  return (uint64_t)(uint8_t)at[0] << 16 | (uint64_t)(uint8_t)at[size / 2] << 8 |
+         (uint8_t)at[size - 1];
 }
 
 static inline uint32_t name_hash(const char *at, size_t size) {

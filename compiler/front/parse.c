@@ -15,9 +15,9 @@ enum { NESTING_FRAMES = 202 };
 
 /* An open block, as deep as the layout says. */
 typedef struct Frame {
-  uint8_t kind;  /* BlockKind */
-  bool fed;      /* the parser was told of it: it must be told of its end */
-  bool swallow;  /* its lines are left out: they belong to a header that made no sense */
+  uint8_t kind; /* BlockKind */
+  bool fed;     /* the parser was told of it: it must be told of its end */
+  bool swallow; /* its lines are left out: they belong to a header that made no sense */
 } Frame;
 
 typedef enum { AFTER_PLAIN, AFTER_HEADER, AFTER_BAD } After;
@@ -28,9 +28,9 @@ typedef struct Reader {
   Layout layout;
   Frame frames[NESTING_FRAMES];
   uint32_t depth;
-  After after;    /* what the line before was */
-  uint16_t head;  /* its first token */
-  Span header;    /* its span, for the missing block */
+  After after;   /* what the line before was */
+  uint16_t head; /* its first token */
+  Span header;   /* its span, for the missing block */
 } Reader;
 
 static bool feed(Reader *r, uint16_t kind, Tok tok) {
@@ -71,7 +71,8 @@ static void open_block(Reader *r, const Line *line) {
   if (outer.swallow) return;
   bool declared = r->head == TK_TYPE || r->head == TK_EXTERN || r->build.swallow;
   if (r->after == AFTER_PLAIN) {
-    if (line->count > 0) DIAG_ADD0(r->build.diags, DIAG_UNEXPECTED_INDENT, line->tokens[0].tok.span);
+    if (line->count > 0)
+      DIAG_ADD0(r->build.diags, DIAG_UNEXPECTED_INDENT, line->tokens[0].tok.span);
     return;
   }
   if (r->after == AFTER_BAD && (declared || !parser_accepts(r->parser, TK_INDENT))) {
@@ -92,7 +93,10 @@ static Span line_span(const Line *line) {
 
 static uint16_t bad_kind(const Reader *r, uint16_t head) {
   bool handler = head == TK_CATCH || head == TK_FINALLY;
-  uint16_t kind = head == TK_TOOL ? TK_BADTOOL : head == TK_MATCH ? TK_BADMATCH : handler ? TK_BADCATCH : TK_BADLINE;
+  uint16_t kind = head == TK_TOOL    ? TK_BADTOOL
+                  : head == TK_MATCH ? TK_BADMATCH
+                  : handler          ? TK_BADCATCH
+                                     : TK_BADLINE;
   return kind != TK_BADLINE && parser_accepts(r->parser, kind) ? kind : TK_BADLINE;
 }
 
@@ -171,7 +175,8 @@ static size_t bad_byte(Str text) {
   size_t at = 0;
   while (at < text.size) {
     size_t step = 1;
-    while (at + step < text.size && step < 4 && ((uint8_t)text.at[at + step] & 0xc0) == 0x80) step++;
+    while (at + step < text.size && step < 4 && ((uint8_t)text.at[at + step] & 0xc0) == 0x80)
+      step++;
     if (!utf8_valid((Str){text.at + at, step})) return at;
     at += step;
   }
@@ -195,8 +200,12 @@ Unit *parse_unit(Arena *arena, Names *names, Diags *diags, uint32_t source) {
   Str text = arena_str(arena, file->text); /* ends in a zero byte, which the lexer needs */
   Reader *r = MEM_NEW(Reader);
   r->parser = mem_alloc(sizeof(Parser));
-  r->build = (Build){.arena = arena, .diags = diags, .names = names, .text = text.at,
-                     .base = file->base, .unit = unit};
+  r->build = (Build){.arena = arena,
+                     .diags = diags,
+                     .names = names,
+                     .text = text.at,
+                     .base = file->base,
+                     .unit = unit};
   layout_init(&r->layout, names, diags, text, file->base);
   front_parseInit(r->parser, &r->build);
   read_lines(r);

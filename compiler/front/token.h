@@ -46,8 +46,20 @@ typedef enum {
 #undef FOREIGN
 } Word;
 typedef enum {
-  RULE_RESERVED, RULE_NAMED, RULE_FN, RULE_QUOTED, RULE_BLOCK, RULE_PART, RULE_OPERAND, RULE_CALLED,
-  RULE_PREFIX, RULE_AWAITED, RULE_RETURNED, RULE_AFTER, RULE_INFIX, RULE_FOREIGN
+  RULE_RESERVED,
+  RULE_NAMED,
+  RULE_FN,
+  RULE_QUOTED,
+  RULE_BLOCK,
+  RULE_PART,
+  RULE_OPERAND,
+  RULE_CALLED,
+  RULE_PREFIX,
+  RULE_AWAITED,
+  RULE_RETURNED,
+  RULE_AFTER,
+  RULE_INFIX,
+  RULE_FOREIGN
 } WordRule;
 typedef struct WordInfo {
   const char *text;
@@ -62,8 +74,8 @@ typedef enum { BLOCK_PLAIN, BLOCK_TOOL, BLOCK_FIELDS, BLOCK_ARMS } BlockKind;
 
 /* ---- lexer ---- */
 typedef struct Bracket {
-  char kind;       /* ( [ { or $ for an interpolation */
-  bool block;      /* $: of a """ block */
+  char kind;  /* ( [ { or $ for an interpolation */
+  bool block; /* $: of a """ block */
   uint32_t offset;
 } Bracket;
 
@@ -72,16 +84,17 @@ typedef struct Lexer {
   uint32_t base;               /* Span.at of text */
   Names *names;
   Diags *diags;
-  uint32_t depth;              /* brackets open */
+  uint32_t depth; /* brackets open */
   Bracket brackets[200];
-  uint16_t before;             /* kind of the token before */
-  bool reported;               /* an error was told since the line began */
+  uint16_t before; /* kind of the token before */
+  bool reported;   /* an error was told since the line began */
 } Lexer;
 
 /* Kinds the lexer alone uses. */
 enum { LEX_END_OF_LINE = 1000 };
 
-/* The next token of the line; LEX_END_OF_LINE with the cursor after the line break, 0 at the end. */
+/* The next token of the line; LEX_END_OF_LINE with the cursor after the line break, 0 at the end.
+ */
 uint16_t lex_token(Lexer *lexer, Token *token);
 Span lex_span(const Lexer *lexer, const char *from, const char *to);
 /* An error of the lexer or layout: the parser keeps quiet about the rest of the line. */
@@ -96,7 +109,7 @@ uint16_t literal_number(Lexer *lexer, const char *from, Token *token);
 
 /* ---- layout ---- */
 typedef struct Line {
-  Token *tokens;    /* the last one is NEWLINE */
+  Token *tokens; /* the last one is NEWLINE */
   uint32_t count, cap;
   uint32_t dedents; /* blocks that ended before it */
   bool indented;    /* deeper than the line before */

@@ -29,8 +29,10 @@ bool token_ends_operand(uint16_t kind) {
     case TK_TRUE:
     case TK_FALSE:
     case TK_NIL:
-    case TK_QUESTION: return true;
-    default: return false;
+    case TK_QUESTION:
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -43,32 +45,40 @@ static bool word_begins_operand(const Name *name) {
     case WORD_NIL:
     case WORD_NOT:
     case WORD_TRY:
-    case WORD_AWAIT: return true;
-    default: return false;
+    case WORD_AWAIT:
+      return true;
+    default:
+      return false;
   }
 }
 
 bool token_begins_operand(const Token *token) {
   switch (token->kind) {
-    case TK_ID: return word_begins_operand(token->tok.name);
+    case TK_ID:
+      return word_begins_operand(token->tok.name);
     case TK_INT:
     case TK_FLOAT:
     case TK_DECIMAL:
     case TK_DURATION:
     case TK_STRING:
     case TK_INTERP_BEGIN:
-    case TK_LC: return true;
+    case TK_LC:
+      return true;
     case TK_LP:
-    case TK_LB: return token->space;
-    case TK_MINUS: return token->space && !token[1].space;
-    default: return false;
+    case TK_LB:
+      return token->space;
+    case TK_MINUS:
+      return token->space && !token[1].space;
+    default:
+      return false;
   }
 }
 
 /* Is this token a name, as far as can be told before it is marked itself? */
 static bool is_name(const Token *token) {
   if (token->kind != TK_ID) return false;
-  return token->tok.name->word == WORD_NONE || word_info[token->tok.name->word].rule != RULE_RESERVED;
+  return token->tok.name->word == WORD_NONE ||
+         word_info[token->tok.name->word].rule != RULE_RESERVED;
 }
 
 /* Behind the words of declarations a reserved word is a wrong name, not an operator. */
@@ -83,17 +93,19 @@ static bool is_declared_name(const Token *token) {
     case WORD_NOT:
     case WORD_IF:
     case WORD_ELSE:
-    case WORD_FOR: return false;
-    default: return true;
+    case WORD_FOR:
+      return false;
+    default:
+      return true;
   }
 }
 
 /* The pass over one line. */
 typedef struct Marking {
-  uint16_t before;  /* kind of the token before, marked */
-  bool head;        /* a statement may begin here */
+  uint16_t before; /* kind of the token before, marked */
+  bool head;       /* a statement may begin here */
   BlockKind block;
-  uint32_t depth;   /* open brackets */
+  uint32_t depth; /* open brackets */
 } Marking;
 
 static bool is_word(const Token *token, Word word) {
@@ -117,12 +129,13 @@ static bool is_after(const Marking *m, Word word, const Token *next) {
 
 /* `null` where a value stands; a program may still have a variable of that name to assign to. */
 static bool is_foreign_value(const Marking *m, uint16_t next) {
-  bool named = next == TK_ASSIGN || next == TK_OPASSIGN || next == TK_LP || next == TK_ARROW || next == TK_DOT ||
-               (next == TK_COLON && m->depth > 0);
+  bool named = next == TK_ASSIGN || next == TK_OPASSIGN || next == TK_LP || next == TK_ARROW ||
+               next == TK_DOT || (next == TK_COLON && m->depth > 0);
   return !named && !token_ends_operand(m->before) && m->before != TK_FOR && m->before != TK_FN;
 }
 
-/* `def f(x):`, `except e:`, `throw "x"`: never right as they stand, so they can be taken as meant. */
+/* `def f(x):`, `except e:`, `throw "x"`: never right as they stand, so they can be taken as meant.
+ */
 static bool is_foreign_head(const Marking *m, uint16_t token, const Token *next) {
   if (!m->head || m->before != 0) return false;
   if (token == TK_FN) return is_name(next);
@@ -137,22 +150,35 @@ static bool is_foreign(const Marking *m, Word word, const Token *next) {
 
 static bool applies(const Marking *m, Word word, WordRule rule, const Token *next) {
   switch (rule) {
-    case RULE_RESERVED: return true;
+    case RULE_RESERVED:
+      return true;
     case RULE_NAMED:
       if (word == WORD_SIGNAL && m->before == TK_AWAIT) return is_name(next);
       return m->head && is_declared_name(next);
-    case RULE_FN: return m->head && is_word(next, WORD_FN);
-    case RULE_QUOTED: return m->head && next->kind == TK_STRING;
-    case RULE_BLOCK: return is_block_word(m, word, next);
-    case RULE_PART: return false; /* known by their place in a tool's body */
-    case RULE_OPERAND: return m->head && token_begins_operand(next);
-    case RULE_CALLED: return m->head && next->kind == TK_LP;
-    case RULE_PREFIX: return is_name(next) && !token_ends_operand(m->before);
-    case RULE_AWAITED: return m->before == TK_AWAIT && token_begins_operand(next);
-    case RULE_RETURNED: return m->before == TK_RETURN && token_begins_operand(next);
-    case RULE_AFTER: return is_after(m, word, next);
-    case RULE_INFIX: return token_ends_operand(m->before);
-    case RULE_FOREIGN: return is_foreign(m, word, next);
+    case RULE_FN:
+      return m->head && is_word(next, WORD_FN);
+    case RULE_QUOTED:
+      return m->head && next->kind == TK_STRING;
+    case RULE_BLOCK:
+      return is_block_word(m, word, next);
+    case RULE_PART:
+      return false; /* known by their place in a tool's body */
+    case RULE_OPERAND:
+      return m->head && token_begins_operand(next);
+    case RULE_CALLED:
+      return m->head && next->kind == TK_LP;
+    case RULE_PREFIX:
+      return is_name(next) && !token_ends_operand(m->before);
+    case RULE_AWAITED:
+      return m->before == TK_AWAIT && token_begins_operand(next);
+    case RULE_RETURNED:
+      return m->before == TK_RETURN && token_begins_operand(next);
+    case RULE_AFTER:
+      return is_after(m, word, next);
+    case RULE_INFIX:
+      return token_ends_operand(m->before);
+    case RULE_FOREIGN:
+      return is_foreign(m, word, next);
   }
   return false;
 }
@@ -182,7 +208,8 @@ static uint16_t tool_head(Token *token) {
   return is_name(token) ? TK_SETTING : word_info[word].token;
 }
 
-/* `is`, `is not` and `not in` are comparisons like the signs. Returns how many tokens to leave out. */
+/* `is`, `is not` and `not in` are comparisons like the signs. Returns how many tokens to leave out.
+ */
 static uint32_t comparison(Token *token, bool after_operand) {
   if (token->kind == TK_IS) {
     bool negated = is_word(token + 1, WORD_NOT);
@@ -206,7 +233,8 @@ static void tell_foreign(Lexer *lexer, const Token *token) {
   Name *name = token->tok.name;
   if (word_info[name->word].rule != RULE_FOREIGN || token->kind == TK_ID) return;
   Str fix = word_text(token->kind);
-  Diag *diag = LEX_ERROR(lexer, (DiagId)word_info[name->word].diag, token->tok.span, name->text, fix);
+  Diag *diag =
+      LEX_ERROR(lexer, (DiagId)word_info[name->word].diag, token->tok.span, name->text, fix);
   diag_label(diag, diag_format(lexer->diags, "write `" STR_FMT "`", STR_ARG(fix)));
   diag_fix(diag, fix);
 }

@@ -34,7 +34,9 @@ static void request_fuzz(Str operands) {
   if (http_request_read(operands, &request, &err)) {
     for (uint32_t i = 0; i < request.header_count; i++) {
       HttpHeader h = request.headers[i];
-      if (h.value.size > 0 && (memchr(h.value.at, '\n', h.value.size) || memchr(h.value.at, '\r', h.value.size))) abort();
+      if (h.value.size > 0 &&
+          (memchr(h.value.at, '\n', h.value.size) || memchr(h.value.at, '\r', h.value.size)))
+        abort();
     }
     (void)http_origin((Str){request.url.at, request.url.size - 1});
   }

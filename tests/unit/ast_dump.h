@@ -79,24 +79,50 @@ static void dump_types(Buf *out, const TypeExpr *first, const char *between) {
 
 static void dump_type(Buf *out, const TypeExpr *t) {
   switch (t->kind) {
-    case TEXPR_NAME: dump_name(out, t->name); break;
-    case TEXPR_LIST: buf_text(out, "list["); dump_type(out, t->first); buf_text(out, "]"); break;
-    case TEXPR_MAP: buf_text(out, "map["); dump_type(out, t->first); buf_text(out, "]"); break;
-    case TEXPR_OPTIONAL: dump_type(out, t->first); buf_text(out, "?"); break;
-    case TEXPR_UNION: buf_text(out, "("); dump_types(out, t->first, "|"); buf_text(out, ")"); break;
-    case TEXPR_LITERAL: dump_expr(out, t->literal); break;
-    case TEXPR_OBJECT: buf_text(out, "{"); dump_fields(out, t->fields); buf_text(out, "}"); break;
+    case TEXPR_NAME:
+      dump_name(out, t->name);
+      break;
+    case TEXPR_LIST:
+      buf_text(out, "list[");
+      dump_type(out, t->first);
+      buf_text(out, "]");
+      break;
+    case TEXPR_MAP:
+      buf_text(out, "map[");
+      dump_type(out, t->first);
+      buf_text(out, "]");
+      break;
+    case TEXPR_OPTIONAL:
+      dump_type(out, t->first);
+      buf_text(out, "?");
+      break;
+    case TEXPR_UNION:
+      buf_text(out, "(");
+      dump_types(out, t->first, "|");
+      buf_text(out, ")");
+      break;
+    case TEXPR_LITERAL:
+      dump_expr(out, t->literal);
+      break;
+    case TEXPR_OBJECT:
+      buf_text(out, "{");
+      dump_fields(out, t->fields);
+      buf_text(out, "}");
+      break;
     case TEXPR_FN:
       buf_text(out, "fn(");
       dump_types(out, t->first, " ");
       buf_text(out, ")");
-      if (t->result) { buf_text(out, "->"); dump_type(out, t->result); }
+      if (t->result) {
+        buf_text(out, "->");
+        dump_type(out, t->result);
+      }
       break;
   }
 }
 
-static const char *const dump_binary[] = {"+", "-", "*", "/", "//", "%", "==", "!=", "<", "<=", ">", ">=",
-                                          "in", "not-in", "and", "or", "??"};
+static const char *const dump_binary[] = {"+",  "-", "*",  "/",  "//",     "%",   "==", "!=", "<",
+                                          "<=", ">", ">=", "in", "not-in", "and", "or", "??"};
 static const char *const dump_await[] = {"await", "await-all", "await-any", "await-signal"};
 
 static void dump_expr_inside(Buf *out, const Expr *e) {
@@ -122,17 +148,32 @@ static void dump_expr_inside(Buf *out, const Expr *e) {
       dump_expr(out, e->left);
       dump_args(out, e->args);
       break;
-    case EXPR_INTERP: buf_text(out, "interp"); dump_exprs(out, e->first); break;
-    case EXPR_LIST: buf_text(out, "list"); dump_exprs(out, e->first); break;
-    case EXPR_MAP: buf_text(out, "map"); dump_args(out, e->args); break;
-    case EXPR_SPREAD: buf_text(out, "..."); dump_part(out, "", e->operand); break;
+    case EXPR_INTERP:
+      buf_text(out, "interp");
+      dump_exprs(out, e->first);
+      break;
+    case EXPR_LIST:
+      buf_text(out, "list");
+      dump_exprs(out, e->first);
+      break;
+    case EXPR_MAP:
+      buf_text(out, "map");
+      dump_args(out, e->args);
+      break;
+    case EXPR_SPREAD:
+      buf_text(out, "...");
+      dump_part(out, "", e->operand);
+      break;
     case EXPR_LAMBDA:
       buf_text(out, "lambda [");
       dump_fields(out, e->fields);
       buf_text(out, "] ");
       dump_expr(out, e->operand);
       break;
-    case EXPR_UNARY: buf_text(out, e->op == UNARY_NEG ? "neg" : "not"); dump_part(out, "", e->operand); break;
+    case EXPR_UNARY:
+      buf_text(out, e->op == UNARY_NEG ? "neg" : "not");
+      dump_part(out, "", e->operand);
+      break;
     case EXPR_BINARY:
       buf_text(out, dump_binary[e->op]);
       dump_part(out, "", e->left);
@@ -151,31 +192,59 @@ static void dump_expr_inside(Buf *out, const Expr *e) {
       dump_part(out, "limit", e->high);
       dump_stmts(out, e->body, 2);
       break;
-    case EXPR_TRY: buf_text(out, "try"); dump_part(out, "", e->operand); break;
+    case EXPR_TRY:
+      buf_text(out, "try");
+      dump_part(out, "", e->operand);
+      break;
     case EXPR_AWAIT:
       buf_text(out, dump_await[e->op]);
       if (e->op == AWAIT_SIGNAL) buf_format(out, " " STR_FMT, STR_ARG(e->name->text));
       dump_part(out, "", e->operand);
       dump_part(out, "within", e->high);
       break;
-    case EXPR_START: buf_text(out, "start"); dump_part(out, "", e->operand); break;
-    case EXPR_RACE: buf_text(out, "race"); dump_stmts(out, e->body, 2); break;
-    default: buf_text(out, "bad"); break;
+    case EXPR_START:
+      buf_text(out, "start");
+      dump_part(out, "", e->operand);
+      break;
+    case EXPR_RACE:
+      buf_text(out, "race");
+      dump_stmts(out, e->body, 2);
+      break;
+    default:
+      buf_text(out, "bad");
+      break;
   }
   dump_part(out, "because", e->because);
 }
 
 static void dump_expr(Buf *out, const Expr *e) {
   switch (e->kind) {
-    case EXPR_NIL: buf_text(out, "nil"); return;
-    case EXPR_BOOL: buf_text(out, e->boolean ? "true" : "false"); return;
-    case EXPR_INT: buf_format(out, "%" PRId64, e->integer); return;
-    case EXPR_FLOAT: buf_format(out, "%g", e->number); return;
-    case EXPR_DECIMAL: buf_format(out, STR_FMT "d", STR_ARG(e->text)); return;
-    case EXPR_STRING: dump_quoted(out, e->text); return;
-    case EXPR_DURATION: buf_format(out, "%" PRId64 "us", e->integer); return;
-    case EXPR_NAME: dump_name(out, e->name); return;
-    default: break;
+    case EXPR_NIL:
+      buf_text(out, "nil");
+      return;
+    case EXPR_BOOL:
+      buf_text(out, e->boolean ? "true" : "false");
+      return;
+    case EXPR_INT:
+      buf_format(out, "%" PRId64, e->integer);
+      return;
+    case EXPR_FLOAT:
+      buf_format(out, "%g", e->number);
+      return;
+    case EXPR_DECIMAL:
+      buf_format(out, STR_FMT "d", STR_ARG(e->text));
+      return;
+    case EXPR_STRING:
+      dump_quoted(out, e->text);
+      return;
+    case EXPR_DURATION:
+      buf_format(out, "%" PRId64 "us", e->integer);
+      return;
+    case EXPR_NAME:
+      dump_name(out, e->name);
+      return;
+    default:
+      break;
   }
   buf_byte(out, '(');
   dump_expr_inside(out, e);
@@ -185,9 +254,15 @@ static void dump_expr(Buf *out, const Expr *e) {
 static void dump_pattern(Buf *out, const Pattern *p) {
   static const char *const words[] = {"_", "bind", "value", "record", "map", "list", "rest", "or"};
   if (p->field) buf_format(out, STR_FMT ": ", STR_ARG(p->field->text));
-  if (p->key.at) { dump_quoted(out, p->key); buf_text(out, ": "); }
+  if (p->key.at) {
+    dump_quoted(out, p->key);
+    buf_text(out, ": ");
+  }
   buf_format(out, "<%s", words[p->kind]);
-  if (p->name) { buf_byte(out, ' '); dump_name(out, p->name); }
+  if (p->name) {
+    buf_byte(out, ' ');
+    dump_name(out, p->name);
+  }
   dump_part(out, "", p->value);
   for (const Pattern *item = p->items; item; item = item->next) {
     buf_byte(out, ' ');
@@ -213,16 +288,28 @@ static void dump_block(Buf *out, const char *word, const Stmt *body, int indent)
 }
 
 static void dump_stmt(Buf *out, const Stmt *s, int indent) {
-  static const char *const words[] = {"expr", "assign", "if", "for", "while", "loop", "break", "continue",
-    "return", "pass", "assert", "match", "raise", "try", "parallel", "branch", "sleep", "signal", "cancel",
-    "continue_as_new", "bad"};
+  static const char *const words[] = {"expr",   "assign", "if",       "for",    "while",
+                                      "loop",   "break",  "continue", "return", "pass",
+                                      "assert", "match",  "raise",    "try",    "parallel",
+                                      "branch", "sleep",  "signal",   "cancel", "continue_as_new",
+                                      "bad"};
   buf_text(out, words[s->kind]);
   if (s->kind == STMT_ASSIGN && s->op) buf_format(out, " %s=", dump_binary[s->op - 1]);
   if (s->settle) buf_text(out, " settle");
-  if (s->name) { buf_byte(out, ' '); dump_name(out, s->name); }
-  if (s->fields) { buf_text(out, " ["); dump_fields(out, s->fields); buf_text(out, "]"); }
+  if (s->name) {
+    buf_byte(out, ' ');
+    dump_name(out, s->name);
+  }
+  if (s->fields) {
+    buf_text(out, " [");
+    dump_fields(out, s->fields);
+    buf_text(out, "]");
+  }
   dump_part(out, "", s->target);
-  if (s->type) { buf_text(out, " : "); dump_type(out, s->type); }
+  if (s->type) {
+    buf_text(out, " : ");
+    dump_type(out, s->type);
+  }
   dump_part(out, s->kind == STMT_SIGNAL ? "to" : "", s->cond);
   dump_part(out, "", s->value);
   dump_args(out, s->args);
@@ -252,18 +339,31 @@ static void dump_settings(Buf *out, const Setting *s) {
 }
 
 static void dump_decl(Buf *out, const Decl *d) {
-  static const char *const words[] = {"fn", "const", "config", "import", "type", "command", "event", "upcast",
-    "workflow", "query", "tool", "extern"};
+  static const char *const words[] = {"fn",    "const",  "config",   "import", "type", "command",
+                                      "event", "upcast", "workflow", "query",  "tool", "extern"};
   if (d->pure) buf_text(out, "pure ");
   buf_format(out, "%s ", words[d->kind]);
   dump_name(out, d->name);
   if (d->standard) buf_text(out, " standard");
-  if (d->text.at) { buf_byte(out, ' '); dump_quoted(out, d->text); }
+  if (d->text.at) {
+    buf_byte(out, ' ');
+    dump_quoted(out, d->text);
+  }
   if (d->from_version) buf_format(out, " from %u", d->from_version);
-  if (d->fields) { buf_text(out, " ["); dump_fields(out, d->fields); buf_text(out, "]"); }
-  if (d->type) { buf_text(out, " -> "); dump_type(out, d->type); }
+  if (d->fields) {
+    buf_text(out, " [");
+    dump_fields(out, d->fields);
+    buf_text(out, "]");
+  }
+  if (d->type) {
+    buf_text(out, " -> ");
+    dump_type(out, d->type);
+  }
   dump_part(out, "=", d->value);
-  if (d->doc.size) { buf_text(out, " doc "); dump_quoted(out, d->doc); }
+  if (d->doc.size) {
+    buf_text(out, " doc ");
+    dump_quoted(out, d->doc);
+  }
   dump_settings(out, d->settings);
   dump_stmts(out, d->body, 2);
   dump_block(out, "check", d->check, 2);

@@ -5,7 +5,8 @@
 **   /json        {"a":[1,2.5,"x"]}                          /slow       answers after 400 ms
 **   /lost        reads, then closes without an answer       /large/N    N bytes of 'x'
 **   /to/PATH     302 to /PATH here                          /other      302 to /echo at "localhost"
-**   /rubbish     bytes that are no HTTP                     /binary     three bytes that are no UTF-8 */
+**   /rubbish     bytes that are no HTTP                     /binary     three bytes that are no
+*UTF-8 */
 #ifndef Z8_LOOPBACK_H
 #define Z8_LOOPBACK_H
 
@@ -89,7 +90,9 @@ static inline void loop_echo(int fd, char *request, size_t head, size_t whole) {
   buf_text(&out, "},\"body\":");
   json_put_string(&out, (Str){request + head, whole - head});
   buf_byte(&out, '}');
-  loop_reply(fd, 200, "Content-Type: application/json; charset=utf-8\r\nX-Twice: a\r\nX-Twice: b\r\n", buf_view(&out));
+  loop_reply(fd, 200,
+             "Content-Type: application/json; charset=utf-8\r\nX-Twice: a\r\nX-Twice: b\r\n",
+             buf_view(&out));
   buf_deinit(&out);
 }
 

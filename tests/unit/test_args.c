@@ -3,8 +3,9 @@
 
 #include "vm/cli/args.h"
 
-#define PARSE(args, err, ...) \
-  args_parse((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), (const char *const[]){__VA_ARGS__}, args, err)
+#define PARSE(args, err, ...)                                               \
+  args_parse((int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), \
+             (const char *const[]){__VA_ARGS__}, args, err)
 
 static bool refused(const char *const *argv, int count, const char *part) {
   Args args;
@@ -15,8 +16,9 @@ static bool refused(const char *const *argv, int count, const char *part) {
   fprintf(stderr, "  got: %s\n", ok ? "(accepted)" : err.text);
   return false;
 }
-#define REFUSED(part, ...) \
-  refused((const char *const[]){__VA_ARGS__}, (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), part)
+#define REFUSED(part, ...)                    \
+  refused((const char *const[]){__VA_ARGS__}, \
+          (int)(sizeof((const char *[]){__VA_ARGS__}) / sizeof(char *)), part)
 
 static void test_words_and_options(void) {
   Args a;

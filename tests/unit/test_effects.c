@@ -89,8 +89,13 @@ static EffectOutcome ask(const Ask *a) {
   Buf operands = {0};
   EffectOutcome out = {0};
   operands_put(a, &operands);
-  EffectRequest r = {.run = 7, .seq = 9, .effect = EFFECT_HTTP, .effect_class = (uint8_t)a->class_,
-                     .target = str_of(a->method), .operands = buf_view(&operands), .key = STR("key-1"),
+  EffectRequest r = {.run = 7,
+                     .seq = 9,
+                     .effect = EFFECT_HTTP,
+                     .effect_class = (uint8_t)a->class_,
+                     .target = str_of(a->method),
+                     .operands = buf_view(&operands),
+                     .key = STR("key-1"),
                      .timeout_us = a->timeout_us};
   effects_submit(effects, &r);
   CHECK(wait_outcome(&out));
@@ -141,11 +146,17 @@ static void test_statuses(void) {
 }
 
 static void test_post_and_key(void) {
-  EffectOutcome o = ask(&(Ask){.method = "POST", .path = "/echo", .class_ = CLASS_REVERSIBLE, .json = "{\"n\":1}"});
+  EffectOutcome o = ask(
+      &(Ask){.method = "POST", .path = "/echo", .class_ = CLASS_REVERSIBLE, .json = "{\"n\":1}"});
   CHECK(says(&o, "ok", "\"Idempotency-Key\":\"key-1\""));
-  o = ask(&(Ask){.method = "POST", .path = "/echo", .class_ = CLASS_REVERSIBLE, .json = "{\"n\":1}"});
+  o = ask(
+      &(Ask){.method = "POST", .path = "/echo", .class_ = CLASS_REVERSIBLE, .json = "{\"n\":1}"});
   CHECK(says(&o, "ok", "\"Content-Type\":\"application/json\""));
-  o = ask(&(Ask){.method = "POST", .path = "/echo", .class_ = CLASS_IRREVERSIBLE, .header = "idempotency-key", .header_value = "mine"});
+  o = ask(&(Ask){.method = "POST",
+                 .path = "/echo",
+                 .class_ = CLASS_IRREVERSIBLE,
+                 .header = "idempotency-key",
+                 .header_value = "mine"});
   CHECK(says(&o, "ok", "\"idempotency-key\":\"mine\""));
   o = ask(&(Ask){.method = "GET", .path = "/echo", .class_ = CLASS_READ});
   Buf json = {0};
@@ -157,7 +168,11 @@ static void test_post_and_key(void) {
 }
 
 static void test_secrets(void) {
-  Ask a = {.method = "GET", .path = "/echo", .class_ = CLASS_READ, .header = "X-Token", .sealed_header = true};
+  Ask a = {.method = "GET",
+           .path = "/echo",
+           .class_ = CLASS_READ,
+           .header = "X-Token",
+           .sealed_header = true};
   EffectOutcome o = ask(&a);
   CHECK(says(&o, "ok", "\"X-Token\":\"Bearer hunter2hunter2\""));
   a.path = "/to/echo"; /* the same host: the header goes along */
@@ -180,13 +195,15 @@ static void test_redirects(void) {
 }
 
 static void test_lost_calls(void) {
-  EffectOutcome o = ask(&(Ask){.method = "POST", .path = "/x", .class_ = CLASS_IRREVERSIBLE, .port = 1});
+  EffectOutcome o =
+      ask(&(Ask){.method = "POST", .path = "/x", .class_ = CLASS_IRREVERSIBLE, .port = 1});
   CHECK(says(&o, "error", "http_failed"));
   o = ask(&(Ask){.method = "POST", .path = "/lost", .class_ = CLASS_IRREVERSIBLE});
   CHECK(says(&o, "unknown", "may have happened"));
   o = ask(&(Ask){.method = "GET", .path = "/lost", .class_ = CLASS_READ});
   CHECK(says(&o, "error", "http_failed"));
-  o = ask(&(Ask){.method = "POST", .path = "/slow", .class_ = CLASS_REVERSIBLE, .timeout_us = 80000});
+  o = ask(
+      &(Ask){.method = "POST", .path = "/slow", .class_ = CLASS_REVERSIBLE, .timeout_us = 80000});
   CHECK(says(&o, "unknown", "timeout"));
   o = ask(&(Ask){.method = "GET", .path = "/slow", .class_ = CLASS_READ, .timeout_us = 80000});
   CHECK(says(&o, "error", "timeout"));
@@ -229,11 +246,19 @@ static void test_bodies(void) {
 static void test_bad_requests(void) {
   EffectOutcome o = ask(&(Ask){.method = "GET", .path = " /x", .class_ = CLASS_READ});
   CHECK(says(&o, "error", "bad_value"));
-  o = ask(&(Ask){.method = "GET", .path = "/x", .class_ = CLASS_READ, .header = "X-A", .header_value = "1\r\nX-B: 2"});
+  o = ask(&(Ask){.method = "GET",
+                 .path = "/x",
+                 .class_ = CLASS_READ,
+                 .header = "X-A",
+                 .header_value = "1\r\nX-B: 2"});
   CHECK(says(&o, "error", "bad_value"));
   o = ask(&(Ask){.method = "G T", .path = "/x", .class_ = CLASS_READ});
   CHECK(says(&o, "error", "bad_value"));
-  EffectRequest r = {.run = 7, .seq = 9, .effect = EFFECT_HTTP, .effect_class = CLASS_READ, .operands = STR("\x81\xff")};
+  EffectRequest r = {.run = 7,
+                     .seq = 9,
+                     .effect = EFFECT_HTTP,
+                     .effect_class = CLASS_READ,
+                     .operands = STR("\x81\xff")};
   EffectOutcome out = {0};
   effects_submit(effects, &r);
   CHECK(wait_outcome(&out));
@@ -247,7 +272,10 @@ static void test_many_at_once(void) {
   for (uint64_t i = 0; i < COUNT; i++) {
     Buf operands = {0};
     operands_put(&(Ask){.method = "GET", .path = "/json"}, &operands);
-    effects_submit(effects, &(EffectRequest){.run = 1, .seq = i, .effect = EFFECT_HTTP, .effect_class = CLASS_READ,
+    effects_submit(effects, &(EffectRequest){.run = 1,
+                                             .seq = i,
+                                             .effect = EFFECT_HTTP,
+                                             .effect_class = CLASS_READ,
                                              .operands = buf_view(&operands)});
     buf_deinit(&operands);
   }
@@ -264,7 +292,10 @@ static void test_drop(void) {
   EffectOutcome o = {0};
   int64_t start = clock_monotonic_us();
   operands_put(&(Ask){.method = "GET", .path = "/slow"}, &operands);
-  effects_submit(effects, &(EffectRequest){.run = 3, .seq = 4, .effect = EFFECT_HTTP, .effect_class = CLASS_READ,
+  effects_submit(effects, &(EffectRequest){.run = 3,
+                                           .seq = 4,
+                                           .effect = EFFECT_HTTP,
+                                           .effect_class = CLASS_READ,
                                            .operands = buf_view(&operands)});
   usleep(50000);
   effects_drop(effects, 3, 4);
@@ -278,7 +309,8 @@ static void test_drop(void) {
 
 static char folder[] = "/tmp/z8-effects-XXXXXX";
 
-static EffectOutcome file_ask(EffectKind kind, const char *which, const char *name, const char *data) {
+static EffectOutcome file_ask(EffectKind kind, const char *which, const char *name,
+                              const char *data) {
   Buf operands = {0};
   char path[200];
   EffectOutcome o = {0};
@@ -286,8 +318,12 @@ static EffectOutcome file_ask(EffectKind kind, const char *which, const char *na
   cbor_put_array(&operands, data ? 2 : 1);
   cbor_put_text(&operands, str_of(path));
   if (data) cbor_put_text(&operands, str_of(data));
-  effects_submit(effects, &(EffectRequest){.run = 1, .seq = 1, .effect = (uint8_t)kind, .effect_class = CLASS_READ,
-                                           .target = str_of(which), .operands = buf_view(&operands)});
+  effects_submit(effects, &(EffectRequest){.run = 1,
+                                           .seq = 1,
+                                           .effect = (uint8_t)kind,
+                                           .effect_class = CLASS_READ,
+                                           .target = str_of(which),
+                                           .operands = buf_view(&operands)});
   CHECK(wait_outcome(&o));
   buf_deinit(&operands);
   return o;
@@ -318,20 +354,29 @@ static void test_files(void) {
 
 /* ---- extern ----------------------------------------------------------------------- */
 
-static EffectOutcome foreign_ask(const char *library, const char *symbol, const uint8_t *kinds, uint32_t count,
-                                 uint8_t result, Buf *operands, int64_t timeout_us) {
+static EffectOutcome foreign_ask(const char *library, const char *symbol, const uint8_t *kinds,
+                                 uint32_t count, uint8_t result, Buf *operands,
+                                 int64_t timeout_us) {
   EffectOutcome o = {0};
-  effects_submit(effects, &(EffectRequest){.run = 1, .seq = 1, .effect = EFFECT_FOREIGN, .effect_class = CLASS_REVERSIBLE,
-                                           .operands = buf_view(operands), .library = str_of(library),
-                                           .symbol = str_of(symbol), .param_kinds = kinds, .param_count = count,
-                                           .result_kind = result, .timeout_us = timeout_us});
+  effects_submit(effects, &(EffectRequest){.run = 1,
+                                           .seq = 1,
+                                           .effect = EFFECT_FOREIGN,
+                                           .effect_class = CLASS_REVERSIBLE,
+                                           .operands = buf_view(operands),
+                                           .library = str_of(library),
+                                           .symbol = str_of(symbol),
+                                           .param_kinds = kinds,
+                                           .param_count = count,
+                                           .result_kind = result,
+                                           .timeout_us = timeout_us});
   CHECK(wait_outcome(&o));
   buf_clear(operands);
   return o;
 }
 
 static void test_foreign(void) {
-  static const uint8_t one_float[] = {TYPE_FLOAT}, one_int[] = {TYPE_INT}, one_text[] = {TYPE_STRING};
+  static const uint8_t one_float[] = {TYPE_FLOAT}, one_int[] = {TYPE_INT},
+                       one_text[] = {TYPE_STRING};
   Buf args = {0};
   cbor_put_array(&args, 1);
   cbor_put_float(&args, 27.0);

@@ -38,7 +38,8 @@ static void program_make(TestProgram *p, Asm *a, const char *text) {
     a->workflows[0] = (BundleWorkflow){.name = a->fns[1].name, .fn = 1, .doc = NONE_INDEX};
     a->b.workflow_count = 1;
   }
-  for (uint32_t i = 0; i < a->b.site_count; i++) a->sites[i].id = bundle_site_id(&a->b, &a->sites[i]);
+  for (uint32_t i = 0; i < a->b.site_count; i++)
+    a->sites[i].id = bundle_site_id(&a->b, &a->sites[i]);
   p->bytes = (Buf){0};
   bundle_write(p->bundle, &p->bytes);
 }
@@ -48,7 +49,8 @@ static void program_done(TestProgram *p) {
   asm_free(p->a);
 }
 
-/* Starts three children, awaits each; each child prints, sleeps longer than a second, gives n + 1. */
+/* Starts three children, awaits each; each child prints, sleeps longer than a second, gives n + 1.
+ */
 static void children_program(TestProgram *p) {
   Asm *a = asm_new();
   uint32_t pause = asm_const(a, (BundleConst){.kind = CONST_DURATION, .i = 1500000});
@@ -59,14 +61,16 @@ static void children_program(TestProgram *p) {
   site(a, 1, EFFECT_PRINT, NULL, 0);
   site(a, 1, EFFECT_SLEEP, NULL, 0);
   site(a, 1, EFFECT_NOW, NULL, 0);
-  snprintf(text, sizeof text,
-           ".fn main regs=8 flags=6\n"
-           "LOADI 0 10\nEFFECT 0 1 0 0 0\nLOADI 1 20\nEFFECT 1 1 0 0 0\nLOADI 2 30\nEFFECT 2 1 0 0 0\n"
-           "EFFECT 0 1 0 1 0\nEFFECT 1 1 0 1 0\nEFFECT 2 1 0 1 0\n"
-           "EFFECT 0 3 0 2 0\nRETNIL\n"
-           ".fn Child params=1 regs=6 flags=6\n"
-           "MOVE 1 0\nEFFECT 1 1 0 3 0\nLOADK 1 %u\nEFFECT 1 1 0 4 0\nEFFECT 2 0 0 5 0\nADDI 0 0 1\nRET 0\n",
-           pause);
+  snprintf(
+      text, sizeof text,
+      ".fn main regs=8 flags=6\n"
+      "LOADI 0 10\nEFFECT 0 1 0 0 0\nLOADI 1 20\nEFFECT 1 1 0 0 0\nLOADI 2 30\nEFFECT 2 1 0 0 0\n"
+      "EFFECT 0 1 0 1 0\nEFFECT 1 1 0 1 0\nEFFECT 2 1 0 1 0\n"
+      "EFFECT 0 3 0 2 0\nRETNIL\n"
+      ".fn Child params=1 regs=6 flags=6\n"
+      "MOVE 1 0\nEFFECT 1 1 0 3 0\nLOADK 1 %u\nEFFECT 1 1 0 4 0\nEFFECT 2 0 0 5 0\nADDI 0 0 1\nRET "
+      "0\n",
+      pause);
   program_make(p, a, text);
 }
 
@@ -77,7 +81,8 @@ static void signal_program(TestProgram *p) {
   char text[300];
   site(a, 0, EFFECT_SIGNAL_WAIT, "go", 0);
   site(a, 0, EFFECT_PRINT, NULL, 0);
-  snprintf(text, sizeof text, ".fn main regs=4 flags=6\nLOADNIL 0\nEFFECT 0 1 0 0 %u\nEFFECT 0 1 0 1 0\nRETNIL\n", go);
+  snprintf(text, sizeof text,
+           ".fn main regs=4 flags=6\nLOADNIL 0\nEFFECT 0 1 0 0 %u\nEFFECT 0 1 0 1 0\nRETNIL\n", go);
   program_make(p, a, text);
 }
 
@@ -177,7 +182,8 @@ static Hash256 seeded(TestProgram *p, SchedulerOptions o) {
     Replayed r;
     CHECK(store_run_get(node_store(w.node), n, &row, &keep, &err));
     CHECK(row.status == RUN_STATUS_DONE);
-    CHECK(offline_replay(w.node, &row, NULL, false, &r, &err) && r.result == STEP_ENDED && r.records == row.records);
+    CHECK(offline_replay(w.node, &row, NULL, false, &r, &err) && r.result == STEP_ENDED &&
+          r.records == row.records);
     if (r.run) run_free(r.run);
     buf_deinit(&keep);
   }
@@ -196,7 +202,8 @@ static void test_same_journals(void) {
   CHECK(memcmp(&one, &four, sizeof one) == 0);
   CHECK(memcmp(&one, &other_loop, sizeof one) == 0);
   CHECK(memcmp(&one, &restored, sizeof one) == 0);
-  (void)sliced; /* slices end rounds, so the virtual clock differs; that it ends well is what counts */
+  (void)sliced; /* slices end rounds, so the virtual clock differs; that it ends well is what counts
+                 */
   program_done(&p);
 }
 
@@ -218,10 +225,13 @@ static void test_park_deliver_recover(void) {
 
   CHECK(world_open(&w, dir, (SchedulerOptions){.threads = 1}));
   CHECK(store_run_get(node_store(w.node), 1, &row, &keep, &err) && row.status == RUN_STATUS_PARKED);
-  Record event = {.kind = RECORD_SIGNALLED, .SIGNALLED = {.name = STR("go"), .id = STR("one"), .value = STR("\x05")}};
+  Record event = {.kind = RECORD_SIGNALLED,
+                  .SIGNALLED = {.name = STR("go"), .id = STR("one"), .value = STR("\x05")}};
   CHECK(offline_deliver(w.node, &row, &event, &err));
-  CHECK(store_run_get(node_store(w.node), 1, &row, &keep, &err) && row.status == RUN_STATUS_RUNNING);
-  CHECK(offline_deliver(w.node, &row, &event, &err)); /* as mail now; the same signal again is taken once */
+  CHECK(store_run_get(node_store(w.node), 1, &row, &keep, &err) &&
+        row.status == RUN_STATUS_RUNNING);
+  CHECK(offline_deliver(w.node, &row, &event,
+                        &err)); /* as mail now; the same signal again is taken once */
   world_close(&w);
 
   CHECK(world_open(&w, dir, (SchedulerOptions){.threads = 1}));
@@ -240,10 +250,13 @@ static void test_live_signal(void) {
   signal_program(&p);
   CHECK(world_open(&w, NULL, (SchedulerOptions){.threads = 1}));
   CHECK(world_begin(&w, &p));
-  CHECK(scheduler_run(w.s, 0, 0, &err) == SCHEDULE_PARKED); /* and out of memory: the event wakes it */
-  Record bad = {.kind = RECORD_RESOLVED, .RESOLVED = {.ref = 3, .outcome = STR("absent"), .value = STR("\xf6")}};
+  CHECK(scheduler_run(w.s, 0, 0, &err) ==
+        SCHEDULE_PARKED); /* and out of memory: the event wakes it */
+  Record bad = {.kind = RECORD_RESOLVED,
+                .RESOLVED = {.ref = 3, .outcome = STR("absent"), .value = STR("\xf6")}};
   CHECK(!scheduler_deliver(w.s, 1, &bad, &err));
-  Record event = {.kind = RECORD_SIGNALLED, .SIGNALLED = {.name = STR("go"), .id = STR("x"), .value = STR("\x07")}};
+  Record event = {.kind = RECORD_SIGNALLED,
+                  .SIGNALLED = {.name = STR("go"), .id = STR("x"), .value = STR("\x07")}};
   CHECK(scheduler_deliver(w.s, 1, &event, &err));
   CHECK(scheduler_run(w.s, 0, 0, &err) == SCHEDULE_OVER);
   CHECK_STR(buf_view(&w.printed), STR("7;"));

@@ -13,6 +13,7 @@ char *buf_more(Buf *buf, size_t size) {
   size_t max = buf->max ? buf->max : BUF_MAX;
   if (buf->full || buf->size > max || size > max - buf->size) {
     buf->full = true;
+    buf->cap = buf->size; /* so that the inline paths come here too */
     return NULL;
   }
   if (buf->cap - buf->size < size || !buf->at) {

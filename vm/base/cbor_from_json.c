@@ -93,10 +93,11 @@ static void members_rewrite(Encoder *e, const Member *first, uint32_t count, con
 
 static void object_end(Encoder *e, const Open *open) {
   uint32_t count = e->member_count - open->members;
+  e->holes[open->hole].count = count;
+  if (count == 0) return;
   Member *first = e->members + open->members;
   Table *names = count > 16 ? table_new() : NULL;
   int64_t *chosen = NULL;
-  e->holes[open->hole].count = count;
   for (uint32_t i = 0; i < count; i++) {
     Member *same = member_same(e, first, first + i, names);
     if (same && !chosen) {
@@ -174,16 +175,20 @@ static bool encode_event(Encoder *e, JsonEvent event, Err *err) {
   return true;
 }
 
+static void put_part(const Encoder *e, size_t from, size_t to, Buf *out) {
+  if (to > from) buf_put(out, e->body.at + from, to - from);
+}
+
 static void holes_fill(const Encoder *e, Buf *out) {
   size_t at = 0;
   for (uint32_t i = 0; i < e->hole_count; i++) {
     const Hole *hole = &e->holes[i];
-    buf_put(out, e->body.at + at, hole->at - at);
+    put_part(e, at, hole->at, out);
     at = hole->at;
     if (hole->object) cbor_put_tag(out, CBOR_TAG_MAP);
     cbor_put_array(out, (uint64_t)hole->count << hole->object);
   }
-  buf_put(out, e->body.at + at, e->body.size - at);
+  put_part(e, at, e->body.size, out);
 }
 
 bool cbor_from_json(Str json, Buf *out, Err *err) {

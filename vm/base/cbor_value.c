@@ -121,6 +121,14 @@ static bool print_list(Printer *p, uint64_t count) {
 /* JSON names are strings: a key of another kind is printed and then quoted. */
 static bool print_key(Printer *p) {
   Buf *out = p->out, key = {0};
+  CborReader ahead = p->r;
+  CborItem item;
+  if (!cbor_next(&ahead, &item, p->err)) return false;
+  if (LIKELY(item.kind == CBOR_TEXT)) {
+    p->r = ahead;
+    json_put_string(out, item.bytes);
+    return true;
+  }
   p->out = &key;
   bool ok = print_value(p);
   p->out = out;

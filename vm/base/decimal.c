@@ -215,7 +215,7 @@ static bool quotient_exact(UWide q, int scale, int ideal, bool minus, Decimal *o
 /* q has 34 or 35 digits, or fewer at the last place there is; rest / divisor follows it. */
 static bool quotient_rounded(UWide q, UWide rest, UWide divisor, int scale, bool minus, Decimal *out) {
   if (q >= powers[DIGITS]) {
-    q = divide_rounded(q, 10, true, ROUND_HALF_EVEN, minus);
+    q = divide_rounded(q, 10, rest != 0, ROUND_HALF_EVEN, minus);
     scale--;
   } else {
     UWide other = divisor - rest;
@@ -240,7 +240,7 @@ bool decimal_div(Decimal a, Decimal b, Decimal *out) {
   if (n == 0) return result_exact((Wide256){0, 0}, ideal > 0 ? ideal : 0, false, out);
   UWide q = wide_div(scaled_up(n, shift), divisor, &rest).low;
   int scale = ideal + shift;
-  if (rest == 0) return quotient_exact(q, scale, ideal > 0 ? ideal : 0, minus, out);
+  if (rest == 0 && quotient_exact(q, scale, ideal > 0 ? ideal : 0, minus, out)) return true;
   return quotient_rounded(q, rest, divisor, scale, minus, out);
 }
 

@@ -197,9 +197,10 @@ static bool digits_of_simple(double f, Digits *d) {
 }
 
 static bool digits_read_as(const Digits *d, double f) {
-  char text[48];
-  snprintf(text, sizeof text, "0.%.*se%d", d->count, d->text, d->point);
-  return strtod(text, NULL) == f;
+  NumberScan n = {.exponent = d->point - d->count};
+  double back;
+  for (int i = 0; i < d->count; i++) n.mantissa = n.mantissa * 10 + (unsigned)(d->text[i] - '0');
+  return number_to_double(&n, &back) && back == f;
 }
 
 static void digits_increment(Digits *d) {
@@ -227,7 +228,8 @@ static void digits_exact(double f, int count, Digits *d) {
 static void digits_of(double f, Digits *d) {
   int mantissa_exponent;
   bool power_of_two = frexp(f, &mantissa_exponent) == 0.5;
-  for (int count = f < 2.3e-308 ? 1 : 15; count < 17; count++) {
+  int first = f < 2.3e-308 ? 1 : f < 1e-7 || f >= 1e15 ? 15 : 16; /* between, 15 were tried */
+  for (int count = first; count < 17; count++) {
     digits_exact(f, count, d);
     if (digits_read_as(d, f)) return;
     if (!power_of_two) continue;

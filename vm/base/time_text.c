@@ -39,7 +39,8 @@ static int month_days(int64_t year, int month) {
 /* -- splitting and joining -- */
 
 static void split_any(int64_t us, TimeParts *out) {
-  int64_t days = floor_div(us, DAY), rest = us - days * DAY;
+  int64_t days = floor_div(us, DAY), rest = us % DAY;
+  if (rest < 0) rest += DAY;
   date_from_days(days, out);
   out->microsecond = (int32_t)(rest % SECOND);
   rest /= SECOND;

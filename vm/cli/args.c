@@ -85,7 +85,8 @@ typedef struct Cursor {
 
 static bool option_find(const char *name, size_t size, OptionId *out) {
   for (uint32_t i = 0; i < OPTION_COUNT; i++) {
-    if (strlen(option_info[i].name) != size || memcmp(option_info[i].name, name, size) != 0) continue;
+    if (strlen(option_info[i].name) != size || memcmp(option_info[i].name, name, size) != 0)
+      continue;
     *out = (OptionId)i;
     return true;
   }
@@ -116,8 +117,8 @@ static bool option_unknown(const Args *args, const char *word, Err *err) {
 }
 
 /* Sets an option from its own word (`=value`) or the one after it. */
-static bool option_set(Args *args, OptionId id, const char *word, const char *inline_value, Cursor *c,
-                       Err *err) {
+static bool option_set(Args *args, OptionId id, const char *word, const char *inline_value,
+                       Cursor *c, Err *err) {
   const OptionInfo *info = &option_info[id];
   if ((verb_info[args->verb].options >> id & 1) == 0) return option_unknown(args, word, err);
   if (info->argument == NULL) {
@@ -150,8 +151,8 @@ static bool option_take(Args *args, const char *word, Cursor *c, Err *err) {
 
 static bool word_take(Args *args, const char *word, Err *err) {
   if (args->word_count >= verb_info[args->verb].most) {
-    FAIL(err, ERR_INVALID, "`z8 %s` does not take %.60s: z8 %s %s", verb_info[args->verb].name, word,
-         verb_info[args->verb].name, verb_info[args->verb].usage);
+    FAIL(err, ERR_INVALID, "`z8 %s` does not take %.60s: z8 %s %s", verb_info[args->verb].name,
+         word, verb_info[args->verb].name, verb_info[args->verb].usage);
     return false;
   }
   args->words[args->word_count++] = word;
@@ -172,7 +173,8 @@ static bool words_enough(const Args *args, Err *err) {
 static bool verb_take(const char *name, Args *out, Err *err) {
   if (args_verb_by_name(name, &out->verb)) return true;
   const char *near = args_nearest_verb(name);
-  if (near != NULL) FAIL(err, ERR_INVALID, "z8 has no verb `%.60s`; did you mean `%s`?", name, near);
+  if (near != NULL)
+    FAIL(err, ERR_INVALID, "z8 has no verb `%.60s`; did you mean `%s`?", name, near);
   else FAIL(err, ERR_INVALID, "z8 has no verb `%.60s`; `z8 help` lists them", name);
   return false;
 }
@@ -230,8 +232,10 @@ void args_help(Buf *out) {
     buf_format(out, "  %-26s %s\n", left, verb_info[i].summary);
     buf_deinit(&line);
   }
-  buf_text(out, "\n`z8 help VERB` says more. Exit status: 0 done, 1 the program or check failed, 2 wrong\n"
-                "usage, 3 divergence on replay, 4 integrity broken, 5 needs a person.\n");
+  buf_text(
+      out,
+      "\n`z8 help VERB` says more. Exit status: 0 done, 1 the program or check failed, 2 wrong\n"
+      "usage, 3 divergence on replay, 4 integrity broken, 5 needs a person.\n");
 }
 
 static void help_option(const OptionInfo *info, Buf *out) {

@@ -48,7 +48,7 @@ typedef struct Args {
   const char *values[OPTION_COUNT]; /* NULL: not given; a flag's is "" */
   const char **words;               /* owned array; the texts are argv's */
   uint32_t word_count;
-  const char *const *rest;          /* after `--` */
+  const char *const *rest; /* after `--` */
   uint32_t rest_count;
 } Args;
 

@@ -10,8 +10,14 @@
 #include "vm/cli/args.h"
 #include "vm/runtime/scheduler.h"
 
-enum { EXIT_DONE = 0, EXIT_FAILED = 1, EXIT_USAGE = 2, EXIT_DIVERGED = 3, EXIT_INTEGRITY = 4,
-       EXIT_PERSON = 5 };
+enum {
+  EXIT_DONE = 0,
+  EXIT_FAILED = 1,
+  EXIT_USAGE = 2,
+  EXIT_DIVERGED = 3,
+  EXIT_INTEGRITY = 4,
+  EXIT_PERSON = 5
+};
 
 typedef struct Cli {
   Args args;
@@ -36,7 +42,8 @@ bool output_colour(int fd);
 bool output_flush(int fd, Buf *buf);
 /* "z8: text" on err; gives `status` back. */
 int output_error(Cli *cli, int status, const char *format, ...) PRINTF_LIKE(3, 4);
-int output_err(Cli *cli, const Err *err); /* exit status by kind: 4 for corrupt, 3 for diverged, else 1 */
+int output_err(Cli *cli,
+               const Err *err); /* exit status by kind: 4 for corrupt, 3 for diverged, else 1 */
 void output_bold(Buf *out, bool colour, const char *text);
 /* `"name":` of a JSON object that may have members already. */
 void json_name(Buf *out, const char *name);
@@ -52,7 +59,8 @@ typedef struct Loaded {
   Bundle *bundle; /* lives in the arena */
   Buf bytes;      /* its canonical bytes; empty after load_check */
 } Loaded;
-/* A source file is compiled, a bundle read. False: what is wrong is in cli->err (cli->out with --json). */
+/* A source file is compiled, a bundle read. False: what is wrong is in cli->err (cli->out with
+ * --json). */
 MUST_USE bool load_program(Cli *cli, const char *path, Loaded *out);
 void loaded_deinit(Loaded *loaded);
 /* Diagnostics only. Counts are added to. */
@@ -60,10 +68,14 @@ MUST_USE bool load_check(Cli *cli, const char *path, uint32_t *errors, uint32_t 
 
 /* ---- session.c: the data directory ---- */
 const char *session_dir(const Cli *cli);
-/* Opens cli->node. If another process holds the directory the verb is carried out there: *remote_status is its
-** exit status and the answer is in cli->out; then there is no node. False: an exit status in *status. */
+/* Opens cli->node. If another process holds the directory the verb is carried out there:
+**remote_status is its
+** exit status and the answer is in cli->out; then there is no node. False: an exit status in
+**status. */
 typedef enum { SESSION_OPEN, SESSION_REMOTE, SESSION_FAILED } SessionResult;
 SessionResult session_open(Cli *cli, int *status);
+/* Opens it here. Another verb may have it for a moment: waited for, unless its holder listens and so stays. */
+MUST_USE bool session_node(Cli *cli, const NodeOptions *options, Err *err);
 void session_close(Cli *cli);
 /* A run by id, prefix or `last`. */
 MUST_USE bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err);

@@ -7,7 +7,7 @@
 
 #include "vm/base/json.h"
 #include "vm/base/text.h"
-#include "vm/cli/report.h"
+#include "vm/cli/run_page.h"
 
 /* ---- what runs say -------------------------------------------------------- */
 
@@ -52,7 +52,8 @@ static void live_ended(void *context, Uuid run, RunStatus status, Str value, Run
   if (cli->json) ended_json(cli, id, status, value);
   else if (status == RUN_STATUS_DIVERGED) run_explain(ended, NULL, &cli->err);
   else if (status != RUN_STATUS_DONE)
-    report_failure(&cli->err, cli->colour_err, program_bundle(run_machine(ended)->program), status, value);
+    report_failure(&cli->err, cli->colour_err, program_bundle(run_machine(ended)->program), status,
+                   value);
 }
 
 /* After each round what was said goes out. */
@@ -60,6 +61,12 @@ static void live_flush(void *context) {
   Live *live = context;
   if (live->cli->out.size > 0) output_flush(STDOUT_FILENO, &live->cli->out);
   if (live->cli->err.size > 0) output_flush(STDERR_FILENO, &live->cli->err);
+}
+
+static void live_waiting(void *context) {
+  Live *live = context;
+  report_parked(live->cli);
+  live_flush(live);
 }
 
 /* ---- opening -------------------------------------------------------------- */
@@ -91,19 +98,26 @@ static bool hex_seed(const char *text, Hash256 *seed) {
 static bool options_read(Live *live, SchedulerOptions *o, int *status) {
   const Args *args = &live->cli->args;
   int64_t threads = 0;
-  *o = (SchedulerOptions){.output = live_output, .ended = live_ended, .notice = live_notice,
-                          .flush = live_flush, .control = session_control, .context = live,
+  *o = (SchedulerOptions){.output = live_output,
+                          .ended = live_ended,
+                          .notice = live_notice,
+                          .flush = live_flush,
+                          .waiting = live_waiting,
+                          .control = session_control,
+                          .context = live,
                           .extern_allow = getenv("Z8_EXTERN")};
   o->switch_vm = args_has(args, OPTION_SWITCH_VM);
   o->park_restore = args_has(args, OPTION_PARK_RESTORE);
   o->seeded = args_has(args, OPTION_SEED);
   o->listen = !o->seeded && !args_has(args, OPTION_MEMORY);
   if (o->seeded && !hex_seed(args->values[OPTION_SEED], &o->seed)) {
-    *status = output_error(live->cli, EXIT_USAGE, "--seed takes up to 64 hex digits, an even number");
+    *status =
+        output_error(live->cli, EXIT_USAGE, "--seed takes up to 64 hex digits, an even number");
     return false;
   }
   if (args_has(args, OPTION_THREADS) &&
-      (!int_parse(str_of(args->values[OPTION_THREADS]), &threads) || threads < 1 || threads > 256)) {
+      (!int_parse(str_of(args->values[OPTION_THREADS]), &threads) || threads < 1 ||
+       threads > 256)) {
     *status = output_error(live->cli, EXIT_USAGE, "--threads takes a number from 1 to 256");
     return false;
   }
@@ -116,9 +130,11 @@ bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
   Err err = {0};
   *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING};
   if (!options_read(live, &options, status)) return false;
-  NodeOptions node = {.dir = cli->dir, .must_exist = must_exist, .fixed_key = options.seeded,
+  NodeOptions node = {.dir = cli->dir,
+                      .must_exist = must_exist,
+                      .fixed_key = options.seeded,
                       .memory = args_has(&cli->args, OPTION_MEMORY)};
-  if (!node_open(&node, &cli->node, &err) ||
+  if (!session_node(cli, &node, &err) ||
       !scheduler_new(cli->node, &options, &live->scheduler, &err)) {
     *status = output_err(cli, &err);
     return false;
@@ -139,7 +155,8 @@ void live_close(Live *live) {
 
 static int stopped(Live *live) {
   ScheduleCounts counts = scheduler_counts(live->scheduler);
-  return output_error(live->cli, EXIT_FAILED, "stopped; %u run%s can be continued with `z8 recover`", counts.hosted,
+  return output_error(live->cli, EXIT_FAILED,
+                      "stopped; %u run%s can be continued with `z8 recover`", counts.hosted,
                       counts.hosted == 1 ? "" : "s");
 }
 
@@ -157,15 +174,18 @@ int live_run(Live *live, uint64_t target, int64_t patience_us) {
   Err err = {0};
   ScheduleResult result = scheduler_run(live->scheduler, target, patience_us, &err);
   switch (result) {
-    case SCHEDULE_OVER: return over_status(live);
+    case SCHEDULE_OVER:
+      return over_status(live);
     case SCHEDULE_PARKED:
       report_parked(live->cli);
       return over_status(live) == EXIT_FAILED && live->failed == 0 ? EXIT_DONE : over_status(live);
     case SCHEDULE_STUCK:
       report_parked(live->cli);
       return EXIT_PERSON;
-    case SCHEDULE_STOPPED: return stopped(live);
-    case SCHEDULE_FAILED: break;
+    case SCHEDULE_STOPPED:
+      return stopped(live);
+    case SCHEDULE_FAILED:
+      break;
   }
   return output_error(live->cli, EXIT_FAILED, "%s", err.text);
 }

@@ -7,12 +7,13 @@
 typedef struct Live {
   Cli *cli;
   Scheduler *scheduler;
-  Uuid watched;          /* the run whose end decides the exit status; zero: every run */
-  RunStatus status;      /* of the watched run, once it is over */
-  uint32_t failed;       /* runs that ended otherwise than well */
+  Uuid watched;     /* the run whose end decides the exit status; zero: every run */
+  RunStatus status; /* of the watched run, once it is over */
+  uint32_t failed;  /* runs that ended otherwise than well */
 } Live;
 
-/* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status says. */
+/* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status
+ * says. */
 MUST_USE bool live_open(Live *live, Cli *cli, bool must_exist, int *status);
 void live_close(Live *live);
 /* Rounds until it is over, parked, stuck or stopped; says so; the exit status. */

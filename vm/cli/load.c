@@ -34,15 +34,18 @@ static void path_split(const char *path, Str *folder, Str *file) {
 
 static void diagnostics_put(Cli *cli, Diags *diags) {
   if (diags->first == NULL) return;
-  if (cli->json) diag_render_json(diags, &cli->out);
-  else diag_render(diags, cli->colour_err, &cli->err);
+  if (cli->json) {
+    diag_render_json(diags, &cli->out);
+    if (cli->out.size > 0 && cli->out.at[cli->out.size - 1] != '\n') buf_byte(&cli->out, '\n');
+  } else diag_render(diags, cli->colour_err, &cli->err);
 }
 
 static bool source_compile(Cli *cli, const char *path, bool check_only, Arena *arena,
                            Compilation *out) {
   DiskSource disk;
   Str file;
-  CompileOptions options = {.strict = args_has(&cli->args, OPTION_STRICT), .check_only = check_only};
+  CompileOptions options = {.strict = args_has(&cli->args, OPTION_STRICT),
+                            .check_only = check_only};
   path_split(path, &disk.folder, &file);
   bool ok = compile(arena, file, (SourceReader){disk_read, &disk}, options, out);
   diagnostics_put(cli, &out->diags);

@@ -1,5 +1,7 @@
-/* The data directory of a verb: opened here, or the verb is carried out by the process that has it. */
+/* The data directory of a verb: opened here, or the verb is carried out by the process that has it.
+ */
 #include <stdlib.h>
+#include <unistd.h>
 
 #include "vm/base/cbor.h"
 #include "vm/base/hash.h"
@@ -15,6 +17,19 @@ const char *session_dir(const Cli *cli) {
 
 /* ---- asking another process ---------------------------------------------- */
 
+/* The other process may stand in another folder. */
+static void option_encode(const Cli *cli, OptionId id, Buf *words) {
+  Buf option = {0};
+  const char *value = cli->args.values[id];
+  char *here = id == OPTION_WITH && value[0] != '/' ? getcwd(NULL, 0) : NULL;
+  buf_format(&option, "--%s", option_info[id].name);
+  if (option_info[id].argument != NULL)
+    buf_format(&option, "=%s%s%s", here ? here : "", here ? "/" : "", value);
+  cbor_put_text(words, buf_view(&option));
+  free(here);
+  buf_deinit(&option);
+}
+
 /* The command line again, without what only concerns this process. */
 static void request_encode(const Cli *cli, Buf *out) {
   Buf words = {0};
@@ -22,13 +37,11 @@ static void request_encode(const Cli *cli, Buf *out) {
   cbor_put_text(&words, str_of(verb_info[cli->args.verb].name));
   for (uint32_t i = 0; i < OPTION_COUNT; i++) {
     if (!args_has(&cli->args, (OptionId)i) || i == OPTION_DIR) continue;
-    Buf option = {0};
-    buf_format(&option, option_info[i].argument ? "--%s=%s" : "--%s", option_info[i].name, cli->args.values[i]);
-    cbor_put_text(&words, buf_view(&option));
-    buf_deinit(&option);
+    option_encode(cli, (OptionId)i, &words);
     count++;
   }
-  for (uint32_t i = 0; i < cli->args.word_count; i++, count++) cbor_put_text(&words, str_of(cli->args.words[i]));
+  for (uint32_t i = 0; i < cli->args.word_count; i++, count++)
+    cbor_put_text(&words, str_of(cli->args.words[i]));
   cbor_put_array(out, count);
   buf_str(out, buf_view(&words));
   buf_deinit(&words);
@@ -88,7 +101,8 @@ static bool may_be_asked(VerbId verb) {
 }
 
 static int guest_run(Cli *guest, const Words *words, Err *err) {
-  if (!args_parse((int)words->count, (const char *const *)words->at, &guest->args, err)) return EXIT_USAGE;
+  if (!args_parse((int)words->count, (const char *const *)words->at, &guest->args, err))
+    return EXIT_USAGE;
   if (may_be_asked(guest->args.verb)) return cli_dispatch(guest);
   FAIL(err, ERR_DENIED, "a running process does not do this for another");
   return EXIT_USAGE;
@@ -115,10 +129,21 @@ void session_control(void *context, Str request, Buf *answer) {
 
 /* ---- opening ------------------------------------------------------------- */
 
+enum { HOLD_TRIES = 100, HOLD_PAUSE_US = 20000 };
+
+bool session_node(Cli *cli, const NodeOptions *options, Err *err) {
+  for (int i = 0; i < HOLD_TRIES; i++) {
+    if (node_open(options, &cli->node, err)) return true;
+    if (err->code != ERR_BUSY || control_listens(cli->dir)) return false;
+    usleep(HOLD_PAUSE_US);
+  }
+  return false;
+}
+
 SessionResult session_open(Cli *cli, int *status) {
   NodeOptions options = {.dir = cli->dir, .must_exist = true};
   Err err = {0}, asked = {0};
-  if (cli->node != NULL || node_open(&options, &cli->node, &err)) return SESSION_OPEN;
+  if (cli->node != NULL || session_node(cli, &options, &err)) return SESSION_OPEN;
   if (err.code == ERR_BUSY && ask_holder(cli, status, &asked)) return SESSION_REMOTE;
   *status = output_err(cli, &err);
   return SESSION_FAILED;
@@ -146,7 +171,8 @@ bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err) {
   Last last = {0};
   if (strcmp(name, "last") != 0) {
     if (store_run_find(store, str_of(name), row, keep, err)) return true;
-    if (err->code == ERR_NOT_FOUND) FAIL(err, ERR_NOT_FOUND, "there is no run %s; `z8 runs` lists them", name);
+    if (err->code == ERR_NOT_FOUND)
+      FAIL(err, ERR_NOT_FOUND, "there is no run %s; `z8 runs` lists them", name);
     return false;
   }
   if (!store_run_each(store, 1, 0, last_row, &last, err)) return false;

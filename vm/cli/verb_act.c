@@ -13,7 +13,8 @@ static void act_report(Cli *cli, const RunRow *row, const char *what) {
   char id[37];
   uuid_text(row->id, id);
   if (!cli->json) {
-    buf_format(&cli->out, "%s run %s%s\n", what, id, cli->scheduler == NULL ? "; `z8 recover` goes on with it" : "");
+    buf_format(&cli->out, "%s run %s%s\n", what, id,
+               cli->scheduler == NULL ? "; `z8 recover` goes on with it" : "");
     return;
   }
   buf_byte(&cli->out, '{');
@@ -49,7 +50,8 @@ static int act(Cli *cli, const char *run, Record *event, const char *what) {
 static bool json_operand(Cli *cli, const char *text, Buf *value, int *status) {
   Err err;
   if (cbor_from_json(str_of(text), value, &err)) return true;
-  *status = output_error(cli, EXIT_USAGE, "this is not JSON (a string needs quotes: '\"text\"'): %s", err.text);
+  *status = output_error(cli, EXIT_USAGE,
+                         "this is not JSON (a string needs quotes: '\"text\"'): %s", err.text);
   return false;
 }
 
@@ -75,8 +77,10 @@ int verb_signal(Cli *cli) {
   if (json_operand(cli, args->word_count > 2 ? args->words[2] : "null", &value, &status) &&
       session_open(cli, &status) == SESSION_OPEN) {
     signal_id(cli, &id);
-    Record event = {.kind = RECORD_SIGNALLED,
-                    .SIGNALLED = {.name = str_of(args->words[1]), .id = buf_view(&id), .value = buf_view(&value)}};
+    Record event = {
+        .kind = RECORD_SIGNALLED,
+        .SIGNALLED = {
+            .name = str_of(args->words[1]), .id = buf_view(&id), .value = buf_view(&value)}};
     status = utf8_valid(event.SIGNALLED.name) && utf8_valid(event.SIGNALLED.id)
                  ? act(cli, args->words[0], &event, "signal delivered to")
                  : output_error(cli, EXIT_USAGE, "the name of a signal is text");
@@ -91,7 +95,8 @@ int verb_signal(Cli *cli) {
 int verb_cancel(Cli *cli) {
   int status = EXIT_DONE;
   const char *why = cli->args.values[OPTION_WHY];
-  Record event = {.kind = RECORD_CANCEL_ASKED, .CANCEL_ASKED = {.why = str_of(why != NULL ? why : "asked by the operator")}};
+  Record event = {.kind = RECORD_CANCEL_ASKED,
+                  .CANCEL_ASKED = {.why = str_of(why != NULL ? why : "asked by the operator")}};
   if (!utf8_valid(event.CANCEL_ASKED.why)) return output_error(cli, EXIT_USAGE, "--why takes text");
   if (session_open(cli, &status) != SESSION_OPEN) return status;
   return act(cli, cli->args.words[0], &event, "cancellation delivered to");
@@ -112,11 +117,13 @@ static bool command_parse(const char *word, Buf *run, uint64_t *seq) {
 static bool outcome_read(Cli *cli, Record *event, Buf *value, int *status) {
   bool confirmed = args_has(&cli->args, OPTION_CONFIRMED);
   if (confirmed == args_has(&cli->args, OPTION_ABSENT)) {
-    *status = output_error(cli, EXIT_USAGE, "say what happened: --confirmed JSON (its result) or --absent");
+    *status = output_error(cli, EXIT_USAGE,
+                           "say what happened: --confirmed JSON (its result) or --absent");
     return false;
   }
   event->RESOLVED.outcome = confirmed ? STR("confirmed") : STR("absent");
-  if (!json_operand(cli, confirmed ? cli->args.values[OPTION_CONFIRMED] : "null", value, status)) return false;
+  if (!json_operand(cli, confirmed ? cli->args.values[OPTION_CONFIRMED] : "null", value, status))
+    return false;
   event->RESOLVED.value = buf_view(value);
   return true;
 }
@@ -125,7 +132,9 @@ int verb_resolve(Cli *cli) {
   Buf run = {0}, value = {0};
   const char *user = getenv("USER");
   int status = EXIT_DONE;
-  Record event = {.kind = RECORD_RESOLVED, .RESOLVED = {.by = str_of(user != NULL && utf8_valid(str_of(user)) ? user : "operator")}};
+  Record event = {
+      .kind = RECORD_RESOLVED,
+      .RESOLVED = {.by = str_of(user != NULL && utf8_valid(str_of(user)) ? user : "operator")}};
   if (!command_parse(cli->args.words[0], &run, &event.RESOLVED.ref))
     status = output_error(cli, EXIT_USAGE, "which command? RUN#SEQ, as `z8 inspect RUN` shows it");
   else if (outcome_read(cli, &event, &value, &status) && session_open(cli, &status) == SESSION_OPEN)

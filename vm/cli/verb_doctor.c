@@ -16,7 +16,8 @@ typedef struct Doctor {
 
 typedef enum { VERDICT_OK, VERDICT_NOTE, VERDICT_BROKEN } Verdict;
 
-static void finding(Doctor *d, Verdict v, const char *check, const char *format, ...) PRINTF_LIKE(4, 5);
+static void finding(Doctor *d, Verdict v, const char *check, const char *format, ...)
+    PRINTF_LIKE(4, 5);
 static void finding(Doctor *d, Verdict v, const char *check, const char *format, ...) {
   static const char *const words[] = {"ok", "note", "broken"};
   static const char *const colours[] = {"\033[32m", "\033[33m", "\033[1;31m"};
@@ -33,8 +34,8 @@ static void finding(Doctor *d, Verdict v, const char *check, const char *format,
     json_text(out, "detail", buf_view(&text));
     buf_text(out, "}\n");
   } else {
-    buf_format(out, "%s%-6s%s  %-10s %.*s\n", d->cli->colour ? colours[v] : "", words[v], d->cli->colour ? "\033[0m" : "",
-               check, STR_ARG(buf_view(&text)));
+    buf_format(out, "%s%-6s%s  %-10s %.*s\n", d->cli->colour ? colours[v] : "", words[v],
+               d->cli->colour ? "\033[0m" : "", check, STR_ARG(buf_view(&text)));
   }
   buf_deinit(&text);
 }
@@ -53,7 +54,8 @@ static void disk_check(Doctor *d) {
   const char *dir = d->cli->dir;
   if (statvfs(dir, &disk) != 0) return;
   uint64_t free_mb = (uint64_t)disk.f_bavail * disk.f_frsize >> 20;
-  finding(d, free_mb < 256 ? VERDICT_NOTE : VERDICT_OK, "disk", "%" PRIu64 " MB free for %s", free_mb, dir);
+  finding(d, free_mb < 256 ? VERDICT_NOTE : VERDICT_OK, "disk", "%" PRIu64 " MB free for %s",
+          free_mb, dir);
 }
 
 static void machine_check(Doctor *d) {
@@ -78,7 +80,8 @@ static void bundle_check(Doctor *d, const RunRow *row, const char *id) {
     finding(d, VERDICT_BROKEN, "bundle", "of run %s: %s", id, err.text);
 }
 
-/* An image of the latest state must belong to the end of the journal. An older one is only never used. */
+/* An image of the latest state must belong to the end of the journal. An older one is only never
+ * used. */
 static void image_check(Doctor *d, const RunRow *row, const char *id) {
   ImageRow image;
   Buf keep = {0};
@@ -101,7 +104,8 @@ static void status_check(Doctor *d, const RunRow *row, const char *id) {
   bool person = row->status == RUN_STATUS_STUCK || row->status == RUN_STATUS_DIVERGED;
   if (!person) return;
   d->troubled = true;
-  finding(d, VERDICT_NOTE, "run", "%s is %s: " STR_FMT, id, run_status_word(row->status), STR_ARG(row->note));
+  finding(d, VERDICT_NOTE, "run", "%s is %s: " STR_FMT, id, run_status_word(row->status),
+          STR_ARG(row->note));
 }
 
 static bool run_check(void *context, const RunRow *row) {
@@ -121,8 +125,8 @@ static int directory_check(Doctor *d) {
   if (!store_run_each(node_store(d->cli->node), 1, 0, run_check, d, &err)) {
     finding(d, VERDICT_BROKEN, "store", "%s", err.text);
   } else {
-    finding(d, VERDICT_OK, "store", "%" PRIu64 " run%s, %" PRIu64 " records, %" PRIu64 " image%s", d->runs,
-            d->runs == 1 ? "" : "s", d->records, d->images, d->images == 1 ? "" : "s");
+    finding(d, VERDICT_OK, "store", "%" PRIu64 " run%s, %" PRIu64 " records, %" PRIu64 " image%s",
+            d->runs, d->runs == 1 ? "" : "s", d->records, d->images, d->images == 1 ? "" : "s");
   }
   return d->broken ? EXIT_INTEGRITY : EXIT_DONE;
 }
@@ -132,14 +136,16 @@ int verb_doctor(Cli *cli) {
   NodeOptions options = {.dir = cli->dir, .must_exist = true};
   Err err = {0};
   int status;
-  if (cli->node == NULL && !node_open(&options, &cli->node, &err)) {
+  if (cli->node == NULL && !session_node(cli, &options, &err)) {
     if (err.code == ERR_BUSY && session_open(cli, &status) == SESSION_REMOTE) return status;
     machine_check(&d);
-    if (err.code == ERR_NOT_FOUND) finding(&d, VERDICT_OK, "directory", "there is none yet at %s", cli->dir);
+    if (err.code == ERR_NOT_FOUND)
+      finding(&d, VERDICT_OK, "directory", "there is none yet at %s", cli->dir);
     else finding(&d, VERDICT_BROKEN, "directory", "%s", err.text);
     return err.code == ERR_CORRUPT ? EXIT_INTEGRITY : d.broken ? EXIT_FAILED : EXIT_DONE;
   }
   machine_check(&d);
-  finding(&d, VERDICT_OK, "directory", "%s%s", cli->dir, cli->scheduler != NULL ? ", held by a running process" : "");
+  finding(&d, VERDICT_OK, "directory", "%s%s", cli->dir,
+          cli->scheduler != NULL ? ", held by a running process" : "");
   return directory_check(&d);
 }

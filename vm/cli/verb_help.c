@@ -12,9 +12,11 @@ static bool fault_explain(const char *code, Buf *out) {
   for (uint32_t i = 0; i < FAULT_COUNT; i++) {
     if (strcmp(fault_info[i].code, code) != 0) continue;
     buf_format(out, "%s: a fault at run time.\n\n  %s\n\n%s\n", code,
-               strcmp(fault_info[i].message, "%s") == 0 ? "(its message says what it is about)" : fault_info[i].message,
-               fault_info[i].catchable ? "`catch e when e.code is \"...\"` sees it."
-                                       : "It is not caught by `catch`; `finally` blocks run on cancellation only.");
+               strcmp(fault_info[i].message, "%s") == 0 ? "(its message says what it is about)"
+                                                        : fault_info[i].message,
+               fault_info[i].catchable
+                   ? "`catch e when e.code is \"...\"` sees it."
+                   : "It is not caught by `catch`; `finally` blocks run on cancellation only.");
     return true;
   }
   return false;
@@ -23,15 +25,18 @@ static bool fault_explain(const char *code, Buf *out) {
 int verb_explain(Cli *cli) {
   const char *code = cli->args.words[0];
   if (diag_explain(str_of(code), &cli->out) || fault_explain(code, &cli->out)) return EXIT_DONE;
-  return output_error(cli, EXIT_FAILED, "no diagnostic or fault has the code %.60s; they look like Z8-E0205, W0801 or key_missing",
-                      code);
+  return output_error(
+      cli, EXIT_FAILED,
+      "no diagnostic or fault has the code %.60s; they look like Z8-E0205, W0801 or key_missing",
+      code);
 }
 
 /* ---- version and help ---------------------------------------------------------------- */
 
 int verb_version(Cli *cli) {
   if (!cli->json) {
-    buf_format(&cli->out, "z8 %s (bundle format %d, semantics %s)\n", Z8_VERSION, BUNDLE_FORMAT, SEMANTICS_ID);
+    buf_format(&cli->out, "z8 %s (bundle format %d, semantics %s)\n", Z8_VERSION, BUNDLE_FORMAT,
+               SEMANTICS_ID);
     return EXIT_DONE;
   }
   buf_byte(&cli->out, '{');
@@ -53,7 +58,8 @@ int verb_help(Cli *cli) {
     args_help_verb(verb, &cli->out);
     return EXIT_DONE;
   }
-  if (near != NULL) return output_error(cli, EXIT_USAGE, "z8 has no verb `%.60s`; did you mean `%s`?", name, near);
+  if (near != NULL)
+    return output_error(cli, EXIT_USAGE, "z8 has no verb `%.60s`; did you mean `%s`?", name, near);
   return output_error(cli, EXIT_USAGE, "z8 has no verb `%.60s`; `z8 help` lists them", name);
 }
 
@@ -64,7 +70,8 @@ static bool option_shown(uint32_t verb, uint32_t option) {
 }
 
 static void verbs_put(Buf *out) {
-  for (uint32_t i = 0; i < VERB_COUNT; i++) buf_format(out, "%s%s", i > 0 ? " " : "", verb_info[i].name);
+  for (uint32_t i = 0; i < VERB_COUNT; i++)
+    buf_format(out, "%s%s", i > 0 ? " " : "", verb_info[i].name);
 }
 
 static void options_put(Buf *out, uint32_t verb) {
@@ -73,8 +80,9 @@ static void options_put(Buf *out, uint32_t verb) {
 }
 
 static void bash_put(Buf *out) {
-  buf_text(out, "_z8() {\n  local word=\"${COMP_WORDS[COMP_CWORD]}\" options=\"\"\n"
-                "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"");
+  buf_text(out,
+           "_z8() {\n  local word=\"${COMP_WORDS[COMP_CWORD]}\" options=\"\"\n"
+           "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"");
   verbs_put(out);
   buf_text(out, "\" -- \"$word\")); return; fi\n  case \"${COMP_WORDS[1]}\" in\n");
   for (uint32_t i = 0; i < VERB_COUNT; i++) {
@@ -82,8 +90,11 @@ static void bash_put(Buf *out) {
     options_put(out, i);
     buf_text(out, "\" ;;\n");
   }
-  buf_text(out, "  esac\n  case \"$word\" in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- \"$word\")) ;;\n"
-                "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\ncomplete -o filenames -F _z8 z8\n");
+  buf_text(out,
+           "  esac\n  case \"$word\" in\n    -*) COMPREPLY=($(compgen -W \"$options\" -- "
+           "\"$word\")) ;;\n"
+           "    *) COMPREPLY=($(compgen -f -- \"$word\")) ;;\n  esac\n}\ncomplete -o filenames -F "
+           "_z8 z8\n");
 }
 
 /* Within single quotes of zsh and fish. */
@@ -102,7 +113,9 @@ static void zsh_put(Buf *out) {
     quoted_put(out, verb_info[i].summary);
     buf_text(out, "'\n");
   }
-  buf_text(out, "  )\n  if (( CURRENT == 2 )); then _describe verb verbs; return; fi\n  case $words[2] in\n");
+  buf_text(
+      out,
+      "  )\n  if (( CURRENT == 2 )); then _describe verb verbs; return; fi\n  case $words[2] in\n");
   for (uint32_t i = 0; i < VERB_COUNT; i++) {
     buf_format(out, "    %s) _arguments", verb_info[i].name);
     for (uint32_t k = 0; k < OPTION_COUNT; k++) {
@@ -118,7 +131,8 @@ static void zsh_put(Buf *out) {
 
 static void fish_put(Buf *out) {
   for (uint32_t i = 0; i < VERB_COUNT; i++) {
-    buf_format(out, "complete -c z8 -n __fish_use_subcommand -a %s -d '%s'\n", verb_info[i].name, "");
+    buf_format(out, "complete -c z8 -n __fish_use_subcommand -a %s -d '%s'\n", verb_info[i].name,
+               "");
     out->size -= 2;
     for (const char *c = verb_info[i].summary; *c != 0; c++) {
       if (*c == '\'') buf_byte(out, '\\');
@@ -127,8 +141,8 @@ static void fish_put(Buf *out) {
     buf_text(out, "'\n");
     for (uint32_t k = 0; k < OPTION_COUNT; k++)
       if (option_shown(i, k))
-        buf_format(out, "complete -c z8 -n '__fish_seen_subcommand_from %s' -l %s%s\n", verb_info[i].name,
-                   option_info[k].name, option_info[k].argument ? " -r" : "");
+        buf_format(out, "complete -c z8 -n '__fish_seen_subcommand_from %s' -l %s%s\n",
+                   verb_info[i].name, option_info[k].name, option_info[k].argument ? " -r" : "");
   }
 }
 

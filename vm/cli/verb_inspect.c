@@ -6,7 +6,7 @@
 #include "vm/base/mem.h"
 #include "vm/base/text.h"
 #include "vm/cli/cli.h"
-#include "vm/cli/report.h"
+#include "vm/cli/run_page.h"
 #include "vm/runtime/error_value.h"
 #include "vm/runtime/offline.h"
 
@@ -24,8 +24,9 @@ typedef struct Step { /* a command and what came of it; the texts are JSON, owne
 typedef struct Page {
   Cli *cli;
   const RunRow *row;
-  const Bundle *bundle;  /* NULL: it is not in the store */
-  Step *steps; uint32_t count, cap;
+  const Bundle *bundle; /* NULL: it is not in the store */
+  Step *steps;
+  uint32_t count, cap;
   uint64_t reads, signals;
   Buf entry, input, config, parent, semantics, result;
   bool has_parent;
@@ -38,7 +39,8 @@ static void value_json(Page *page, Str value, Buf *out) {
   Err ignored;
   size_t before = out->size;
   if (value.size == 0) return;
-  if (!journal_value(node_store(page->cli->node), value, &keep, &whole, &ignored) || !cbor_to_json(whole, out, &ignored)) {
+  if (!journal_value(node_store(page->cli->node), value, &keep, &whole, &ignored) ||
+      !cbor_to_json(whole, out, &ignored)) {
     out->size = before;
     buf_text(out, "null");
   }
@@ -58,7 +60,8 @@ static Step *step_find(Page *page, uint64_t seq) {
 static void step_add(Page *page, const Record *r) {
   page->steps = mem_grow(page->steps, &page->cap, page->count + 1, sizeof *page->steps);
   Step *s = &page->steps[page->count++];
-  *s = (Step){.seq = r->seq, .kind = (uint8_t)r->ASKED.kind, .site = r->ASKED.site, .at = r->ASKED.at};
+  *s = (Step){
+      .seq = r->seq, .kind = (uint8_t)r->ASKED.kind, .site = r->ASKED.site, .at = r->ASKED.at};
   buf_str(&s->target, r->ASKED.target);
   value_json(page, r->ASKED.operands, &s->operands);
   value_json(page, r->ASKED.because, &s->because);
@@ -87,8 +90,9 @@ static void head_take(Page *page, const Record_HEAD *h) {
   uint64_t count, seq;
   Str bytes;
   Err ignored;
-  page->has_parent = h->parent.size > 0 && cbor_array(&r, &count, &ignored) && cbor_bytes(&r, &bytes, &ignored) &&
-                     bytes.size == 16 && cbor_uint(&r, &seq, &ignored);
+  page->has_parent = h->parent.size > 0 && cbor_array(&r, &count, &ignored) &&
+                     cbor_bytes(&r, &bytes, &ignored) && bytes.size == 16 &&
+                     cbor_uint(&r, &seq, &ignored);
   if (!page->has_parent) return;
   Uuid parent;
   memcpy(parent.byte, bytes.at, 16);
@@ -101,25 +105,46 @@ static bool page_record(void *context, const Record *r) {
   Page *page = context;
   Step *s;
   switch (r->kind) {
-    case RECORD_HEAD: head_take(page, &r->HEAD); break;
-    case RECORD_ASKED: step_add(page, r); break;
-    case RECORD_TOOL_ATTEMPT:
-      if ((s = step_find(page, r->TOOL_ATTEMPT.ref)) != NULL) s->attempts = (uint32_t)r->TOOL_ATTEMPT.attempt;
+    case RECORD_HEAD:
+      head_take(page, &r->HEAD);
       break;
-    case RECORD_TOOL_DONE: step_outcome(page, r->TOOL_DONE.ref, r->TOOL_DONE.outcome, r->TOOL_DONE.result, 0); break;
-    case RECORD_TOOL_UNKNOWN: step_outcome(page, r->TOOL_UNKNOWN.ref, STR("unknown"), r->TOOL_UNKNOWN.error, 0); break;
-    case RECORD_CANCELLED: step_outcome(page, r->CANCELLED.ref, STR("cancelled"), (Str){0}, 0); break;
+    case RECORD_ASKED:
+      step_add(page, r);
+      break;
+    case RECORD_TOOL_ATTEMPT:
+      if ((s = step_find(page, r->TOOL_ATTEMPT.ref)) != NULL)
+        s->attempts = (uint32_t)r->TOOL_ATTEMPT.attempt;
+      break;
+    case RECORD_TOOL_DONE:
+      step_outcome(page, r->TOOL_DONE.ref, r->TOOL_DONE.outcome, r->TOOL_DONE.result, 0);
+      break;
+    case RECORD_TOOL_UNKNOWN:
+      step_outcome(page, r->TOOL_UNKNOWN.ref, STR("unknown"), r->TOOL_UNKNOWN.error, 0);
+      break;
+    case RECORD_CANCELLED:
+      step_outcome(page, r->CANCELLED.ref, STR("cancelled"), (Str){0}, 0);
+      break;
     case RECORD_ANSWERED:
       step_outcome(page, r->ANSWERED.ref, r->ANSWERED.outcome, r->ANSWERED.value, r->ANSWERED.at);
       break;
-    case RECORD_READ: page->reads++; break;
-    case RECORD_SIGNALLED: page->signals++; break;
+    case RECORD_READ:
+      page->reads++;
+      break;
+    case RECORD_SIGNALLED:
+      page->signals++;
+      break;
     case RECORD_ENDED:
       buf_clear(&page->result);
       value_json(page, r->ENDED.result, &page->result);
       break;
-    case RECORD_PATCH: case RECORD_CANCEL_ASKED: case RECORD_RESOLVED: case RECORD_DISCARDED: case RECORD_KILLED:
-    case RECORD_PARKED: case RECORD_CONTINUED: break;
+    case RECORD_PATCH:
+    case RECORD_CANCEL_ASKED:
+    case RECORD_RESOLVED:
+    case RECORD_DISCARDED:
+    case RECORD_KILLED:
+    case RECORD_PARKED:
+    case RECORD_CONTINUED:
+      break;
   }
   return true;
 }
@@ -167,7 +192,8 @@ static void waits_find(Page *page, Buf *out) {
   Err ignored;
   if (live != NULL) {
     run_waits(live, out);
-  } else if (!run_status_over(page->row->status) && offline_replay(cli->node, page->row, NULL, false, &r, &ignored)) {
+  } else if (!run_status_over(page->row->status) &&
+             offline_replay(cli->node, page->row, NULL, false, &r, &ignored)) {
     run_waits(r.run, out);
     run_free(r.run);
   }
@@ -193,7 +219,8 @@ static void step_text(const Page *page, const Step *s, Buf *out) {
   Buf place = {0};
   const EffectInfo *effect = effect_info(s->kind);
   place_put(page, s->site, &place);
-  buf_format(out, "%6s%-5" PRIu64 " %-16.*s %s", "#", s->seq, STR_ARG(buf_view(&place)), effect != NULL ? effect->word : "?");
+  buf_format(out, "%6s%-5" PRIu64 " %-16.*s %s", "#", s->seq, STR_ARG(buf_view(&place)),
+             effect != NULL ? effect->word : "?");
   if (s->target.size > 0) buf_format(out, " " STR_FMT, STR_ARG(buf_view(&s->target)));
   buf_byte(out, ' ');
   short_put(out, &s->operands, 120);
@@ -205,7 +232,8 @@ static void step_text(const Page *page, const Step *s, Buf *out) {
     buf_text(out, " -> (open)");
   }
   if (s->attempts > 1) buf_format(out, " (attempt %u)", s->attempts);
-  if (s->because.size > 0) buf_format(out, "\n             because " STR_FMT, STR_ARG(buf_view(&s->because)));
+  if (s->because.size > 0)
+    buf_format(out, "\n             because " STR_FMT, STR_ARG(buf_view(&s->because)));
   buf_byte(out, '\n');
   buf_deinit(&place);
 }
@@ -235,11 +263,13 @@ static void head_text(const Page *page, Buf *out) {
 
 static void page_text(Page *page, const Buf *waits, Buf *out) {
   head_text(page, out);
-  buf_format(out, "\nwhat it did (%u commands, %" PRIu64 " local reads, %" PRIu64 " signals received)\n", page->count,
-             page->reads, page->signals);
+  buf_format(out,
+             "\nwhat it did (%u commands, %" PRIu64 " local reads, %" PRIu64 " signals received)\n",
+             page->count, page->reads, page->signals);
   for (uint32_t i = 0; i < page->count; i++) step_text(page, &page->steps[i], out);
   if (waits->size > 0) buf_format(out, "\nwaits for\n" STR_FMT, STR_ARG(buf_view(waits)));
-  if (page->result.size > 0) buf_format(out, "\nresult     " STR_FMT "\n", STR_ARG(buf_view(&page->result)));
+  if (page->result.size > 0)
+    buf_format(out, "\nresult     " STR_FMT "\n", STR_ARG(buf_view(&page->result)));
 }
 
 /* ---- as JSON ------------------------------------------------------------------------ */
@@ -335,7 +365,8 @@ int verb_inspect(Cli *cli) {
   Err err = {0};
   int status = EXIT_DONE;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
-  status = session_run(cli, cli->args.words[0], &row, &keep, &err) ? inspect_run(cli, &row) : output_err(cli, &err);
+  status = session_run(cli, cli->args.words[0], &row, &keep, &err) ? inspect_run(cli, &row)
+                                                                   : output_err(cli, &err);
   buf_deinit(&keep);
   return status;
 }

@@ -14,7 +14,8 @@ static void put_short(Buf *out, Str text) {
     size = VALUE_SHOWN;
     while (size > 0 && ((unsigned char)text.at[size] & 0xc0) == 0x80) size--;
   }
-  for (size_t i = 0; i < size; i++) buf_byte(out, (uint8_t)(text.at[i] == '\n' || text.at[i] == '\r' ? ' ' : text.at[i]));
+  for (size_t i = 0; i < size; i++)
+    buf_byte(out, (uint8_t)(text.at[i] == '\n' || text.at[i] == '\r' ? ' ' : text.at[i]));
   if (size < text.size) buf_text(out, "…");
 }
 
@@ -46,12 +47,16 @@ static void number_field(Buf *out, const RecordField *field, uint64_t n) {
 static void field_put(Buf *out, const RecordField *field, const void *at) {
   char text[65];
   switch ((FieldType)field->type) {
-    case FIELD_U64: number_field(out, field, *(const uint64_t *)at); return;
+    case FIELD_U64:
+      number_field(out, field, *(const uint64_t *)at);
+      return;
     case FIELD_I64:
       if (is_time(field)) time_print(*(const int64_t *)at, out);
       else buf_format(out, "%" PRId64, *(const int64_t *)at);
       return;
-    case FIELD_TEXT: put_short(out, *(const Str *)at); return;
+    case FIELD_TEXT:
+      put_short(out, *(const Str *)at);
+      return;
     case FIELD_HASH:
       hash256_text(*(const Hash256 *)at, text);
       buf_format(out, "%.12s", text);
@@ -60,7 +65,11 @@ static void field_put(Buf *out, const RecordField *field, const void *at) {
       uuid_text(*(const Uuid *)at, text);
       buf_text(out, text);
       return;
-    case FIELD_VALUE: case FIELD_VALUES: case FIELD_NOTE: value_field(out, *(const Str *)at); return;
+    case FIELD_VALUE:
+    case FIELD_VALUES:
+    case FIELD_NOTE:
+      value_field(out, *(const Str *)at);
+      return;
   }
 }
 
@@ -74,7 +83,8 @@ static bool log_text(void *context, const Record *record) {
   Cli *cli = context;
   const RecordInfo *info = record_info(record->kind);
   static const char *const colours[] = {"\033[1m", "\033[36m", "\033[32m", "\033[34m", "\033[35m"};
-  buf_format(&cli->out, "%6" PRIu64 "  %s%-12s%s", record->seq, cli->colour ? colours[info->record_class] : "", info->name,
+  buf_format(&cli->out, "%6" PRIu64 "  %s%-12s%s", record->seq,
+             cli->colour ? colours[info->record_class] : "", info->name,
              cli->colour ? "\033[0m" : "");
   for (uint32_t i = 0; i < info->field_count; i++) {
     const RecordField *field = &info->fields[i];
@@ -93,7 +103,8 @@ static bool log_json(void *context, const Record *record) {
   size_t before = cli->out.size;
   if (!record_to_json(record, &cli->out, &err)) {
     cli->out.size = before;
-    buf_format(&cli->out, "{\"seq\":%" PRIu64 ",\"record\":\"%s\"}", record->seq, record_info(record->kind)->name);
+    buf_format(&cli->out, "{\"seq\":%" PRIu64 ",\"record\":\"%s\"}", record->seq,
+               record_info(record->kind)->name);
   }
   buf_byte(&cli->out, '\n');
   return true;
@@ -106,7 +117,8 @@ int verb_log(Cli *cli) {
   int status = EXIT_DONE;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
   bool ok = session_run(cli, cli->args.words[0], &row, &keep, &err) &&
-            offline_records(node_store(cli->node), row.number, cli->json ? log_json : log_text, cli, &err);
+            offline_records(node_store(cli->node), row.number, cli->json ? log_json : log_text, cli,
+                            &err);
   buf_deinit(&keep);
   return ok ? EXIT_DONE : output_err(cli, &err);
 }

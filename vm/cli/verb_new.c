@@ -6,7 +6,8 @@
 #include "vm/cli/cli.h"
 
 static const char main_text[] =
-    "# Run it with `z8 run main.z8`. Stop it in the middle, with Ctrl-C or kill -9: `z8 recover` goes on\n"
+    "# Run it with `z8 run main.z8`. Stop it in the middle, with Ctrl-C or kill -9: `z8 recover` "
+    "goes on\n"
     "# where it was, and greets nobody twice.\n"
     "\n"
     "config greeting: string = \"hello\"       # Z8_GREETING=salut z8 run main.z8\n"
@@ -40,7 +41,8 @@ int verb_new(Cli *cli) {
   const char *name = cli->args.words[0];
   struct stat info;
   Err err = {0};
-  if (!name_fits(name)) return output_error(cli, EXIT_USAGE, "the name of a project is that of a new folder");
+  if (!name_fits(name))
+    return output_error(cli, EXIT_USAGE, "the name of a project is that of a new folder");
   if (stat(name, &info) == 0) return output_error(cli, EXIT_FAILED, "%s is there already", name);
   if (!dir_make(name, &err) || !write_in(name, "main.z8", main_text, &err) ||
       !write_in(name, ".gitignore", ".z8/\n*.z8b\n", &err))

@@ -26,7 +26,8 @@ static void other_free(Other *other) {
 static void explained(Cli *cli, const RunRow *row, Run *run) {
   const Program *program = NULL;
   Err ignored;
-  const Bundle *recorded = node_program(cli->node, row->bundle, &program, &ignored) ? program_bundle(program) : NULL;
+  const Bundle *recorded =
+      node_program(cli->node, row->bundle, &program, &ignored) ? program_bundle(program) : NULL;
   if (cli->json) run_explain_json(run, recorded, &cli->out);
   else run_explain(run, recorded, &cli->err);
 }
@@ -54,9 +55,13 @@ static void replay_text(Cli *cli, const RunRow *row, const Replayed *r, int64_t 
     explained(cli, row, r->run);
     return;
   }
-  buf_format(&cli->out, "records replayed   %" PRIu64 " in %.1f ms\neffects performed  0\nstate hash         %s\n", r->records,
-             (double)took_us / 1000.0, state);
-  buf_format(&cli->out, r->result == STEP_ENDED ? "the run ended as it is recorded: %s\n" : "its history ends here: the run is %s\n",
+  buf_format(&cli->out,
+             "records replayed   %" PRIu64
+             " in %.1f ms\neffects performed  0\nstate hash         %s\n",
+             r->records, (double)took_us / 1000.0, state);
+  buf_format(&cli->out,
+             r->result == STEP_ENDED ? "the run ended as it is recorded: %s\n"
+                                     : "its history ends here: the run is %s\n",
              run_status_word(row->status));
 }
 
@@ -64,7 +69,8 @@ static int replay_run(Cli *cli, const RunRow *row, const Program *program) {
   Replayed r;
   Err err = {0};
   int64_t start = clock_monotonic_us();
-  if (!offline_replay(cli->node, row, program, args_has(&cli->args, OPTION_SWITCH_VM), &r, &err)) return output_err(cli, &err);
+  if (!offline_replay(cli->node, row, program, args_has(&cli->args, OPTION_SWITCH_VM), &r, &err))
+    return output_err(cli, &err);
   int64_t took = clock_monotonic_us() - start;
   if (cli->json) replay_json(cli, row, &r);
   else replay_text(cli, row, &r, took);

@@ -29,7 +29,8 @@ int verb_run(Cli *cli) {
   Live live = {0};
   int status = EXIT_FAILED;
   if (cli->args.rest_count > 0)
-    return output_error(cli, EXIT_USAGE, "a script takes no arguments; use `config NAME` or env(\"NAME\")");
+    return output_error(cli, EXIT_USAGE,
+                        "a script takes no arguments; use `config NAME` or env(\"NAME\")");
   if (load_program(cli, cli->args.words[0], &loaded)) {
     if (live_open(&live, cli, false, &status)) status = script_run(&live, &loaded);
     if (live.cli != NULL) live_close(&live);
@@ -71,8 +72,8 @@ static bool recover_all(Live *live, uint32_t *failed, int *status) {
     return false;
   }
   if (!live->cli->json)
-    buf_format(&live->cli->err, resumed == 0 ? "nothing to recover\n" : "recovering %u run%s\n", resumed,
-               resumed == 1 ? "" : "s");
+    buf_format(&live->cli->err, resumed == 0 ? "nothing to recover\n" : "recovering %u run%s\n",
+               resumed, resumed == 1 ? "" : "s");
   return true;
 }
 
@@ -81,7 +82,8 @@ static int recover_run(Live *live, int64_t patience) {
   uint32_t failed = 0;
   int status = EXIT_FAILED;
   bool one = live->cli->args.word_count > 0;
-  if (one ? !recover_one(live, &target, &status) : !recover_all(live, &failed, &status)) return status;
+  if (one ? !recover_one(live, &target, &status) : !recover_all(live, &failed, &status))
+    return status;
   status = live_run(live, target, patience);
   if (status == EXIT_DONE && failed > 0) status = EXIT_FAILED;
   return status;
@@ -91,7 +93,8 @@ int verb_recover(Cli *cli) {
   Live live = {0};
   int64_t patience;
   int status = EXIT_FAILED;
-  if (!patience_read(cli, &patience)) return output_error(cli, EXIT_USAGE, "--wait takes a duration, like 30s or 5m");
+  if (!patience_read(cli, &patience))
+    return output_error(cli, EXIT_USAGE, "--wait takes a duration, like 30s or 5m");
   if (live_open(&live, cli, true, &status)) status = recover_run(&live, patience);
   if (live.cli != NULL) live_close(&live);
   return status;

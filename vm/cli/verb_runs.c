@@ -38,8 +38,9 @@ static void row_text(Cli *cli, const RunRow *row) {
   uuid_text(row->id, id);
   time_print(row->started_us - row->started_us % 1000000, &started);
   Str entry = row->entry.size > 0 ? row->entry : STR("(script)");
-  buf_format(&cli->out, "%s  %-9s  %-20.*s  " STR_FMT "  %7" PRIu64 "  " STR_FMT "\n", id, run_status_word(row->status),
-             STR_ARG(entry), STR_ARG(buf_view(&started)), records_of(cli, row), STR_ARG(row->note));
+  buf_format(&cli->out, "%s  %-9s  %-20.*s  " STR_FMT "  %7" PRIu64 "  " STR_FMT "\n", id,
+             run_status_word(row->status), STR_ARG(entry), STR_ARG(buf_view(&started)),
+             records_of(cli, row), STR_ARG(row->note));
   buf_deinit(&started);
 }
 
@@ -48,7 +49,8 @@ static bool runs_row(void *context, const RunRow *row) {
   Cli *cli = page->cli;
   if (page->count++ == 0 && !cli->json) {
     Buf line = {0};
-    buf_format(&line, "%-36s  %-9s  %-20s  %-20s  %7s  %s", "run", "status", "workflow", "started", "records", "note");
+    buf_format(&line, "%-36s  %-9s  %-20s  %-20s  %7s  %s", "run", "status", "workflow", "started",
+               "records", "note");
     buf_byte(&line, 0);
     output_bold(&cli->out, cli->colour, line.at);
     buf_byte(&cli->out, '\n');
@@ -64,7 +66,8 @@ int verb_runs(Cli *cli) {
   Err err = {0};
   int status = EXIT_DONE;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
-  if (!store_run_each(node_store(cli->node), 1, 0, runs_row, &page, &err)) return output_err(cli, &err);
+  if (!store_run_each(node_store(cli->node), 1, 0, runs_row, &page, &err))
+    return output_err(cli, &err);
   if (page.count == 0 && !cli->json) buf_text(&cli->out, "there are no runs yet\n");
   return EXIT_DONE;
 }

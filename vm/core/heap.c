@@ -237,6 +237,9 @@ Value duration_new(Machine *m, int64_t us) { return box_int(m, OBJ_DURATION, us)
 Value value_float(Machine *m, double f) {
   Value v;
   if (LIKELY(flonum_encode(f, &v))) return v;
+  uint64_t bits;
+  memcpy(&bits, &f, sizeof bits);
+  if (bits == 0) return m->program->zero;
   FloatObj *o = object_new(m, OBJ_FLOAT, sizeof *o, 0);
   o->f = f;
   if (f != f) {

@@ -53,8 +53,8 @@ static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32
   return true;
 }
 
-static bool call_closure(Machine *m, Fiber *f, const Frame *fr, uint32_t w) {
-  uint32_t a = (w >> 8) & 0xff, count = (w >> 16) & 0xff;
+static bool call_closure(Machine *m, Fiber *f, const Frame *fr, uint64_t w) {
+  uint32_t a = (uint32_t)(w >> 8) & 0xff, count = (uint32_t)(w >> 16) & 0xff;
   Value v = f->stack[fr->base + a];
   if (!value_is_kind(v, OBJ_CLOSURE)) return op_fault(m, FAULT_NOT_CALLABLE, "%s", value_brief(m, v, true).text);
   uint32_t fn = ((const ClosureObj *)value_obj(v))->fn;
@@ -101,8 +101,8 @@ static Method call_field(Machine *m, Value *receiver, Value name) {
   return METHOD_FIELD;
 }
 
-static Method call_method(Machine *m, Fiber *f, uint32_t w, uint32_t name) {
-  uint32_t a = (w >> 8) & 0xff, count = (w >> 16) & 0xff;
+static Method call_method(Machine *m, Fiber *f, uint64_t w, uint32_t name) {
+  uint32_t a = (uint32_t)(w >> 8) & 0xff, count = (uint32_t)(w >> 16) & 0xff;
   Value *args = f->stack + f->frames[f->frame_count - 1].base + a;
   const BundleMethod *method = program_method(m->program, name, value_type(args[0]));
   if (!method) return call_field(m, args, m->program->consts[name]);
@@ -153,6 +153,12 @@ static inline bool same_quick(Value x, Value y, bool *equal) {
   return true;
 }
 
+/* Out of the loop with as little as can be: it decodes its operands again. */
+typedef bool BinaryOp(Machine *m, Value *a, Value *b, Value *c);
+static __attribute__((noinline)) bool slow_binary(Machine *m, Value *base, uint64_t w, BinaryOp *op) {
+  return op(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], &base[w >> 24]);
+}
+
 /* ---- the two loops ---- */
 
 #pragma GCC diagnostic push
@@ -183,8 +189,9 @@ Stop interp_run(Machine *m, Fiber *f) { return interp_run_switch(m, f); }
 #define CASE(name) do_##name:
 #define NEXT                                             \
   do {                                                   \
-    w = *pc++;                                           \
-    goto *labels[w & 0xff];                              \
+    pc++;                                                \
+    w = pc[-1];                                          \
+    goto *table[w & 0xff];                               \
   } while (0)
 #define NEEDS_LABELS
 #include "vm/core/interp_body.h"

@@ -10,15 +10,15 @@
 ** A conditional jump ends in two dispatches, one for each arm: with one the
 ** compiler makes the address of the next instruction depend on the condition. */
 
-#define A_INDEX ((w >> 8) & 0xff)
-#define B_INDEX ((w >> 16) & 0xff)
-#define C_INDEX (w >> 24)
-#define RA base[A_INDEX]
-#define RB base[B_INDEX]
-#define RC base[C_INDEX]
+#define A_INDEX ((uint32_t)(w >> 8) & 0xff)
+#define B_INDEX ((uint32_t)(w >> 16) & 0xff)
+#define C_INDEX ((uint32_t)(w >> 24))
+#define RA base[w >> 8 & 0xff]
+#define RB base[w >> 16 & 0xff]
+#define RC base[w >> 24]
 #define KX ((uint32_t)(w >> 16))
 #define I16 ((int16_t)(w >> 16))
-#define J24 ((int32_t)w >> 8)
+#define J24 ((int32_t)(uint32_t)w >> 8)
 #define EXT (*pc++)
 #define SAVE() (fr->pc = (uint32_t)(pc - fi->code))
 #define LOAD()                                  \
@@ -56,7 +56,7 @@
     NEXT;                                       \
   } while (0)
 #define BOTH_INT(x, y) LIKELY(((x) & (y) & 1) != 0)
-#define BOTH_FLONUM(x, y) ((((x) ^ 2) | ((y) ^ 2)) << 62 == 0)
+#define BOTH_FLONUM(x, y) (((x) & (y) & 2) != 0 && (((x) | (y)) & 1) == 0)
 #define FLOAT_RESULT(expression)                \
   do {                                          \
     Value result_;                              \
@@ -78,7 +78,7 @@
 #define COMPARE_IMMEDIATE(operator)                                  \
   do {                                                               \
     Value x = RA;                                                    \
-    Value y = value_small_int((int8_t)B_INDEX);                      \
+    Value y = value_small_int((int8_t)(w >> 16));                      \
     int32_t offset = (int32_t)EXT;                                   \
     if (LIKELY(x & 1)) BRANCH((int64_t)x operator (int64_t)y, offset); \
     int order;                                                       \
@@ -87,7 +87,7 @@
   } while (0)
 #define COMPARE_EQUAL_IMMEDIATE(operator)                            \
   do {                                                               \
-    Value x = RA, y = value_small_int((int8_t)B_INDEX);              \
+    Value x = RA, y = value_small_int((int8_t)(w >> 16));              \
     int32_t offset = (int32_t)EXT;                                   \
     if (LIKELY(x & 1)) BRANCH(x operator y, offset);                 \
     bool equal;                                                      \
@@ -107,6 +107,8 @@ LOOP_FUNCTION {
 #include "lang/opcodes.def"
 #undef OP
   };
+  const void *const *table = labels;
+  __asm__("" : "+r"(table)); /* kept in a register, not computed at each jump */
 #endif
   const FnInfo *const fns = m->program->fns;
   const Value *const k = m->program->consts;
@@ -114,7 +116,7 @@ LOOP_FUNCTION {
   const FnInfo *fi;
   Value *base;
   Frame *fr;
-  uint32_t w;
+  uint64_t w; /* 32 bits of it: wide, so that indexes need no widening */
 
   ASSERT(f->status == FIBER_READY);
   m->running = f;
@@ -150,7 +152,7 @@ LOOP_FUNCTION {
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) + flonum_decode(y));
     }
-    SLOW(op_add(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_add));
     WORKED();
     NEXT;
   }
@@ -162,7 +164,7 @@ LOOP_FUNCTION {
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) - flonum_decode(y));
     }
-    SLOW(op_sub(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_sub));
     NEXT;
   }
   CASE(MUL) {
@@ -173,7 +175,7 @@ LOOP_FUNCTION {
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) * flonum_decode(y));
     }
-    SLOW(op_mul(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_mul));
     NEXT;
   }
   CASE(DIV) {
@@ -183,7 +185,7 @@ LOOP_FUNCTION {
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) / flonum_decode(y));
     }
-    SLOW(op_div(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_div));
     NEXT;
   }
   CASE(IDIV) {
@@ -193,7 +195,7 @@ LOOP_FUNCTION {
       RA = value_small_int(q - (i % j < 0));
       NEXT;
     }
-    SLOW(op_idiv(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_idiv));
     NEXT;
   }
   CASE(MOD) {
@@ -203,12 +205,12 @@ LOOP_FUNCTION {
       RA = value_small_int(r < 0 ? r + j : r);
       NEXT;
     }
-    SLOW(op_mod(m, &RA, &RB, &RC));
+    SLOW(slow_binary(m, base, w, op_mod));
     NEXT;
   }
   CASE(ADDI) {
     Value x = RB;
-    int64_t i = (int8_t)C_INDEX, sum;
+    int64_t i = (int8_t)(w >> 24), sum;
     if (LIKELY(x & 1) && LIKELY(!__builtin_add_overflow((int64_t)x, i * 2, &sum))) { RA = (Value)sum; NEXT; }
     Value y = value_small_int(i);
     SLOW(op_add(m, &RA, &RB, &y));

@@ -61,7 +61,7 @@ void settle_all(Machine *m, Value *at, uint32_t count); /* registers that hold r
 /* types (ops_type.c) */
 bool op_type_is(Machine *m, Value v, uint32_t type, bool *fits);
 bool op_check(Machine *m, Value *v, uint32_t type);
-void type_print(const Bundle *b, uint32_t type, Buf *out);
+void type_text_print(const Bundle *b, uint32_t type, Buf *out);
 
 /* errors (unwind.c) */
 bool op_raise(Machine *m, Value *a);

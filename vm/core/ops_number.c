@@ -183,8 +183,12 @@ static bool span_op(Machine *m, Arithmetic what, Value *a, Value b, Value c, boo
 /* ---- the operators ---- */
 
 static bool number_op(Machine *m, Arithmetic what, Value *a, Value *b, Value *c) {
-  int64_t i, j;
+  int64_t i = 0, j = 0;
   double x = 0, y = 0;
+  if (value_to_float(*b, &x) && value_to_float(*c, &y)) { /* a boxed one: 0.0 as a rule */
+    *a = value_float(m, float_do(what, x, y));
+    return true;
+  }
   bool b_int = value_to_int(*b, &i), c_int = value_to_int(*c, &j);
   if (b_int && c_int) return int_op(m, what, a, i, j);
   if (value_is_kind(*b, OBJ_DECIMAL) || value_is_kind(*c, OBJ_DECIMAL)) {
@@ -238,6 +242,8 @@ static bool add_lists(Machine *m, Value *a, Value *b, Value *c) {
 }
 
 bool op_add(Machine *m, Value *a, Value *b, Value *c) {
+  double ignored;
+  if (value_to_float(*b, &ignored)) return number_op(m, DO_ADD, a, b, c);
   if (value_is_text(*b) && value_is_text(*c)) return add_texts(m, a, b, c);
   if (value_is_kind(*b, OBJ_LIST) && value_is_kind(*c, OBJ_LIST)) return add_lists(m, a, b, c);
   if (value_is_kind(*b, OBJ_BYTES) && value_is_kind(*c, OBJ_BYTES)) return add_bytes(m, a, b, c);

@@ -148,14 +148,14 @@ static void union_print(const Bundle *b, Range32 members, Buf *out, uint32_t dep
   }
 }
 
-void type_print(const Bundle *b, uint32_t type, Buf *out) { type_print_at(b, type, out, 0); }
+void type_text_print(const Bundle *b, uint32_t type, Buf *out) { type_print_at(b, type, out, 0); }
 
 bool op_check(Machine *m, Value *v, uint32_t type) {
   bool fit;
   if (!op_type_is(m, *v, type, &fit)) return false;
   if (fit) return true;
   Buf text = {.max = 400};
-  type_print(m->bundle, type, &text);
+  type_text_print(m->bundle, type, &text);
   op_fault(m, FAULT_TYPE, "expected " STR_FMT ", found %s", STR_ARG(buf_view(&text)), value_brief(m, *v, true).text);
   buf_deinit(&text);
   return false;

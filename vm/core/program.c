@@ -88,7 +88,7 @@ static Value const_value(Block *b, const BundleConst *c, uint32_t index) {
 
 static void program_consts(Program *p) {
   const Bundle *b = p->bundle;
-  size_t bytes = 129 * (8 + 24);
+  size_t bytes = 130 * (8 + 24);
   for (uint32_t i = 0; i < b->const_count; i++) bytes += const_bytes(&b->consts[i]);
   p->block_size = bytes;
   p->block = mem_alloc(bytes);
@@ -100,13 +100,15 @@ static void program_consts(Program *p) {
     p->chars[c] = const_string(&block, (Str){&text, 1}, b->const_count + c);
   }
   p->empty = const_string(&block, STR(""), b->const_count + 128);
+  p->zero = const_float(&block, 0.0, b->const_count + 129);
   ASSERT(block.next <= p->block + bytes);
 }
 
 Value program_const(const Program *p, uint32_t index) {
   uint32_t own = p->bundle->const_count;
   if (index < own) return p->consts[index];
-  return index - own < 128 ? p->chars[index - own] : p->empty;
+  if (index - own < 128) return p->chars[index - own];
+  return index - own == 128 ? p->empty : p->zero;
 }
 
 /* ---- functions ---- */

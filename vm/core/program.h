@@ -28,10 +28,11 @@ struct Program {
   size_t block_size;
   Value chars[128];  /* strings of one ASCII character, constants from bundle->const_count on */
   Value empty;       /* "", after them */
+  Value zero;        /* 0.0, the last */
 };
 
-/* Constants by the numbers images give them: the bundle's, then `chars`, then `empty`. */
-static inline uint32_t program_const_count(const Program *p) { return p->bundle->const_count + 129; }
+/* Constants by the numbers images give them: the bundle's, then `chars`, `empty`, `zero`. */
+static inline uint32_t program_const_count(const Program *p) { return p->bundle->const_count + 130; }
 Value program_const(const Program *p, uint32_t index);
 static inline uint32_t const_index(Value v) { return (uint32_t)((uint64_t *)(uintptr_t)v)[-1]; }
 

@@ -85,8 +85,8 @@ static int decimal_compare_value(Decimal d, Value b) {
 static int reversed(int c) { return c == UNORDERED ? c : -c; }
 
 static int number_compare(Value a, Value b) {
-  int64_t i, j;
-  double f, g;
+  int64_t i = 0, j = 0;
+  double f = 0, g = 0;
   if (value_is_kind(a, OBJ_DECIMAL)) return decimal_compare_value(value_decimal(a), b);
   if (value_is_kind(b, OBJ_DECIMAL)) return reversed(decimal_compare_value(value_decimal(b), a));
   bool a_int = value_to_int(a, &i), b_int = value_to_int(b, &j);

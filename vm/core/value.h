@@ -1,8 +1,8 @@
 /* A value: one 64-bit word.
 **
 **   ...xxx1  an int of 63 bits (wider ints are boxed: OBJ_INT)
-**   ...xx10  a float whose exponent is common, rotated into the word; 0.0 too
-**            (self-tagging as in CRuby's flonum; other floats are boxed: OBJ_FLOAT)
+**   ...xx10  a float whose exponent is common, moved and rotated so that its own bits
+**            are the tag (other floats, 0.0 too, are boxed: OBJ_FLOAT)
 **   ...x100  nil, false, true, MISSING
 **   ...x000  a heap object or a constant, 8-byte aligned
 **
@@ -50,24 +50,20 @@ static inline Value value_bool(bool b) { return b ? VALUE_TRUE : VALUE_FALSE; }
 static inline Value value_small_int(int64_t i) { return ((uint64_t)i << 1) | 1; }
 static inline int64_t value_small(Value v) { return (int64_t)v >> 1; }
 
-#define VALUE_ZERO ((Value)0x8000000000000002u) /* 0.0: the one flonum that is not a rotation */
+/* A float as a word. Adding the offset brings the exponents of 2^-255 … 2^256 to where their first two
+** bits are 1 0, and rotating by three brings those two to the end: they are the tag, no mask is needed.
+** All others are boxed, 0.0 too (a constant of the program, so that it costs no memory). */
+#define FLONUM_OFFSET ((uint64_t)0x100 << 52)
 
-/* A float as a word, if its exponent is a common one: bits 62-60 are 011 or 100, which bit 63 of the
-** word tells apart once they are gone. 2^-255, whose word would be that of 0.0, is boxed. */
 static inline bool flonum_encode(double f, Value *out) {
   uint64_t bits;
   memcpy(&bits, &f, sizeof bits);
-  if (LIKELY(((uint32_t)(bits >> 60) & 7u) - 3u < 2u && bits != 0x3000000000000000u)) {
-    *out = (((bits << 3) | (bits >> 61)) & ~(uint64_t)3) | 2;
-    return true;
-  }
-  *out = VALUE_ZERO;
-  return bits == 0;
+  bits += FLONUM_OFFSET;
+  *out = (bits << 3) | (bits >> 61);
+  return LIKELY((*out & 3) == 2);
 }
 static inline double flonum_decode(Value v) {
-  if (UNLIKELY(v == VALUE_ZERO)) return 0.0;
-  uint64_t bits = (2 - (v >> 63)) | (v & ~(uint64_t)3);
-  bits = (bits >> 3) | (bits << 61);
+  uint64_t bits = ((v >> 3) | (v << 61)) - FLONUM_OFFSET;
   double f;
   memcpy(&f, &bits, sizeof f);
   return f;

@@ -13,7 +13,8 @@ static bool function_load(void *library, const char *name, void *slot, Err *err)
 bool curl_api_load(CurlApi *api, Err *err) {
   void *library = dlopen("libcurl.so.4", RTLD_NOW | RTLD_LOCAL);
   if (library == NULL) {
-    FAIL(err, ERR_NOT_FOUND, "HTTP needs libcurl (libcurl.so.4), which this machine does not have: %s", dlerror());
+    FAIL(err, ERR_NOT_FOUND,
+         "HTTP needs libcurl (libcurl.so.4), which this machine does not have: %s", dlerror());
     return false;
   }
 #define CURL_FN(name) \

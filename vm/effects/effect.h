@@ -5,10 +5,12 @@
 **
 ** Outcome words are for ever (they stand in journals):
 **   "ok"       value is the answer
-**   "error"    value is an encoded error [code, message, data, nil]: it is known that nothing was done, or
+**   "error"    value is an encoded error [code, message, data, nil]: it is known that nothing was
+*done, or
 **              the world said no
 **   "unknown"  it may have happened: lost after sending, timed out, the helper died
-** An HTTP reply of any status is "ok"; the program looks at the status. A request that could not be sent at
+** An HTTP reply of any status is "ok"; the program looks at the status. A request that could not be
+*sent at
 ** all (refused, no such host) is "error". */
 #ifndef Z8_EFFECT_H
 #define Z8_EFFECT_H
@@ -18,39 +20,42 @@
 #include "lang/tables.h"
 
 typedef struct EffectRequest {
-  uint64_t run, seq;     /* who asked: handed back with the outcome */
-  uint8_t effect;        /* EffectKind: HTTP, FILE_READ, FILE_WRITE, FOREIGN */
-  uint8_t effect_class;  /* EffectClass */
-  Str target;            /* effects.def's ext2 text */
-  Str operands;          /* encoded array */
-  Str key;               /* Idempotency-Key: added to HTTP requests that are not READ and bear none */
-  int64_t timeout_us;    /* 0: default, 30 s for HTTP */
+  uint64_t run, seq;    /* who asked: handed back with the outcome */
+  uint8_t effect;       /* EffectKind: HTTP, FILE_READ, FILE_WRITE, FOREIGN */
+  uint8_t effect_class; /* EffectClass */
+  Str target;           /* effects.def's ext2 text */
+  Str operands;         /* encoded array */
+  Str key;            /* Idempotency-Key: added to HTTP requests that are not READ and bear none */
+  int64_t timeout_us; /* 0: default, 30 s for HTTP */
   /* FOREIGN: */
   Str library, symbol;
-  const uint8_t *param_kinds; uint32_t param_count; /* TypeKind: INT FLOAT STRING BOOL */
+  const uint8_t *param_kinds;
+  uint32_t param_count; /* TypeKind: INT FLOAT STRING BOOL */
   uint8_t result_kind;
 } EffectRequest;
 
 typedef struct EffectOutcome {
   uint64_t run, seq;
-  const char *outcome;   /* "ok", "error", "unknown" */
-  Buf value;             /* encoded */
+  const char *outcome; /* "ok", "error", "unknown" */
+  Buf value;           /* encoded */
 } EffectOutcome;
 
 typedef struct EffectOptions {
   bool allow_loopback;
   const char *extern_allow; /* ':'-separated libraries, or NULL: those of the system */
-  bool (*secret)(void *context, Str name, Buf *value); /* plaintext, for sealed templates just before sending */
+  bool (*secret)(void *context, Str name,
+                 Buf *value); /* plaintext, for sealed templates just before sending */
   void *context;
 } EffectOptions;
 
 typedef struct Effects Effects;
 MUST_USE bool effects_new(const EffectOptions *options, Effects **out, Err *err);
 void effects_free(Effects *e);
-int effects_fd(const Effects *e);                       /* readable when outcomes wait */
+int effects_fd(const Effects *e);                        /* readable when outcomes wait */
 void effects_submit(Effects *e, const EffectRequest *r); /* copies; any thread */
-void effects_drop(Effects *e, uint64_t run, uint64_t seq); /* best effort: no outcome may come, or one may */
-bool effects_next(Effects *e, EffectOutcome *out);      /* false: none now; the caller frees value */
+void effects_drop(Effects *e, uint64_t run,
+                  uint64_t seq); /* best effort: no outcome may come, or one may */
+bool effects_next(Effects *e, EffectOutcome *out); /* false: none now; the caller frees value */
 
 /* `z8 --extern-helper`: what the helper process does until its input ends. */
 int extern_helper_main(void);

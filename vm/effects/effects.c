@@ -28,10 +28,12 @@ struct Effects {
   pthread_t thread;
   bool started, leaving;
   Job *submitted, **submitted_end;
-  Drop *drops; uint32_t drop_count, drop_cap;
-  EffectOutcome *done; uint32_t done_first, done_count, done_cap;
+  Drop *drops;
+  uint32_t drop_count, drop_cap;
+  EffectOutcome *done;
+  uint32_t done_first, done_count, done_cap;
   int wake_fd, done_fd;
-  Http *http;        /* the thread's own */
+  Http *http; /* the thread's own */
   Foreign *foreign;
 };
 
@@ -46,7 +48,8 @@ static void text_move(char **at, Str *s) {
 }
 
 Job *job_new(const EffectRequest *r) {
-  size_t size = r->target.size + r->operands.size + r->key.size + r->library.size + r->symbol.size + r->param_count;
+  size_t size = r->target.size + r->operands.size + r->key.size + r->library.size + r->symbol.size +
+                r->param_count;
   Job *job = mem_alloc(sizeof *job + size);
   char *at = (char *)(job + 1);
   job->request = *r;
@@ -92,7 +95,8 @@ static void error_put(Buf *out, const char *code, Str message) {
   cbor_put_nil(out);
 }
 
-void job_failed(Effects *e, Job *job, const char *outcome, const char *code, const char *format, ...) {
+void job_failed(Effects *e, Job *job, const char *outcome, const char *code, const char *format,
+                ...) {
   Buf text = {0}, masked = {0}, value = {0};
   va_list args;
   va_start(args, format);
@@ -107,9 +111,11 @@ void job_failed(Effects *e, Job *job, const char *outcome, const char *code, con
 
 bool job_operands(Effects *e, Job *job, Str *out) {
   Err err;
-  if (secrets_resolve(&job->secrets, job->request.operands, e->options.secret, e->options.context, out, &err))
+  if (secrets_resolve(&job->secrets, job->request.operands, e->options.secret, e->options.context,
+                      out, &err))
     return true;
-  job_failed(e, job, "error", err.code == ERR_NOT_FOUND ? "secret_missing" : "bad_value", "%s", err.text);
+  job_failed(e, job, "error", err.code == ERR_NOT_FOUND ? "secret_missing" : "bad_value", "%s",
+             err.text);
   return false;
 }
 
@@ -122,14 +128,19 @@ static void job_start(Effects *e, Job *job) {
       if (e->http == NULL) e->http = http_new(e);
       http_start(e->http, job);
       return;
-    case EFFECT_FILE_READ: case EFFECT_FILE_WRITE: file_work(e, job); return;
+    case EFFECT_FILE_READ:
+    case EFFECT_FILE_WRITE:
+      file_work(e, job);
+      return;
     case EFFECT_FOREIGN:
       if (e->foreign == NULL) e->foreign = foreign_new(e);
       foreign_start(e->foreign, job);
       return;
-    default: break;
+    default:
+      break;
   }
-  job_failed(e, job, "error", "internal", "effect %d is not one of the outside world", job->request.effect);
+  job_failed(e, job, "error", "internal", "effect %d is not one of the outside world",
+             job->request.effect);
 }
 
 typedef struct Batch {

@@ -13,7 +13,9 @@
 #include "vm/base/text.h"
 #include "vm/effects/work.h"
 
-static bool whole_read(const char *path, Buf *out, Err *err) { return file_read(path, LIMIT_VALUE_BYTES, out, err); }
+static bool whole_read(const char *path, Buf *out, Err *err) {
+  return file_read(path, LIMIT_VALUE_BYTES, out, err);
+}
 
 static bool text_read(const char *path, Buf *out, Err *err) {
   if (!whole_read(path, out, err)) return false;
@@ -39,7 +41,9 @@ static void lines_put(Str text, Buf *value) {
   buf_deinit(&lines);
 }
 
-static int name_order(const struct dirent **a, const struct dirent **b) { return strcmp((*a)->d_name, (*b)->d_name); }
+static int name_order(const struct dirent **a, const struct dirent **b) {
+  return strcmp((*a)->d_name, (*b)->d_name);
+}
 
 static int name_shown(const struct dirent *entry) {
   const char *name = entry->d_name;
@@ -97,7 +101,7 @@ static bool append(const char *path, Str data, Err *err) {
   return ok;
 }
 
-static bool delete(const char *path, Err *err) {
+static bool delete (const char *path, Err *err) {
   if (unlink(path) == 0 || errno == ENOENT) return true;
   FAIL(err, ERR_IO, "cannot delete %s: %s", path, strerror(errno));
   return false;
@@ -114,7 +118,7 @@ static bool data_operand(CborReader *r, Str *data, Err *err) {
 
 static bool write_do(Str which, const char *path, CborReader *r, Err *err) {
   Str data;
-  if (str_equal(which, STR("delete"))) return delete(path, err);
+  if (str_equal(which, STR("delete"))) return delete (path, err);
   if (!data_operand(r, &data, err)) return false;
   return str_equal(which, STR("append")) ? append(path, data, err) : file_write(path, data, err);
 }
@@ -124,7 +128,8 @@ static bool path_operand(CborReader *r, char **path, Err *err) {
   Str text;
   if (!cbor_array(r, &count, err) || !cbor_text(r, &text, err)) return false;
   if (text.size == 0 || text.size > 4096 || memchr(text.at, 0, text.size) != NULL) {
-    FAIL(err, ERR_INVALID, "this is no path: it is empty, longer than 4096 bytes or holds a zero byte");
+    FAIL(err, ERR_INVALID,
+         "this is no path: it is empty, longer than 4096 bytes or holds a zero byte");
     return false;
   }
   *path = mem_alloc(text.size + 1);

@@ -21,7 +21,7 @@
 
 struct Foreign {
   Effects *effects;
-  pid_t pid;           /* 0: no helper */
+  pid_t pid; /* 0: no helper */
   int fd;
   Job *queue, **queue_end;
   Job *current;
@@ -46,7 +46,8 @@ static int helper_end(Foreign *f, bool kill_it) {
   if (f->pid == 0) return 0;
   if (kill_it) kill(f->pid, SIGKILL);
   close(f->fd);
-  while (waitpid(f->pid, &status, 0) < 0 && errno == EINTR) {}
+  while (waitpid(f->pid, &status, 0) < 0 && errno == EINTR) {
+  }
   f->pid = 0;
   f->fd = -1;
   buf_clear(&f->in);
@@ -92,8 +93,8 @@ static void current_failed(Foreign *f, const char *outcome, const char *code, co
   Job *job = f->current;
   f->current = NULL;
   f->deadline_us = 0;
-  job_failed(f->effects, job, outcome, code, "extern " STR_FMT " of " STR_FMT ": %s", STR_ARG(job->request.symbol),
-             STR_ARG(job->request.library), text);
+  job_failed(f->effects, job, outcome, code, "extern " STR_FMT " of " STR_FMT ": %s",
+             STR_ARG(job->request.symbol), STR_ARG(job->request.library), text);
 }
 
 static bool listed(const char *list, Str library) {
@@ -139,7 +140,8 @@ static void call_send(Foreign *f, Str operands) {
   Buf frame = {.max = FOREIGN_FRAME_MAX};
   Job *job = f->current;
   request_put(job, operands, effects_options(f->effects)->extern_allow != NULL, &frame);
-  f->deadline_us = clock_monotonic_us() + (job->request.timeout_us > 0 ? job->request.timeout_us : FOREIGN_TIMEOUT_US);
+  f->deadline_us = clock_monotonic_us() +
+                   (job->request.timeout_us > 0 ? job->request.timeout_us : FOREIGN_TIMEOUT_US);
   if (frame.full) {
     current_failed(f, "error", "extern_failed", "its arguments are too large");
   } else if (!send_all(f->fd, buf_view(&frame))) {
@@ -158,11 +160,11 @@ static void call_begin(Foreign *f) {
   if (!job_operands(f->effects, job, &operands)) return;
   f->current = job;
   if (!allowed(f, job->request.library))
-    current_failed(f, "error", "extern_failed", "this library is not allowed on this node (Z8_EXTERN lists those that are)");
+    current_failed(f, "error", "extern_failed",
+                   "this library is not allowed on this node (Z8_EXTERN lists those that are)");
   else if (!helper_ready(f))
     current_failed(f, "error", "extern_failed", "the helper process could not be started");
-  else
-    call_send(f, operands);
+  else call_send(f, operands);
 }
 
 /* ---- replies ------------------------------------------------------------------ */
@@ -171,9 +173,11 @@ static void helper_died(Foreign *f) {
   char text[96];
   int status = helper_end(f, true);
   if (WIFSIGNALED(status))
-    snprintf(text, sizeof text, "the helper process died of signal %d; is the signature right?", WTERMSIG(status));
+    snprintf(text, sizeof text, "the helper process died of signal %d; is the signature right?",
+             WTERMSIG(status));
   else
-    snprintf(text, sizeof text, "the helper process ended with status %d in the middle of the call", WEXITSTATUS(status));
+    snprintf(text, sizeof text, "the helper process ended with status %d in the middle of the call",
+             WEXITSTATUS(status));
   current_failed(f, "unknown", "extern_failed", text);
 }
 
@@ -183,7 +187,8 @@ static void reply_take(Foreign *f, Str body) {
   uint64_t count;
   Str outcome, value;
   Buf out = {0};
-  if (!cbor_array(&r, &count, &err) || !cbor_text(&r, &outcome, &err) || !cbor_skip(&r, &value, &err)) {
+  if (!cbor_array(&r, &count, &err) || !cbor_text(&r, &outcome, &err) ||
+      !cbor_skip(&r, &value, &err)) {
     helper_died(f);
     return;
   }

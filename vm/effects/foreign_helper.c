@@ -91,7 +91,9 @@ static bool argument_take(Call *c, uint64_t i, const CborItem *item) {
   union CallSlot *slot = &c->slots[i];
   c->values[i] = slot;
   switch ((TypeKind)c->kinds.at[i]) {
-    case TYPE_INT: c->types[i] = &ffi_type_sint64; return integer_take(item, &slot->i);
+    case TYPE_INT:
+      c->types[i] = &ffi_type_sint64;
+      return integer_take(item, &slot->i);
     case TYPE_FLOAT:
       c->types[i] = &ffi_type_double;
       if (item->kind == CBOR_FLOAT) slot->f = item->f;
@@ -102,8 +104,11 @@ static bool argument_take(Call *c, uint64_t i, const CborItem *item) {
       c->types[i] = &ffi_type_sint64;
       slot->i = item->n != 0;
       return item->kind == CBOR_BOOL;
-    case TYPE_STRING: c->types[i] = &ffi_type_pointer; return text_take(item, slot);
-    default: return false;
+    case TYPE_STRING:
+      c->types[i] = &ffi_type_pointer;
+      return text_take(item, slot);
+    default:
+      return false;
   }
 }
 
@@ -111,19 +116,22 @@ static bool call_read(Call *c, Str frame, Err *err) {
   CborReader r = cbor_reader(frame);
   CborItem item;
   uint64_t count;
-  if (!cbor_array(&r, &count, err) || !cbor_text(&r, &c->library, err) || !cbor_text(&r, &c->symbol, err) ||
-      !cbor_bytes(&r, &c->kinds, err) || !cbor_uint(&r, &c->result, err) || !cbor_next(&r, &item, err))
+  if (!cbor_array(&r, &count, err) || !cbor_text(&r, &c->library, err) ||
+      !cbor_text(&r, &c->symbol, err) || !cbor_bytes(&r, &c->kinds, err) ||
+      !cbor_uint(&r, &c->result, err) || !cbor_next(&r, &item, err))
     return false;
   c->any_path = item.n != 0;
   if (!cbor_array(&r, &c->arg_count, err)) return false;
   if (c->arg_count != c->kinds.size || c->arg_count > FOREIGN_PARAMS) {
-    FAIL(err, ERR_INVALID, "it takes %zu arguments (32 at most), and %" PRIu64 " came", c->kinds.size, c->arg_count);
+    FAIL(err, ERR_INVALID, "it takes %zu arguments (32 at most), and %" PRIu64 " came",
+         c->kinds.size, c->arg_count);
     return false;
   }
   for (uint64_t i = 0; i < c->arg_count; i++) {
     if (!cbor_next(&r, &item, err)) return false;
     if (argument_take(c, i, &item)) continue;
-    FAIL(err, ERR_INVALID, "argument %" PRIu64 " must be %s", i + 1, type_kind_word((TypeKind)c->kinds.at[i]));
+    FAIL(err, ERR_INVALID, "argument %" PRIu64 " must be %s", i + 1,
+         type_kind_word((TypeKind)c->kinds.at[i]));
     return false;
   }
   return true;
@@ -133,7 +141,8 @@ static bool call_read(Call *c, Str frame, Err *err) {
 
 /* Where the loader found it: only what the system itself installed counts as the system's. */
 static bool is_system_library(void *library) {
-  static const char *const folders[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/", "/usr/local/lib/"};
+  static const char *const folders[] = {"/lib/", "/lib64/", "/usr/lib/", "/usr/lib64/",
+                                        "/usr/local/lib/"};
   struct link_map *map = NULL;
   if (dlinfo(library, RTLD_DI_LINKMAP, &map) != 0 || map == NULL) return false;
   for (size_t i = 0; i < COUNT_OF(folders); i++)
@@ -151,7 +160,8 @@ static bool function_find(Call *c, Err *err) {
   char *library = text_copy(c->library), *symbol = text_copy(c->symbol);
   void *handle = dlopen(library, RTLD_NOW | RTLD_LOCAL);
   if (handle == NULL) FAIL(err, ERR_NOT_FOUND, "%s", dlerror());
-  else if (!c->any_path && !is_system_library(handle)) FAIL(err, ERR_DENIED, "%s is not a library of the system", library);
+  else if (!c->any_path && !is_system_library(handle))
+    FAIL(err, ERR_DENIED, "%s is not a library of the system", library);
   else c->function = dlsym(handle, symbol);
   if (handle != NULL && err->code == ERR_NONE && c->function == NULL)
     FAIL(err, ERR_NOT_FOUND, "%s has no function named %s", library, symbol);
@@ -171,20 +181,33 @@ typedef union CallResult {
 
 static ffi_type *result_type(uint64_t kind) {
   switch ((TypeKind)kind) {
-    case TYPE_INT: return &ffi_type_sint64;
-    case TYPE_BOOL: return &ffi_type_sint32;
-    case TYPE_FLOAT: return &ffi_type_double;
-    case TYPE_STRING: return &ffi_type_pointer;
-    case TYPE_NIL: case TYPE_ANY: return &ffi_type_void;
-    default: return NULL;
+    case TYPE_INT:
+      return &ffi_type_sint64;
+    case TYPE_BOOL:
+      return &ffi_type_sint32;
+    case TYPE_FLOAT:
+      return &ffi_type_double;
+    case TYPE_STRING:
+      return &ffi_type_pointer;
+    case TYPE_NIL:
+    case TYPE_ANY:
+      return &ffi_type_void;
+    default:
+      return NULL;
   }
 }
 
 static bool result_put(const Call *c, const CallResult *result, Buf *value, Err *err) {
   switch ((TypeKind)c->result) {
-    case TYPE_INT: cbor_put_int(value, result->i); return true;
-    case TYPE_BOOL: cbor_put_bool(value, (uint32_t)result->word != 0); return true;
-    case TYPE_FLOAT: cbor_put_float(value, result->f); return true;
+    case TYPE_INT:
+      cbor_put_int(value, result->i);
+      return true;
+    case TYPE_BOOL:
+      cbor_put_bool(value, (uint32_t)result->word != 0);
+      return true;
+    case TYPE_FLOAT:
+      cbor_put_float(value, result->f);
+      return true;
     case TYPE_STRING: {
       Str text = str_of(result->text);
       if (text.at == NULL) {
@@ -198,7 +221,9 @@ static bool result_put(const Call *c, const CallResult *result, Buf *value, Err 
       cbor_put_text(value, text);
       return true;
     }
-    default: cbor_put_nil(value); return true;
+    default:
+      cbor_put_nil(value);
+      return true;
   }
 }
 
@@ -206,7 +231,8 @@ static bool call_make(Call *c, Buf *value, Err *err) {
   ffi_cif cif;
   CallResult result = {0};
   ffi_type *type = result_type(c->result);
-  if (type == NULL || ffi_prep_cif(&cif, FFI_DEFAULT_ABI, (unsigned)c->arg_count, type, c->types) != FFI_OK) {
+  if (type == NULL ||
+      ffi_prep_cif(&cif, FFI_DEFAULT_ABI, (unsigned)c->arg_count, type, c->types) != FFI_OK) {
     FAIL(err, ERR_INVALID, "such a signature cannot be called");
     return false;
   }
@@ -224,7 +250,8 @@ static bool serve_one(Buf *frame) {
   Err err = {0};
   Buf value = {0}, reply = {0};
   if (!frame_read(frame)) return false;
-  bool ok = call_read(&call, buf_view(frame), &err) && function_find(&call, &err) && call_make(&call, &value, &err);
+  bool ok = call_read(&call, buf_view(frame), &err) && function_find(&call, &err) &&
+            call_make(&call, &value, &err);
   cbor_put_array(&reply, 2);
   cbor_put_text(&reply, ok ? STR("ok") : STR("error"));
   if (ok) buf_str(&reply, buf_view(&value));
@@ -241,7 +268,8 @@ int extern_helper_main(void) {
   Buf frame = {.max = FOREIGN_FRAME_MAX};
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   setrlimit(RLIMIT_CORE, &no_core);
-  while (serve_one(&frame)) {}
+  while (serve_one(&frame)) {
+  }
   buf_deinit(&frame);
   return 0;
 }

@@ -15,8 +15,8 @@ static inline bool foreign_is_soname(Str name) {
   if (name.size == 0 || name.size > 200) return false;
   for (size_t i = 0; i < name.size; i++) {
     char c = name.at[i];
-    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '.' || c == '_' ||
-                 c == '-' || c == '+';
+    bool plain = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+                 c == '.' || c == '_' || c == '-' || c == '+';
     if (!plain) return false;
   }
   return memmem(name.at, name.size, ".so", 3) != NULL;

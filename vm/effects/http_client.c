@@ -23,13 +23,13 @@ typedef struct Transfer {
   Http *http;
   Job *job;
   CURL *easy;
-  struct curl_slist *lines;  /* headers as sent */
+  struct curl_slist *lines; /* headers as sent */
   HttpRequest request;
   HttpReply reply;
   Str operands;
   uint32_t redirects;
-  bool elsewhere;            /* a redirect led to another host: nothing secret goes there */
-  bool too_large, refused;   /* why a callback broke the transfer off */
+  bool elsewhere;          /* a redirect led to another host: nothing secret goes there */
+  bool too_large, refused; /* why a callback broke the transfer off */
   char error[CURL_ERROR_SIZE];
   struct Transfer *next, **link;
 } Transfer;
@@ -40,7 +40,8 @@ struct Http {
   bool loaded;
   Err load_error;
   CURLM *multi;
-  CURL *idle[HANDLES_KEPT]; uint32_t idle_count;
+  CURL *idle[HANDLES_KEPT];
+  uint32_t idle_count;
   Transfer *active;
 };
 
@@ -62,7 +63,9 @@ Http *http_new(Effects *e) {
   return h;
 }
 
-static CURL *handle_take(Http *h) { return h->idle_count > 0 ? h->idle[--h->idle_count] : h->api.easy_init(); }
+static CURL *handle_take(Http *h) {
+  return h->idle_count > 0 ? h->idle[--h->idle_count] : h->api.easy_init();
+}
 
 static void handle_give(Http *h, CURL *easy) {
   if (h->idle_count == HANDLES_KEPT) {
@@ -121,26 +124,30 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
 }
 
 static bool is_private4(uint32_t a) {
-  return a >> 24 == 127 || a >> 24 == 10 || a >> 24 == 0 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 || a >> 16 == 0xa9fe ||
-         a >> 22 == 0x191 /* 100.64/10 */ || a >> 28 >= 0xe;
+  return a >> 24 == 127 || a >> 24 == 10 || a >> 24 == 0 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
+         a >> 16 == 0xa9fe || a >> 22 == 0x191 /* 100.64/10 */ || a >> 28 >= 0xe;
 }
 
 static bool is_private6(const struct in6_addr *a) {
   const uint8_t *b = a->s6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(a)) return is_private4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 | b[15]);
-  return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) || IN6_IS_ADDR_MULTICAST(a) ||
-         (b[0] & 0xfe) == 0xfc;
+  if (IN6_IS_ADDR_V4MAPPED(a))
+    return is_private4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 |
+                       b[15]);
+  return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) ||
+         IN6_IS_ADDR_MULTICAST(a) || (b[0] & 0xfe) == 0xfc;
 }
 
 static bool is_private(const struct curl_sockaddr *address) {
   if (address->family == AF_INET)
-    return is_private4(ntohl(((const struct sockaddr_in *)(const void *)&address->addr)->sin_addr.s_addr));
+    return is_private4(
+        ntohl(((const struct sockaddr_in *)(const void *)&address->addr)->sin_addr.s_addr));
   if (address->family == AF_INET6)
     return is_private6(&((const struct sockaddr_in6 *)(const void *)&address->addr)->sin6_addr);
   return true;
 }
 
-/* Where addresses of the node's own network are refused: checked on the address, so no name gets around it. */
+/* Where addresses of the node's own network are refused: checked on the address, so no name gets
+ * around it. */
 static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
   Transfer *t = context;
   (void)purpose;
@@ -153,11 +160,14 @@ static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_
 
 /* ---- sending ---------------------------------------------------------------------- */
 
-static bool is_method(const Transfer *t, const char *method) { return str_equal(t->request.method, str_of(method)); }
+static bool is_method(const Transfer *t, const char *method) {
+  return str_equal(t->request.method, str_of(method));
+}
 
 static void line_add(Transfer *t, Str name, Str value) {
   Buf line = {0};
-  buf_format(&line, STR_FMT "%s" STR_FMT, STR_ARG(name), value.size > 0 ? ": " : ";", STR_ARG(value));
+  buf_format(&line, STR_FMT "%s" STR_FMT, STR_ARG(name), value.size > 0 ? ": " : ";",
+             STR_ARG(value));
   buf_byte(&line, 0);
   t->lines = t->http->api.slist_append(t->lines, line.at);
   explicit_bzero(line.at, line.size);
@@ -174,11 +184,14 @@ static void lines_make(Transfer *t) {
   const HttpRequest *r = &t->request;
   const EffectRequest *e = &t->job->request;
   for (uint32_t i = 0; i < r->header_count; i++) {
-    bool secret = is_credential(r->headers[i].name) || secrets_in(&t->job->secrets, r->headers[i].value);
+    bool secret =
+        is_credential(r->headers[i].name) || secrets_in(&t->job->secrets, r->headers[i].value);
     if (!t->elsewhere || !secret) line_add(t, r->headers[i].name, r->headers[i].value);
   }
-  if (r->has_body && !http_request_has(r, STR("content-type"))) line_add(t, STR("Content-Type"), str_of(r->body_type));
-  if (e->effect_class != CLASS_READ && e->key.size > 0 && !http_request_has(r, STR("idempotency-key")))
+  if (r->has_body && !http_request_has(r, STR("content-type")))
+    line_add(t, STR("Content-Type"), str_of(r->body_type));
+  if (e->effect_class != CLASS_READ && e->key.size > 0 &&
+      !http_request_has(r, STR("idempotency-key")))
     line_add(t, STR("Idempotency-Key"), e->key);
   if (!http_request_has(r, STR("user-agent"))) line_add(t, STR("User-Agent"), STR("z8"));
   t->lines = t->http->api.slist_append(t->lines, "Expect:"); /* no round trip before a body */
@@ -279,10 +292,18 @@ void http_start(Http *h, Job *job) {
 static bool possibly_sent(Transfer *t, CURLcode code) {
   long bytes = 0;
   switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST: case CURLE_COULDNT_RESOLVE_PROXY: case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR: case CURLE_PEER_FAILED_VERIFICATION: case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL: case CURLE_SSL_CERTPROBLEM: case CURLE_SSL_CACERT_BADFILE: return false;
-    default: break;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_SSL_CONNECT_ERROR:
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_URL_MALFORMAT:
+    case CURLE_UNSUPPORTED_PROTOCOL:
+    case CURLE_SSL_CERTPROBLEM:
+    case CURLE_SSL_CACERT_BADFILE:
+      return false;
+    default:
+      break;
   }
   t->http->api.easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &bytes);
   return bytes > 0 || t->redirects > 0;
@@ -295,19 +316,19 @@ static void transfer_failed(Transfer *t, CURLcode code) {
   bool late = code == CURLE_OPERATION_TIMEDOUT;
   char why[CURL_ERROR_SIZE + 80];
   if (t->too_large)
-    snprintf(why, sizeof why, "the reply is larger than the limit of %" PRIu64 " MB", LIMIT_HTTP_BODY_BYTES >> 20);
+    snprintf(why, sizeof why, "the reply is larger than the limit of %" PRIu64 " MB",
+             LIMIT_HTTP_BODY_BYTES >> 20);
   else if (t->refused)
     snprintf(why, sizeof why, "its address is in a private network, which this node does not call");
-  else
-    snprintf(why, sizeof why, "%s", t->error[0] != 0 ? t->error : h->api.easy_strerror(code));
+  else snprintf(why, sizeof why, "%s", t->error[0] != 0 ? t->error : h->api.easy_strerror(code));
   Buf origin = {0};
   buf_str(&origin, http_origin(str_of(t->request.url.at)));
   Buf method = {0};
   buf_str(&method, t->request.method);
   transfer_free(t);
   job_failed(h->effects, job, unknown ? "unknown" : "error", late ? "timeout" : "http_failed",
-             STR_FMT " " STR_FMT ": %s%s", STR_ARG(buf_view(&method)), STR_ARG(buf_view(&origin)), why,
-             unknown ? "; it may have happened" : "");
+             STR_FMT " " STR_FMT ": %s%s", STR_ARG(buf_view(&method)), STR_ARG(buf_view(&origin)),
+             why, unknown ? "; it may have happened" : "");
   buf_deinit(&origin);
   buf_deinit(&method);
 }
@@ -315,7 +336,8 @@ static void transfer_failed(Transfer *t, CURLcode code) {
 static bool is_redirect(const Transfer *t) {
   int64_t s = t->reply.status;
   bool read = is_method(t, "GET") || is_method(t, "HEAD") || is_method(t, "OPTIONS");
-  return read && t->job->request.effect_class == CLASS_READ && (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
+  return read && t->job->request.effect_class == CLASS_READ &&
+         (s == 301 || s == 302 || s == 303 || s == 307 || s == 308);
 }
 
 /* True: on its way to the next place. */
@@ -389,7 +411,8 @@ void http_wait(Http *h, struct pollfd *others, uint32_t count, int timeout_ms) {
   h->api.multi_perform(h->multi, &running);
   finished(h);
   if (h->active == NULL) timeout_ms = 0;
-  h->api.multi_poll(h->multi, fds, count, timeout_ms < 0 || timeout_ms > 1000 ? 1000 : timeout_ms, NULL);
+  h->api.multi_poll(h->multi, fds, count, timeout_ms < 0 || timeout_ms > 1000 ? 1000 : timeout_ms,
+                    NULL);
   for (uint32_t i = 0; i < count && i < 4; i++) others[i].revents = fds[i].revents;
   h->api.multi_perform(h->multi, &running);
   finished(h);

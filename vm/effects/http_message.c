@@ -9,7 +9,9 @@
 
 /* ---- requests ---------------------------------------------------------------- */
 
-static bool name_equal(Str a, Str b) { return a.size == b.size && strncasecmp(a.at, b.at, a.size) == 0; }
+static bool name_equal(Str a, Str b) {
+  return a.size == b.size && strncasecmp(a.at, b.at, a.size) == 0;
+}
 
 static bool token_char(char c) {
   return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
@@ -35,10 +37,13 @@ static bool text_of(Str value, Str *out) {
   return value.at != NULL && cbor_text(&r, out, &ignored);
 }
 
-static bool is_nil(Str value) { return value.at == NULL || (value.size == 1 && (uint8_t)value.at[0] == 0xf6); }
+static bool is_nil(Str value) {
+  return value.at == NULL || (value.size == 1 && (uint8_t)value.at[0] == 0xf6);
+}
 
 static bool method_read(Str map, HttpRequest *out, Err *err) {
-  if (text_of(cbor_map_get(map, STR("method")), &out->method) && is_token(out->method) && out->method.size <= 32)
+  if (text_of(cbor_map_get(map, STR("method")), &out->method) && is_token(out->method) &&
+      out->method.size <= 32)
     return true;
   FAIL(err, ERR_INVALID, "an http request needs a method, like \"GET\"");
   return false;
@@ -50,11 +55,15 @@ static bool url_read(Str map, HttpRequest *out, Err *err) {
     FAIL(err, ERR_INVALID, "an http request needs a url, a string");
     return false;
   }
-  bool scheme = url.size > 8 && (strncasecmp(url.at, "http://", 7) == 0 || strncasecmp(url.at, "https://", 8) == 0);
+  bool scheme = url.size > 8 &&
+                (strncasecmp(url.at, "http://", 7) == 0 || strncasecmp(url.at, "https://", 8) == 0);
   if (!scheme || !is_plain(url) || url.size > 65536 || memchr(url.at, ' ', url.size) != NULL) {
     Str shown = http_origin(url);
-    FAIL(err, ERR_INVALID, "this is no http url%s" STR_FMT "; it begins with http:// or https:// and has no spaces "
-         "(url.encode helps)", shown.size > 0 ? ": " : "", STR_ARG(shown));
+    FAIL(err, ERR_INVALID,
+         "this is no http url%s" STR_FMT
+         "; it begins with http:// or https:// and has no spaces "
+         "(url.encode helps)",
+         shown.size > 0 ? ": " : "", STR_ARG(shown));
     return false;
   }
   buf_str(&out->url, url);
@@ -70,7 +79,8 @@ static bool header_value(HttpRequest *out, Str value, Str *text, Err *err) {
   *text = item.bytes;
   if (item.kind == CBOR_TEXT) return true;
   size_t start = out->texts.size;
-  bool plain = item.kind == CBOR_UINT || item.kind == CBOR_NEGINT || item.kind == CBOR_FLOAT || item.kind == CBOR_BOOL;
+  bool plain = item.kind == CBOR_UINT || item.kind == CBOR_NEGINT || item.kind == CBOR_FLOAT ||
+               item.kind == CBOR_BOOL;
   if (!plain || buf_more(&out->texts, 64) == NULL || !cbor_to_json(value, &out->texts, err)) {
     FAIL(err, ERR_INVALID, "a header's value must be a string or a number");
     return false;
@@ -87,7 +97,8 @@ static bool header_add(HttpRequest *out, Str name, Str value, Err *err) {
   }
   if (!header_value(out, value, &text, err)) return false;
   if (!is_token(name) || !is_plain(text)) {
-    FAIL(err, ERR_INVALID, "a header's name is letters, digits and dashes, and its value one line: %.*s",
+    FAIL(err, ERR_INVALID,
+         "a header's name is letters, digits and dashes, and its value one line: %.*s",
          is_plain(name) && name.size < 60 ? (int)name.size : 0, name.at);
     return false;
   }
@@ -102,8 +113,10 @@ static bool headers_read(Str map, HttpRequest *out, Err *err) {
   if (is_nil(headers)) return true;
   CborReader r = cbor_reader(headers);
   out->texts.max = 0;
-  if (buf_more(&out->texts, HTTP_HEADERS_MAX * 64) == NULL) return false; /* so that it never moves */
-  if (!cbor_next(&r, &item, err) || item.kind != CBOR_TAG || item.n != CBOR_TAG_MAP || !cbor_array(&r, &count, err)) {
+  if (buf_more(&out->texts, HTTP_HEADERS_MAX * 64) == NULL)
+    return false; /* so that it never moves */
+  if (!cbor_next(&r, &item, err) || item.kind != CBOR_TAG || item.n != CBOR_TAG_MAP ||
+      !cbor_array(&r, &count, err)) {
     FAIL(err, ERR_INVALID, "headers must be a map of names to strings");
     return false;
   }
@@ -133,7 +146,8 @@ static bool body_read(Str map, HttpRequest *out, Err *err) {
     return false;
   }
   out->has_body = true;
-  out->body_type = item.kind == CBOR_TEXT ? "text/plain; charset=utf-8" : "application/octet-stream";
+  out->body_type =
+      item.kind == CBOR_TEXT ? "text/plain; charset=utf-8" : "application/octet-stream";
   buf_str(&out->body, item.bytes);
   return true;
 }
@@ -185,14 +199,16 @@ Str http_origin(Str url) {
   if (slashes == NULL || !is_plain(url) || !utf8_valid(url)) return (Str){0};
   size_t start = (size_t)(slashes - url.at) + 3, end = start;
   while (end < url.size && url.at[end] != '/' && url.at[end] != '?' && url.at[end] != '#') end++;
-  if (memchr(url.at, '@', end) != NULL) return (Str){url.at, start - 3}; /* a password may stand before the host */
+  if (memchr(url.at, '@', end) != NULL)
+    return (Str){url.at, start - 3}; /* a password may stand before the host */
   return (Str){url.at, end < 200 ? end : 200};
 }
 
 /* ---- replies -------------------------------------------------------------------- */
 
 static Str trimmed(Str s) {
-  while (s.size > 0 && strchr(" \t\r\n", s.at[s.size - 1]) != NULL && s.at[s.size - 1] != 0) s.size--;
+  while (s.size > 0 && strchr(" \t\r\n", s.at[s.size - 1]) != NULL && s.at[s.size - 1] != 0)
+    s.size--;
   while (s.size > 0 && (s.at[0] == ' ' || s.at[0] == '\t')) s = (Str){s.at + 1, s.size - 1};
   return s;
 }
@@ -212,10 +228,14 @@ bool http_reply_line(HttpReply *reply, Str line) {
   if (colon == NULL) return true;
   size_t name_size = (size_t)(colon - line.at);
   Str name = {line.at, name_size}, value = trimmed((Str){colon + 1, line.size - name_size - 1});
-  if (!is_token(name) || !utf8_valid(value)) return true; /* not a header that a program could use */
-  if (reply->header_count == HTTP_HEADERS_MAX || reply->values.size + value.size > HTTP_HEADER_BYTES_MAX) return false;
+  if (!is_token(name) || !utf8_valid(value))
+    return true; /* not a header that a program could use */
+  if (reply->header_count == HTTP_HEADERS_MAX ||
+      reply->values.size + value.size > HTTP_HEADER_BYTES_MAX)
+    return false;
   for (size_t i = 0; i < name.size; i++)
-    buf_byte(&reply->names, (uint8_t)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32 : name.at[i]));
+    buf_byte(&reply->names,
+             (uint8_t)(name.at[i] >= 'A' && name.at[i] <= 'Z' ? name.at[i] + 32 : name.at[i]));
   buf_str(&reply->values, value);
   reply->ends[reply->header_count].name = (uint32_t)reply->names.size;
   reply->ends[reply->header_count++].value = (uint32_t)reply->values.size;
@@ -229,7 +249,8 @@ static Str reply_name(const HttpReply *r, uint32_t i) {
 
 static Str reply_value(const HttpReply *r, uint32_t i) {
   uint32_t start = i > 0 ? r->ends[i - 1].value : 0;
-  return r->values.at == NULL ? (Str){"", 0} : (Str){r->values.at + start, r->ends[i].value - start};
+  return r->values.at == NULL ? (Str){"", 0}
+                              : (Str){r->values.at + start, r->ends[i].value - start};
 }
 
 bool http_reply_header(const HttpReply *r, Str name, Str *value) {
@@ -247,7 +268,8 @@ static bool seen_before(const HttpReply *r, uint32_t i) {
   return false;
 }
 
-/* Repeated ones are one value, joined as RFC 9110 joins them; cookies cannot be, so they stand on lines. */
+/* Repeated ones are one value, joined as RFC 9110 joins them; cookies cannot be, so they stand on
+ * lines. */
 static void joined_value(const HttpReply *r, uint32_t first, Buf *out) {
   const char *glue = str_equal(reply_name(r, first), STR("set-cookie")) ? "\n" : ", ";
   Buf text = {0};

@@ -99,7 +99,8 @@ bool secrets_resolve(Secrets *s, Str value, SecretFn *secret, void *context, Str
 bool secrets_in(const Secrets *s, Str text) {
   for (uint32_t i = 0; i < s->count; i++) {
     Str plain = buf_view(&s->plain[i]);
-    if (plain.size > 0 && text.size > 0 && memmem(text.at, text.size, plain.at, plain.size) != NULL) return true;
+    if (plain.size > 0 && text.size > 0 && memmem(text.at, text.size, plain.at, plain.size) != NULL)
+      return true;
   }
   return false;
 }
@@ -109,7 +110,8 @@ static size_t secret_at(const Secrets *s, Str rest) {
   size_t longest = 0;
   for (uint32_t i = 0; i < s->count; i++) {
     size_t size = s->plain[i].size;
-    if (size > longest && size <= rest.size && memcmp(rest.at, s->plain[i].at, size) == 0) longest = size;
+    if (size > longest && size <= rest.size && memcmp(rest.at, s->plain[i].at, size) == 0)
+      longest = size;
   }
   return longest;
 }

@@ -8,15 +8,16 @@
 #include "vm/base/err.h"
 
 typedef struct Secrets {
-  Buf *plain;      /* each secret's text */
+  Buf *plain; /* each secret's text */
   uint32_t count, cap;
-  Buf resolved;    /* the encoded value with sealed parts as strings */
+  Buf resolved; /* the encoded value with sealed parts as strings */
 } Secrets;
 
 typedef bool SecretFn(void *context, Str name, Buf *value);
 
 /* ERR_NOT_FOUND names a secret there is none of. *out points into value when nothing was sealed. */
-MUST_USE bool secrets_resolve(Secrets *s, Str value, SecretFn *secret, void *context, Str *out, Err *err);
+MUST_USE bool secrets_resolve(Secrets *s, Str value, SecretFn *secret, void *context, Str *out,
+                              Err *err);
 /* Does the text hold one of them? */
 bool secrets_in(const Secrets *s, Str text);
 /* Every occurrence becomes ******. */

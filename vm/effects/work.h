@@ -6,10 +6,10 @@
 #include "vm/effects/secrets.h"
 
 typedef struct Job {
-  EffectRequest request;     /* its strings stand behind the job */
+  EffectRequest request; /* its strings stand behind the job */
   struct Job *next;
-  Secrets secrets;           /* resolved for this job: wiped when it is freed */
-  int64_t started_us;        /* monotonic */
+  Secrets secrets;    /* resolved for this job: wiped when it is freed */
+  int64_t started_us; /* monotonic */
 } Job;
 
 Job *job_new(const EffectRequest *r);
@@ -18,9 +18,10 @@ void job_free(Job *job);
 /* From the I/O thread: the job is over and freed. `value` is taken over. */
 void job_done(Effects *e, Job *job, const char *outcome, Buf *value);
 /* The same with an encoded error; secrets in the message are masked. */
-void job_failed(Effects *e, Job *job, const char *outcome, const char *code, const char *format, ...)
-    PRINTF_LIKE(5, 6);
-/* The operands with sealed parts resolved; points into the job or its secrets. False: the job was failed. */
+void job_failed(Effects *e, Job *job, const char *outcome, const char *code, const char *format,
+                ...) PRINTF_LIKE(5, 6);
+/* The operands with sealed parts resolved; points into the job or its secrets. False: the job was
+ * failed. */
 MUST_USE bool job_operands(Effects *e, Job *job, Str *out);
 const EffectOptions *effects_options(const Effects *e);
 
@@ -43,8 +44,8 @@ typedef struct Foreign Foreign;
 Foreign *foreign_new(Effects *e);
 void foreign_free(Foreign *f);
 void foreign_start(Foreign *f, Job *job);
-int foreign_fd(const Foreign *f);                   /* -1: nothing is expected of the helper */
-void foreign_work(Foreign *f, bool readable);       /* takes a reply, sees to timeouts, sends the next */
-int64_t foreign_deadline_us(const Foreign *f);      /* 0: none */
+int foreign_fd(const Foreign *f);              /* -1: nothing is expected of the helper */
+void foreign_work(Foreign *f, bool readable);  /* takes a reply, sees to timeouts, sends the next */
+int64_t foreign_deadline_us(const Foreign *f); /* 0: none */
 
 #endif

@@ -23,13 +23,18 @@ static void refused_keep(Scheduler *s, const Request *r, const Err *err) {
   memcpy(text, err->text, strlen(err->text));
   mem_free(table_get(s->refused, uuid_key(&r->run)));
   table_set(s->refused, uuid_key(&r->run), text);
-  scheduler_notice(s, "a run of " STR_FMT " could not be started: %s", STR_ARG(r->target), err->text);
+  scheduler_notice(s, "a run of " STR_FMT " could not be started: %s", STR_ARG(r->target),
+                   err->text);
 }
 
 /* The child's id follows from the command: asked again after a crash it is found to be there. */
 void child_start(Scheduler *s, Slot *parent, const Request *r) {
-  SlotHead head = {.id = r->run, .bundle = parent->bundle, .entry = r->target, .input = r->operands,
-                   .parent = parent, .parent_seq = r->seq};
+  SlotHead head = {.id = r->run,
+                   .bundle = parent->bundle,
+                   .entry = r->target,
+                   .input = r->operands,
+                   .parent = parent,
+                   .parent_seq = r->seq};
   Slot *child;
   RunRow row;
   Err err;
@@ -67,7 +72,8 @@ static bool ending_row(void *context, const LogRow *row) {
   Str bytes, value;
   Buf keep = {0};
   Err ignored;
-  if (last_record(row->bytes, &bytes) && record_decode(bytes, &record, &ignored) && record.kind == RECORD_ENDED &&
+  if (last_record(row->bytes, &bytes) && record_decode(bytes, &record, &ignored) &&
+      record.kind == RECORD_ENDED &&
       journal_value(e->store, record.ENDED.result, &keep, &value, &ignored)) {
     buf_clear(&e->value);
     buf_str(&e->value, value);
@@ -86,7 +92,8 @@ static void lost_child(Buf *out, const char *format, Uuid id, const char *why) {
   buf_deinit(&message);
 }
 
-/* A run that failed gives its own error; one that was cancelled or killed, an error that says so. */
+/* A run that failed gives its own error; one that was cancelled or killed, an error that says so.
+ */
 static void ending_answer(Slot *to, uint64_t seq, Uuid child, RunStatus status, Str value) {
   Buf error = {0};
   CborReader r = cbor_reader(value);
@@ -96,9 +103,12 @@ static void ending_answer(Slot *to, uint64_t seq, Uuid child, RunStatus status, 
     inbox_answer(to, seq, "ok", value, false);
     return;
   }
-  bool is_error = cbor_next(&r, &item, &ignored) && item.kind == CBOR_TAG && item.n == CBOR_TAG_ERROR;
+  bool is_error =
+      cbor_next(&r, &item, &ignored) && item.kind == CBOR_TAG && item.n == CBOR_TAG_ERROR;
   if (status == RUN_STATUS_FAILED && is_error) buf_str(&error, value);
-  else lost_child(&error, "the run %s was %s", child, status == RUN_STATUS_KILLED ? "ended by the node" : "cancelled");
+  else
+    lost_child(&error, "the run %s was %s", child,
+               status == RUN_STATUS_KILLED ? "ended by the node" : "cancelled");
   inbox_answer(to, seq, "error", buf_view(&error), false);
   buf_deinit(&error);
 }
@@ -173,7 +183,8 @@ void child_ended(Scheduler *s, Slot *child) {
 
 /* ---- signals and cancellation -------------------------------------------- */
 
-/* At once, so that it shares the sender's commit. False: the receiver is in the middle of something. */
+/* At once, so that it shares the sender's commit. False: the receiver is in the middle of
+ * something. */
 static bool deliver_now(Slot *to, Record *event) {
   Err err;
   if (!to->quiescent || to->inbox != NULL || to->over) return false;
@@ -225,10 +236,14 @@ void run_send(Scheduler *s, Slot *from, const Request *r) {
   cbor_put_array(&origin, 2);
   cbor_put_bytes(&origin, uuid_key(&from->id));
   cbor_put_uint(&origin, r->seq);
-  Record event = {.kind = RECORD_CANCEL_ASKED, .CANCEL_ASKED = {.why = STR("another run asked"), .from = buf_view(&origin)}};
+  Record event = {.kind = RECORD_CANCEL_ASKED,
+                  .CANCEL_ASKED = {.why = STR("another run asked"), .from = buf_view(&origin)}};
   if (r->kind == REQUEST_SIGNAL)
-    event = (Record){.kind = RECORD_SIGNALLED, .SIGNALLED = {.name = r->target, .id = {id, (size_t)size},
-                                                             .value = r->operands, .from = buf_view(&origin)}};
+    event = (Record){.kind = RECORD_SIGNALLED,
+                     .SIGNALLED = {.name = r->target,
+                                   .id = {id, (size_t)size},
+                                   .value = r->operands,
+                                   .from = buf_view(&origin)}};
   if (!deliver_now(to, &event)) {
     from->unsettled++;
     inbox_put(to, &event, false, from->number);

@@ -7,8 +7,13 @@
 
 static RunRow slot_row(const Slot *slot) {
   Scheduler *s = slot->scheduler;
-  RunRow row = {.number = slot->number, .id = slot->id, .bundle = slot->bundle, .entry = slot->entry,
-                .parent = slot->parent, .status = slot->status, .started_us = slot->started_us};
+  RunRow row = {.number = slot->number,
+                .id = slot->id,
+                .bundle = slot->bundle,
+                .entry = slot->entry,
+                .parent = slot->parent,
+                .status = slot->status,
+                .started_us = slot->started_us};
   if (run_status_over(slot->status)) row.ended_us = clock_now(&s->clock);
   if (slot->status == RUN_STATUS_PARKED) row.wake_us = slot->wake_us;
   row.records = slot->run != NULL ? journal_seq(run_journal(slot->run)) : slot->records;
@@ -148,7 +153,8 @@ static void slots_merge(Scheduler *s) {
 bool round_commit(Scheduler *s, Err *err) {
   bool ok = true;
   for (uint32_t i = 0; i < s->turn.count; i++) dispatch_before_commit(s, s->turn.at[i]);
-  for (uint32_t i = 0; i < s->touched.count; i++) dispatch_before_commit(s, s->touched.at[i]); /* it may grow */
+  for (uint32_t i = 0; i < s->touched.count; i++)
+    dispatch_before_commit(s, s->touched.at[i]); /* it may grow */
   clock_settle(s);
   slots_merge(s);
   for (uint32_t i = 0; i < s->turn.count; i++) group_created(s, s->turn.at[i]);
@@ -181,7 +187,8 @@ static void park_one(Scheduler *s, Parking *p, Slot *slot) {
   slot->records = journal_seq(run_journal(slot->run));
   slot->wake_us = run_wake_us(slot->run);
   if (slot->persons == 0) slot->status = RUN_STATUS_PARKED;
-  s->group.images[p->count] = (ImageRow){.run = slot->number, .seq = slot->records - 1,
+  s->group.images[p->count] = (ImageRow){.run = slot->number,
+                                         .seq = slot->records - 1,
                                          .head = journal_head(run_journal(slot->run)),
                                          .bytes = buf_view(image)};
   group_updated(s, slot);
@@ -191,7 +198,8 @@ static void park_one(Scheduler *s, Parking *p, Slot *slot) {
 bool park_calm(Scheduler *s, Err *err) {
   uint32_t count = s->calm_count;
   if (count == 0) return true;
-  Parking p = {.slots = mem_alloc(count * sizeof *p.slots), .images = mem_alloc(count * sizeof *p.images)};
+  Parking p = {.slots = mem_alloc(count * sizeof *p.slots),
+               .images = mem_alloc(count * sizeof *p.images)};
   s->group.images = mem_alloc(count * sizeof *s->group.images);
   for (uint32_t i = 0; i < count; i++) {
     Slot *slot = slot_by_number(s, s->calm[i]);

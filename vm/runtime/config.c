@@ -21,9 +21,12 @@ static bool put_text_as(Buf *out, TypeKind kind, Str text) {
   Decimal d;
   Err ignored;
   switch (kind) {
-    case TYPE_INT: return int_parse(text, &i) ? (cbor_put_int(out, i), true) : false;
-    case TYPE_FLOAT: return float_parse(text, &f) ? (cbor_put_float(out, f), true) : false;
-    case TYPE_DECIMAL: return decimal_parse(text, &d) ? (cbor_put_decimal(out, d), true) : false;
+    case TYPE_INT:
+      return int_parse(text, &i) ? (cbor_put_int(out, i), true) : false;
+    case TYPE_FLOAT:
+      return float_parse(text, &f) ? (cbor_put_float(out, f), true) : false;
+    case TYPE_DECIMAL:
+      return decimal_parse(text, &d) ? (cbor_put_decimal(out, d), true) : false;
     case TYPE_DURATION:
       if (!duration_parse(text, &i)) return false;
       cbor_put_tag(out, CBOR_TAG_DURATION);
@@ -37,13 +40,25 @@ static bool put_text_as(Buf *out, TypeKind kind, Str text) {
     case TYPE_BOOL:
       cbor_put_bool(out, str_equal(text, STR("true")));
       return str_equal(text, STR("true")) || str_equal(text, STR("false"));
-    case TYPE_LIST: case TYPE_MAP: case TYPE_OBJECT: case TYPE_RECORD: return cbor_from_json(text, out, &ignored);
-    case TYPE_STRING: case TYPE_ANY: case TYPE_LITERAL:
-    case TYPE_NIL: case TYPE_BYTES: case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR:
+    case TYPE_LIST:
+    case TYPE_MAP:
+    case TYPE_OBJECT:
+    case TYPE_RECORD:
+      return cbor_from_json(text, out, &ignored);
+    case TYPE_STRING:
+    case TYPE_ANY:
+    case TYPE_LITERAL:
+    case TYPE_NIL:
+    case TYPE_BYTES:
+    case TYPE_FUNCTION:
+    case TYPE_HANDLE:
+    case TYPE_SEALED:
+    case TYPE_ERROR:
       if (!utf8_valid(text)) return false;
       cbor_put_text(out, text);
       return true;
-    case TYPE_UNION: break; /* taken apart by the caller */
+    case TYPE_UNION:
+      break; /* taken apart by the caller */
   }
   return false;
 }
@@ -69,10 +84,18 @@ static bool put_typed(const Bundle *b, uint32_t type, Buf *out, Str text) {
 static void put_constant(const BundleConst *c, Buf *out) {
   Decimal d;
   switch ((ConstKind)c->kind) {
-    case CONST_INT: cbor_put_int(out, c->i); return;
-    case CONST_FLOAT: cbor_put_float(out, c->f); return;
-    case CONST_STRING: cbor_put_text(out, c->text); return;
-    case CONST_BYTES: cbor_put_bytes(out, c->text); return;
+    case CONST_INT:
+      cbor_put_int(out, c->i);
+      return;
+    case CONST_FLOAT:
+      cbor_put_float(out, c->f);
+      return;
+    case CONST_STRING:
+      cbor_put_text(out, c->text);
+      return;
+    case CONST_BYTES:
+      cbor_put_bytes(out, c->text);
+      return;
     case CONST_DECIMAL:
       if (decimal_parse(c->text, &d)) cbor_put_decimal(out, d);
       else cbor_put_nil(out);
@@ -81,8 +104,12 @@ static void put_constant(const BundleConst *c, Buf *out) {
       cbor_put_tag(out, CBOR_TAG_DURATION);
       cbor_put_int(out, c->i);
       return;
-    case CONST_NIL: cbor_put_nil(out); return;
-    case CONST_BOOL: cbor_put_bool(out, c->i != 0); return;
+    case CONST_NIL:
+      cbor_put_nil(out);
+      return;
+    case CONST_BOOL:
+      cbor_put_bool(out, c->i != 0);
+      return;
   }
 }
 
@@ -94,16 +121,17 @@ static bool config_value_put(const Bundle *b, const BundleConfig *config, Buf *o
   cbor_put_text(out, name);
   if (set != NULL) {
     if (put_typed(b, config->type, out, str_of(set))) return true;
-    FAIL(err, ERR_INVALID, "config " STR_FMT ": %s is \"%.80s\", which is not of type %s", STR_ARG(name), variable, set,
-         type_kind_word((TypeKind)b->types[config->type].kind));
+    FAIL(err, ERR_INVALID, "config " STR_FMT ": %s is \"%.80s\", which is not of type %s",
+         STR_ARG(name), variable, set, type_kind_word((TypeKind)b->types[config->type].kind));
     return false;
   }
   if (config->fallback != NONE_INDEX) {
     put_constant(&b->consts[config->fallback], out);
     return true;
   }
-  FAIL(err, ERR_INVALID, "config " STR_FMT " has no default and is not set: set %s in the environment",
-       STR_ARG(name), variable);
+  FAIL(err, ERR_INVALID,
+       "config " STR_FMT " has no default and is not set: set %s in the environment", STR_ARG(name),
+       variable);
   return false;
 }
 

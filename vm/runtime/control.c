@@ -23,7 +23,8 @@ struct Control {
   Client *clients[CONTROL_CLIENTS_MAX];
 };
 
-/* A data directory's path may be longer than a socket's name may be, so the name goes through /proc. */
+/* A data directory's path may be longer than a socket's name may be, so the name goes through
+ * /proc. */
 static bool socket_address(const char *dir, int *dir_fd, struct sockaddr_un *address, Err *err) {
   *address = (struct sockaddr_un){.sun_family = AF_UNIX};
   *dir_fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -47,7 +48,8 @@ static bool listen_at(Control *c, const struct sockaddr_un *address) {
   mode_t before = umask(0077);
   bool bound = bind(c->listen_fd, (const struct sockaddr *)address, sizeof *address) == 0;
   umask(before);
-  return bound && listen(c->listen_fd, 16) == 0 && watch(c->epoll_fd, c->listen_fd, EPOLLIN, NULL, EPOLL_CTL_ADD);
+  return bound && listen(c->listen_fd, 16) == 0 &&
+         watch(c->epoll_fd, c->listen_fd, EPOLLIN, NULL, EPOLL_CTL_ADD);
 }
 
 bool control_open(const char *dir, Control **out, Err *err) {
@@ -103,8 +105,8 @@ static void clients_accept(Control *c) {
 }
 
 static void frame_put(Buf *out, Str body) {
-  uint8_t head[4] = {(uint8_t)(body.size >> 24), (uint8_t)(body.size >> 16), (uint8_t)(body.size >> 8),
-                     (uint8_t)body.size};
+  uint8_t head[4] = {(uint8_t)(body.size >> 24), (uint8_t)(body.size >> 16),
+                     (uint8_t)(body.size >> 8), (uint8_t)body.size};
   buf_put(out, head, 4);
   buf_str(out, body);
 }
@@ -135,16 +137,19 @@ static bool client_read(Client *client) {
 
 static bool client_write(Control *c, Client *client) {
   while (client->sent < client->out.size) {
-    ssize_t n = send(client->fd, client->out.at + client->sent, client->out.size - client->sent, MSG_NOSIGNAL);
+    ssize_t n = send(client->fd, client->out.at + client->sent, client->out.size - client->sent,
+                     MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno == EAGAIN) return watch(c->epoll_fd, client->fd, EPOLLOUT, client, EPOLL_CTL_MOD);
+    if (n < 0 && errno == EAGAIN)
+      return watch(c->epoll_fd, client->fd, EPOLLOUT, client, EPOLL_CTL_MOD);
     if (n < 0) return false;
     client->sent += (size_t)n;
   }
   return false;
 }
 
-static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str, Buf *), void *context) {
+static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str, Buf *),
+                         void *context) {
   Str request;
   if (client->out.size > 0) return client_write(c, client);
   bool open = client_read(client);
@@ -158,7 +163,8 @@ static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str,
   return client_write(c, client);
 }
 
-static void client_event(Control *c, Client *client, void (*answer)(void *, Str, Buf *), void *context) {
+static void client_event(Control *c, Client *client, void (*answer)(void *, Str, Buf *),
+                         void *context) {
   for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) {
     if (c->clients[i] != client) continue;
     if (!client_serve(c, client, answer, context)) client_drop(c, i);
@@ -166,7 +172,8 @@ static void client_event(Control *c, Client *client, void (*answer)(void *, Str,
   }
 }
 
-void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer), void *context) {
+void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer),
+                   void *context) {
   struct epoll_event events[16];
   int count = epoll_wait(c->epoll_fd, events, 16, 0);
   for (int i = 0; i < count; i++) {
@@ -213,17 +220,31 @@ static bool exchange(int fd, Str request, Buf *answer, Err *err) {
   return ok;
 }
 
-bool control_ask(const char *dir, Str request, Buf *answer, Err *err) {
+/* A connected socket, or -1. */
+static int control_connect(const char *dir, Err *err) {
   struct sockaddr_un address;
-  int dir_fd, fd = -1;
-  bool ok = false;
-  if (!socket_address(dir, &dir_fd, &address, err)) return false;
-  fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  if (fd < 0 || connect(fd, (const struct sockaddr *)&address, sizeof address) != 0)
-    FAIL(err, ERR_NOT_FOUND, "nobody listens in %s", dir);
-  else
-    ok = exchange(fd, request, answer, err);
-  if (fd >= 0) close(fd);
+  int dir_fd;
+  if (!socket_address(dir, &dir_fd, &address, err)) return -1;
+  int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  bool ok = fd >= 0 && connect(fd, (const struct sockaddr *)&address, sizeof address) == 0;
   close(dir_fd);
+  if (ok) return fd;
+  FAIL(err, ERR_NOT_FOUND, "nobody listens in %s", dir);
+  if (fd >= 0) close(fd);
+  return -1;
+}
+
+bool control_listens(const char *dir) {
+  Err ignored;
+  int fd = control_connect(dir, &ignored);
+  if (fd >= 0) close(fd);
+  return fd >= 0;
+}
+
+bool control_ask(const char *dir, Str request, Buf *answer, Err *err) {
+  int fd = control_connect(dir, err);
+  if (fd < 0) return false;
+  bool ok = exchange(fd, request, answer, err);
+  close(fd);
   return ok;
 }

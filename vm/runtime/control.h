@@ -15,11 +15,14 @@ enum { CONTROL_MESSAGE_MAX = 64 << 20, CONTROL_CLIENTS_MAX = 64 };
 typedef struct Control Control;
 /* Listens. A socket left by a dead process is replaced: the caller holds the directory's lock. */
 MUST_USE bool control_open(const char *dir, Control **out, Err *err);
-void control_close(Control *c); /* removes the socket */
+void control_close(Control *c);   /* removes the socket */
 int control_fd(const Control *c); /* an epoll descriptor: readable when there is something to do */
 /* Takes connections and bytes, never waits. `answer` is called for each whole request. */
-void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer), void *context);
+void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer),
+                   void *context);
 
+/* Does a process listen there? */
+bool control_listens(const char *dir);
 /* The other side: connects, asks, waits for the answer. ERR_NOT_FOUND: nobody listens. */
 MUST_USE bool control_ask(const char *dir, Str request, Buf *answer, Err *err);
 

@@ -12,7 +12,9 @@ static void person_wanted(Slot *slot, const Request *r) {
   char id[37];
   uuid_text(slot->id, id);
   slot_person(slot, 1);
-  slot_note(slot, "the outcome of #%" PRIu64 " is unknown: z8 resolve %s#%" PRIu64 " --confirmed JSON | --absent",
+  slot_note(slot,
+            "the outcome of #%" PRIu64 " is unknown: z8 resolve %s#%" PRIu64
+            " --confirmed JSON | --absent",
             r->seq, id, r->seq);
   scheduler_notice(slot->scheduler, "run %s is stuck: %s", id, slot->note);
 }
@@ -31,18 +33,23 @@ void dispatch_before_commit(Scheduler *s, Slot *slot) {
 
 /* ---- the world ----------------------------------------------------------- */
 
-static bool secret_for_effects(void *context, Str name, Buf *value) { return node_secret(context, name, value); }
+static bool secret_for_effects(void *context, Str name, Buf *value) {
+  return node_secret(context, name, value);
+}
 
 static bool effects_ready(Scheduler *s, Err *err) {
   if (s->effects != NULL) return true;
-  EffectOptions options = {.allow_loopback = true, .extern_allow = s->options.extern_allow,
-                           .secret = secret_for_effects, .context = s->node};
+  EffectOptions options = {.allow_loopback = true,
+                           .extern_allow = s->options.extern_allow,
+                           .secret = secret_for_effects,
+                           .context = s->node};
   return effects_new(&options, &s->effects, err);
 }
 
 enum { FOREIGN_PARAMS_MAX = 32 };
 
-static void foreign_fill(const Bundle *b, uint32_t index, EffectRequest *e, uint8_t kinds[FOREIGN_PARAMS_MAX]) {
+static void foreign_fill(const Bundle *b, uint32_t index, EffectRequest *e,
+                         uint8_t kinds[FOREIGN_PARAMS_MAX]) {
   const BundleExtern *x = &b->externs[index];
   e->library = bundle_text(b, x->library);
   e->symbol = bundle_text(b, x->name);
@@ -63,8 +70,14 @@ static void effect_refuse(Slot *slot, const Request *r, const Err *err) {
 static void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
   uint8_t kinds[FOREIGN_PARAMS_MAX];
   Err err;
-  EffectRequest e = {.run = slot->number, .seq = r->seq, .effect = r->effect, .effect_class = r->effect_class,
-                     .target = r->target, .operands = r->operands, .key = r->key, .timeout_us = r->timeout_us};
+  EffectRequest e = {.run = slot->number,
+                     .seq = r->seq,
+                     .effect = r->effect,
+                     .effect_class = r->effect_class,
+                     .target = r->target,
+                     .operands = r->operands,
+                     .key = r->key,
+                     .timeout_us = r->timeout_us};
   if (r->effect == EFFECT_FOREIGN) foreign_fill(slot->program_bundle, r->extern_index, &e, kinds);
   if (!effects_ready(s, &err)) {
     effect_refuse(slot, r, &err);
@@ -74,7 +87,8 @@ static void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
   s->in_flight++;
 }
 
-/* It was asked before a crash and may have been sent. What may be repeated is; for what may not, the answer is
+/* It was asked before a crash and may have been sent. What may be repeated is; for what may not,
+*the answer is
 ** that nobody knows, and the run's own books (check, or a person) take over. */
 static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
   if (r->effect_class != CLASS_IRREVERSIBLE) {
@@ -82,7 +96,8 @@ static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
     return;
   }
   Buf error = {0};
-  error_encode(&error, STR("unknown"), STR("the process ended while this was in flight: it may have happened"));
+  error_encode(&error, STR("unknown"),
+               STR("the process ended while this was in flight: it may have happened"));
   inbox_answer(slot, r->seq, "unknown", buf_view(&error), false);
   buf_deinit(&error);
 }
@@ -101,8 +116,10 @@ static void drop(Scheduler *s, Slot *slot, const Request *r) {
   bool world = info != NULL && info->how == HOW_ASK && r->effect != EFFECT_SLEEP;
   timers_drop(s->timers, slot->number, r->seq);
   inbox_drop_timer(slot, r->seq);
-  /* With a seed nothing is cut short: whether it came before the end would depend on the network. */
-  if (world && s->effects != NULL && !s->options.seeded) effects_drop(s->effects, slot->number, r->seq);
+  /* With a seed nothing is cut short: whether it came before the end would depend on the network.
+   */
+  if (world && s->effects != NULL && !s->options.seeded)
+    effects_drop(s->effects, slot->number, r->seq);
 }
 
 static void output(Scheduler *s, Slot *slot, const Request *r) {
@@ -112,7 +129,9 @@ static void output(Scheduler *s, Slot *slot, const Request *r) {
 
 static void leave(Scheduler *s, Slot *slot, const Request *r) {
   switch (r->kind) {
-    case REQUEST_OUTPUT: output(s, slot, r); return;
+    case REQUEST_OUTPUT:
+      output(s, slot, r);
+      return;
     case REQUEST_EFFECT:
       if (slot->over) return;
       if (r->resend) effect_again(s, slot, r);
@@ -127,8 +146,14 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_ADMIT:
       if (!slot->over) admit(s, slot, r);
       return;
-    case REQUEST_DROP: drop(s, slot, r); return;
-    case REQUEST_START: case REQUEST_SIGNAL: case REQUEST_CANCEL: case REQUEST_PERSON: return; /* done before */
+    case REQUEST_DROP:
+      drop(s, slot, r);
+      return;
+    case REQUEST_START:
+    case REQUEST_SIGNAL:
+    case REQUEST_CANCEL:
+    case REQUEST_PERSON:
+      return; /* done before */
   }
 }
 

@@ -17,7 +17,8 @@ bool error_decode(Str value, ErrorParts *out) {
   CborItem item;
   Err ignored;
   uint64_t count;
-  if (!cbor_next(&r, &item, &ignored) || item.kind != CBOR_TAG || item.n != CBOR_TAG_ERROR) return false;
+  if (!cbor_next(&r, &item, &ignored) || item.kind != CBOR_TAG || item.n != CBOR_TAG_ERROR)
+    return false;
   if (!cbor_array(&r, &count, &ignored) || count < 3) return false;
   if (!cbor_text(&r, &out->code, &ignored) || !cbor_text(&r, &out->message, &ignored)) return false;
   if (!cbor_skip(&r, &out->data, &ignored)) return false;

@@ -13,11 +13,11 @@
 
 typedef struct Clock {
   bool virtual_time;
-  int64_t now_us;   /* virtual: as of this round */
+  int64_t now_us; /* virtual: as of this round */
 } Clock;
 
 typedef struct Host {
-  RunHost calls;    /* given to the run; context is this Host */
+  RunHost calls; /* given to the run; context is this Host */
   Node *node;
   const Clock *clock;
   int64_t readings; /* virtual: in this round */
@@ -29,7 +29,8 @@ void host_init(Host *host, Node *node, const Clock *clock);
 /* At the end of a round: the virtual clock is now at the latest reading. */
 void host_settle(Host *host, int64_t *latest_us);
 
-/* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as an encoded
+/* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as
+*an encoded
 ** map. ERR_INVALID names what is missing or does not fit its type. */
 MUST_USE bool config_read(const Bundle *bundle, Buf *out, Err *err);
 

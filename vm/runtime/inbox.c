@@ -5,12 +5,17 @@
 
 static size_t text_size(const Record *r) {
   switch (r->kind) {
-    case RECORD_ANSWERED: return r->ANSWERED.outcome.size + r->ANSWERED.value.size;
+    case RECORD_ANSWERED:
+      return r->ANSWERED.outcome.size + r->ANSWERED.value.size;
     case RECORD_SIGNALLED:
-      return r->SIGNALLED.name.size + r->SIGNALLED.id.size + r->SIGNALLED.value.size + r->SIGNALLED.from.size;
-    case RECORD_CANCEL_ASKED: return r->CANCEL_ASKED.why.size + r->CANCEL_ASKED.from.size;
-    case RECORD_RESOLVED: return r->RESOLVED.outcome.size + r->RESOLVED.value.size + r->RESOLVED.by.size;
-    default: return 0;
+      return r->SIGNALLED.name.size + r->SIGNALLED.id.size + r->SIGNALLED.value.size +
+             r->SIGNALLED.from.size;
+    case RECORD_CANCEL_ASKED:
+      return r->CANCEL_ASKED.why.size + r->CANCEL_ASKED.from.size;
+    case RECORD_RESOLVED:
+      return r->RESOLVED.outcome.size + r->RESOLVED.value.size + r->RESOLVED.by.size;
+    default:
+      return 0;
   }
 }
 
@@ -43,7 +48,8 @@ static void texts_own(Record *r, char *at) {
       text_move(&at, &r->RESOLVED.value);
       text_move(&at, &r->RESOLVED.by);
       return;
-    default: return;
+    default:
+      return;
   }
 }
 

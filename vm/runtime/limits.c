@@ -44,7 +44,8 @@ static Window *window_new(uint32_t count) {
   return w;
 }
 
-/* Another bundle may give the name another count: the window begins anew, with its last appointment. */
+/* Another bundle may give the name another count: the window begins anew, with its last
+ * appointment. */
 static Window *window_for(Limits *limits, Str name, uint32_t count) {
   Window *w = table_get(limits->windows, name);
   if (w != NULL && w->count == count) return w;

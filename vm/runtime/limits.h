@@ -9,7 +9,8 @@
 typedef struct Limits Limits;
 Limits *limits_new(void);
 void limits_free(Limits *limits);
-/* When a call that asks now may go: now_us, or later. The place is taken: the caller keeps the appointment. */
+/* When a call that asks now may go: now_us, or later. The place is taken: the caller keeps the
+ * appointment. */
 int64_t limits_admit(Limits *limits, Str name, uint32_t count, int64_t per_us, int64_t now_us);
 
 #endif

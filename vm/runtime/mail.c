@@ -9,7 +9,9 @@ bool mail_read(Store *store, Buf *out, Err *err) {
   return false;
 }
 
-bool mail_write(Store *store, Str mail, Err *err) { return store_meta_set(store, "mail", mail, err); }
+bool mail_write(Store *store, Str mail, Err *err) {
+  return store_meta_set(store, "mail", mail, err);
+}
 
 static void letter_put(Buf *out, uint64_t run, Str record) {
   cbor_put_uint(out, run);
@@ -27,14 +29,16 @@ bool mail_add(Store *store, uint64_t run, const Record *event, Err *err) {
   return ok;
 }
 
-bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event), void *context, Buf *rest,
-               Err *err) {
+bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event),
+               void *context, Buf *rest, Err *err) {
   CborReader r = cbor_reader(mail);
   while (r.at < r.end) {
     uint64_t run;
     Str bytes;
     Record event;
-    if (!cbor_uint(&r, &run, err) || !cbor_bytes(&r, &bytes, err) || !record_decode(bytes, &event, err)) return false;
+    if (!cbor_uint(&r, &run, err) || !cbor_bytes(&r, &bytes, err) ||
+        !record_decode(bytes, &event, err))
+      return false;
     if (each(context, run, &event) && rest != NULL) letter_put(rest, run, bytes);
   }
   return true;

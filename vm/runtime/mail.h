@@ -11,8 +11,8 @@ MUST_USE bool mail_add(Store *store, uint64_t run, const Record *event, Err *err
 /* All of it, as bytes; empty if there is none. */
 MUST_USE bool mail_read(Store *store, Buf *out, Err *err);
 /* Walks those bytes; `each` gives false to have the letter taken out of *rest (may be NULL). */
-MUST_USE bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event), void *context, Buf *rest,
-                        Err *err);
+MUST_USE bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event),
+                        void *context, Buf *rest, Err *err);
 MUST_USE bool mail_write(Store *store, Str mail, Err *err);
 
 #endif

@@ -11,18 +11,18 @@
 
 typedef struct NodeProgram {
   Hash256 id;
-  Arena arena;         /* of a bundle read from the store */
+  Arena arena; /* of a bundle read from the store */
   Bundle own;
   Program *program;
-  Buf unstored;        /* bytes not in the store yet */
+  Buf unstored; /* bytes not in the store yet */
 } NodeProgram;
 
 struct Node {
   char *dir;
-  int lock_fd;         /* -1: none */
+  int lock_fd; /* -1: none */
   Store *store;
   Hash256 tenant_key;
-  Table *programs;     /* by bundle id */
+  Table *programs; /* by bundle id */
 };
 
 static char *path_join(const char *dir, const char *name) {
@@ -42,7 +42,8 @@ static bool directory_ready(const NodeOptions *options, Err *err) {
   char *db = path_join(options->dir, "z8.db");
   bool there = stat(db, &info) == 0;
   mem_free(db);
-  if (!there) FAIL(err, ERR_NOT_FOUND, "there are no runs in %s; is it the right --dir?", options->dir);
+  if (!there)
+    FAIL(err, ERR_NOT_FOUND, "there are no runs in %s; is it the right --dir?", options->dir);
   return there;
 }
 
@@ -72,7 +73,8 @@ static bool tenant_key_ready(Node *node, bool fixed, Err *err) {
 static bool store_ready(Node *node, const NodeOptions *options, Err *err) {
   if (options->memory) node->store = store_open_memory();
   else if (!directory_ready(options, err) || !lock_directory(node, err) ||
-           !store_open_sqlite(node->dir, NULL, &node->store, err)) return false;
+           !store_open_sqlite(node->dir, NULL, &node->store, err))
+    return false;
   return tenant_key_ready(node, options->fixed_key, err);
 }
 
@@ -206,8 +208,8 @@ bool node_secret(Node *node, Str name, Buf *value) {
   Buf file = {0};
   Err ignored;
   char *path = path_join(node->dir, "secrets");
-  bool found = file_read(path, SECRETS_FILE_MAX, &file, &ignored) &&
-               line_find(buf_view(&file), name, value);
+  bool found =
+      file_read(path, SECRETS_FILE_MAX, &file, &ignored) && line_find(buf_view(&file), name, value);
   buf_deinit(&file);
   mem_free(path);
   return found;

@@ -14,9 +14,9 @@
 
 typedef struct NodeOptions {
   const char *dir;
-  bool memory;    /* nothing is kept: no directory, no lock */
-  bool fixed_key; /* the tenant's key is a constant: journals that can be compared byte for byte */
-  bool must_exist;/* ERR_NOT_FOUND instead of making the directory */
+  bool memory;     /* nothing is kept: no directory, no lock */
+  bool fixed_key;  /* the tenant's key is a constant: journals that can be compared byte for byte */
+  bool must_exist; /* ERR_NOT_FOUND instead of making the directory */
 } NodeOptions;
 
 typedef struct Node Node;
@@ -28,14 +28,16 @@ void node_close(Node *node);
 Store *node_store(Node *node);
 const char *node_dir(const Node *node);
 Hash256 node_tenant_key(const Node *node);
-/* The value of a secret: the environment variable of that name, else a line of the file `secrets`. */
+/* The value of a secret: the environment variable of that name, else a line of the file `secrets`.
+ */
 bool node_secret(Node *node, Str name, Buf *value);
 
 /* A verified program of the store, loaded once. ERR_NOT_FOUND: the bundle is not there. */
 MUST_USE bool node_program(Node *node, Hash256 bundle, const Program **out, Err *err);
 /* Adds one that was just compiled or read; its bytes are stored with the first run that uses it
 ** (node_bundle_take). The bundle must live as long as the node. */
-MUST_USE bool node_program_add(Node *node, const Bundle *bundle, Str bytes, const Program **out, Err *err);
+MUST_USE bool node_program_add(Node *node, const Bundle *bundle, Str bytes, const Program **out,
+                               Err *err);
 /* The bytes of a program that the store does not have yet, once; false if it has them. */
 bool node_bundle_take(Node *node, Hash256 bundle, Str *bytes);
 

@@ -8,7 +8,8 @@
 
 /* ---- replay ------------------------------------------------------------------ */
 
-/* A replay reads what was recorded: these answer only where history has ended, and nothing is kept of it. */
+/* A replay reads what was recorded: these answer only where history has ended, and nothing is kept
+ * of it. */
 static int64_t no_time(void *context) {
   (void)context;
   return 0;
@@ -29,7 +30,8 @@ static bool no_secret(void *context, Str name) {
 
 static const RunHost replay_host = {NULL, no_time, no_env, no_secret};
 
-static bool code_choose(Node *node, const RunRow *row, const Program **program, bool *other, Err *err) {
+static bool code_choose(Node *node, const RunRow *row, const Program **program, bool *other,
+                        Err *err) {
   if (*program == NULL && !node_program(node, row->bundle, program, err)) return false;
   const Bundle *bundle = program_bundle(*program);
   *other = memcmp(bundle->id.byte, row->bundle.byte, sizeof bundle->id.byte) != 0;
@@ -47,12 +49,14 @@ static void replay_walk(Replayed *out) {
   run_output_deinit(&requests);
 }
 
-bool offline_replay(Node *node, const RunRow *row, const Program *program, bool switch_vm, Replayed *out, Err *err) {
+bool offline_replay(Node *node, const RunRow *row, const Program *program, bool switch_vm,
+                    Replayed *out, Err *err) {
   Journal *journal;
   bool other;
   *out = (Replayed){0};
   if (!code_choose(node, row, &program, &other, err)) return false;
-  if (!journal_load(node_store(node), row->number, node_tenant_key(node), !other, &journal, err)) return false;
+  if (!journal_load(node_store(node), row->number, node_tenant_key(node), !other, &journal, err))
+    return false;
   journal_read_only(journal);
   if (!run_load(program, &replay_host, journal, other, &out->run, err)) {
     journal_free(journal);
@@ -89,7 +93,8 @@ static bool quiescent_at_end(Run *run, Err *err) {
   uint32_t asked = fresh.count;
   run_output_deinit(&fresh);
   if (result == STEP_WAITING && asked == 0) return true;
-  if (result == STEP_DIVERGED) FAIL(err, ERR_DIVERGED, "the run diverges from its own journal; `z8 replay` explains");
+  if (result == STEP_DIVERGED)
+    FAIL(err, ERR_DIVERGED, "the run diverges from its own journal; `z8 replay` explains");
   else FAIL(err, ERR_BUSY, "the run was interrupted in the middle of a step");
   return false;
 }
@@ -103,7 +108,8 @@ bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err) {
   clock_begin(&clock, false);
   host_init(&host, node, &clock);
   if (!node_program(node, row->bundle, &program, err)) return false;
-  if (!journal_load(node_store(node), row->number, node_tenant_key(node), true, &journal, err)) return false;
+  if (!journal_load(node_store(node), row->number, node_tenant_key(node), true, &journal, err))
+    return false;
   if (!run_load(program, &host.calls, journal, false, &run, err)) {
     journal_free(journal);
     return false;
@@ -111,7 +117,8 @@ bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err) {
   bool free_now = quiescent_at_end(run, err);
   bool ok = free_now && run_deliver(run, event, err) && offline_commit(node, row, run, err);
   run_free(run);
-  if (!free_now && err->code == ERR_BUSY) return mail_add(node_store(node), row->number, event, err);
+  if (!free_now && err->code == ERR_BUSY)
+    return mail_add(node_store(node), row->number, event, err);
   return ok;
 }
 
@@ -140,8 +147,8 @@ static bool row_records(void *context, const LogRow *row) {
   return e->ok && !e->stop;
 }
 
-bool offline_records(Store *store, uint64_t number, bool (*each)(void *context, const Record *record), void *context,
-                     Err *err) {
+bool offline_records(Store *store, uint64_t number,
+                     bool (*each)(void *context, const Record *record), void *context, Err *err) {
   EachRecord e = {each, context, err, true, false};
   return store_log_each(store, number, row_records, &e, err) && e.ok;
 }

@@ -6,22 +6,26 @@
 #include "vm/run/run.h"
 #include "vm/runtime/node.h"
 
-/* Walks the run's history, puts the event at its end and commits. Nothing is executed beyond. A run that was
-** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h). */
+/* Walks the run's history, puts the event at its end and commits. Nothing is executed beyond. A run
+*that was
+** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h).
+ */
 MUST_USE bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err);
 
 typedef struct Replayed {
-  Run *run;           /* where its history ends; owned: run_free */
-  StepResult result;  /* ENDED, HISTORY_END, WAITING or DIVERGED */
-  uint64_t records;   /* walked */
-  Hash256 state;      /* of machine and run there */
+  Run *run;          /* where its history ends; owned: run_free */
+  StepResult result; /* ENDED, HISTORY_END, WAITING or DIVERGED */
+  uint64_t records;  /* walked */
+  Hash256 state;     /* of machine and run there */
 } Replayed;
-/* Re-runs history, its own code or `program` (NULL: its own), performing nothing and writing nothing. */
-MUST_USE bool offline_replay(Node *node, const RunRow *row, const Program *program, bool switch_vm, Replayed *out,
-                             Err *err);
+/* Re-runs history, its own code or `program` (NULL: its own), performing nothing and writing
+ * nothing. */
+MUST_USE bool offline_replay(Node *node, const RunRow *row, const Program *program, bool switch_vm,
+                             Replayed *out, Err *err);
 
 /* Records of a run from first to last, as stored; `each` returns false to stop. */
-MUST_USE bool offline_records(Store *store, uint64_t number, bool (*each)(void *context, const Record *record),
-                              void *context, Err *err);
+MUST_USE bool offline_records(Store *store, uint64_t number,
+                              bool (*each)(void *context, const Record *record), void *context,
+                              Err *err);
 
 #endif

@@ -29,8 +29,8 @@ typedef struct Slot Slot;
 /* An event on its way to a run. One block: the strings of the record stand behind it. */
 typedef struct Inbox {
   Record record;
-  bool timer;          /* a DROP takes it back */
-  uint64_t sender;     /* number of the run whose signal it is: it waits until this is on record */
+  bool timer;      /* a DROP takes it back */
+  uint64_t sender; /* number of the run whose signal it is: it waits until this is on record */
   struct Inbox *next;
 } Inbox;
 
@@ -39,30 +39,32 @@ struct Slot {
   uint64_t number;
   Uuid id;
   Hash256 bundle;
-  Str entry;               /* owned */
-  uint64_t parent;         /* number, 0: none */
+  Str entry;       /* owned */
+  uint64_t parent; /* number, 0: none */
   int64_t started_us;
-  uint64_t records;        /* as of the last image */
+  uint64_t records; /* as of the last image */
   const Bundle *program_bundle;
-  Run *run;                /* NULL: parked out of memory */
+  Run *run; /* NULL: parked out of memory */
   Host host;
   Inbox *inbox, **inbox_end;
-  RunOutput *outs; uint32_t out_count, out_cap; /* of this turn, in order */
-  uint32_t out_before;     /* outs whose part before the commit is done */
-  uint32_t resolved;       /* unknown outcomes settled in this turn */
-  uint64_t *settled; uint32_t settled_count, settled_cap; /* senders whose signals this turn put on record */
+  RunOutput *outs;
+  uint32_t out_count, out_cap; /* of this turn, in order */
+  uint32_t out_before;         /* outs whose part before the commit is done */
+  uint32_t resolved;           /* unknown outcomes settled in this turn */
+  uint64_t *settled;
+  uint32_t settled_count, settled_cap; /* senders whose signals this turn put on record */
   StepResult result;
-  bool quiescent;          /* an event may be delivered */
-  bool ready;              /* in scheduler->ready */
-  bool calm;               /* in scheduler->calm */
-  bool touched, in_turn;   /* in scheduler->touched, ->turn */
+  bool quiescent;        /* an event may be delivered */
+  bool ready;            /* in scheduler->ready */
+  bool calm;             /* in scheduler->calm */
+  bool touched, in_turn; /* in scheduler->touched, ->turn */
   bool over;
-  bool created;            /* its row goes with the next commit */
-  uint32_t persons;        /* unknown outcomes a person must settle */
-  uint32_t unsettled;      /* signals it sent that are not on record yet: it gets no event before */
-  RunStatus status, stored;/* as it is; as the store has it */
+  bool created;       /* its row goes with the next commit */
+  uint32_t persons;   /* unknown outcomes a person must settle */
+  uint32_t unsettled; /* signals it sent that are not on record yet: it gets no event before */
+  RunStatus status, stored; /* as it is; as the store has it */
   int64_t wake_us;
-  char *note;              /* owned */
+  char *note; /* owned */
 };
 
 typedef struct SlotList {
@@ -84,28 +86,30 @@ struct Scheduler {
   Table *by_number, *by_id; /* slots */
   SlotList ready;           /* to be stepped in the next round */
   SlotList turn;            /* stepped in this one */
-  SlotList touched;         /* besides: began, were taken up or given an event; part of the next commit */
-  uint64_t *calm; uint32_t calm_count, calm_cap; /* numbers: quiescent since the last look at who is parked */
+  SlotList touched; /* besides: began, were taken up or given an event; part of the next commit */
+  uint64_t *calm;
+  uint32_t calm_count, calm_cap; /* numbers: quiescent since the last look at who is parked */
   uint32_t slot_count, stuck_count, diverged_count, corrupt_count;
   uint64_t next_number, begun;
   Timers *timers;
   Limits *limits;
-  Table *awaiters;          /* by id of the awaited run: Awaiter */
-  Table *refused;           /* by id: why a child could not be started */
-  Workers *workers;         /* made when first needed */
-  Effects *effects;         /* made when first needed */
-  EffectOutcome *arrived; uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
+  Table *awaiters;  /* by id of the awaited run: Awaiter */
+  Table *refused;   /* by id: why a child could not be started */
+  Workers *workers; /* made when first needed */
+  Effects *effects; /* made when first needed */
+  EffectOutcome *arrived;
+  uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
   uint32_t in_flight;
   Control *control;
-  Buf mail;                 /* letters not known to be delivered */
-  int stop_fd;              /* an eventfd */
+  Buf mail;    /* letters not known to be delivered */
+  int stop_fd; /* an eventfd */
   StoreGroup group;
   uint32_t created_cap, row_cap, updated_cap, bundle_cap;
   bool failed;
 };
 
 /* ---- slots.c ---- */
-void slot_after_step(Slot *slot);  /* what its result means for the slot */
+void slot_after_step(Slot *slot); /* what its result means for the slot */
 Slot *slot_by_number(Scheduler *s, uint64_t number);
 Slot *slot_by_id(Scheduler *s, Uuid id);
 void slot_list_add(SlotList *list, Slot *slot);

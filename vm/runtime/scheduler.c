@@ -127,8 +127,10 @@ bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *e
   char what[40];
   int size = snprintf(what, sizeof what, "begin %" PRIu64, s->begun++);
   Hash256 chance = scheduler_chance(s, (Str){what, (size_t)size});
-  SlotHead head = {.id = uuid_v7(clock_now(&s->clock), chance.byte), .bundle = options->bundle,
-                   .entry = options->entry, .input = options->input};
+  SlotHead head = {.id = uuid_v7(clock_now(&s->clock), chance.byte),
+                   .bundle = options->bundle,
+                   .entry = options->entry,
+                   .input = options->input};
   if (!slot_begin(s, &head, &slot, err)) return false;
   *id = slot->id;
   return true;
@@ -162,7 +164,8 @@ static bool turn_event(Slot *slot) {
     bool ok = run_deliver(slot->run, &event->record, &ignored);
     if (ok && event->record.kind == RECORD_RESOLVED) slot->resolved++;
     if (event->sender != 0) {
-      slot->settled = mem_grow(slot->settled, &slot->settled_cap, slot->settled_count + 1, sizeof *slot->settled);
+      slot->settled = mem_grow(slot->settled, &slot->settled_cap, slot->settled_count + 1,
+                               sizeof *slot->settled);
       slot->settled[slot->settled_count++] = event->sender;
     }
     mem_free(event);
@@ -255,7 +258,8 @@ static bool round_run(Scheduler *s, Err *err) {
 
 static void outcome_deliver(Scheduler *s, EffectOutcome *o) {
   Slot *slot = slot_by_number(s, o->run);
-  if (slot != NULL && !slot->over) inbox_answer(slot, o->seq, o->outcome, buf_view(&o->value), false);
+  if (slot != NULL && !slot->over)
+    inbox_answer(slot, o->seq, o->outcome, buf_view(&o->value), false);
   buf_deinit(&o->value);
 }
 
@@ -335,6 +339,8 @@ static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
   if (until_us != 0 && left <= 0) return true;
   if (s->calm_count > 0 && (left < 0 || left > PARK_GRACE_US)) {
     if (wait_events(s, PARK_GRACE_US)) return true;
+    if (until_us == 0 && s->in_flight == 0 && s->options.waiting != NULL)
+      s->options.waiting(s->options.context);
     return park_calm(s, err);
   }
   wait_events(s, left);
@@ -372,9 +378,13 @@ static bool idle_wait(Scheduler *s, int64_t until_us, Err *err) {
 static ScheduleResult idle_result(Scheduler *s, Idle idle, Err *err) {
   if (!park_calm(s, err)) return SCHEDULE_FAILED;
   switch (idle) {
-    case IDLE_OVER: return SCHEDULE_OVER;
-    case IDLE_STUCK: return SCHEDULE_STUCK;
-    case IDLE_PARKED: case IDLE_WAIT: break;
+    case IDLE_OVER:
+      return SCHEDULE_OVER;
+    case IDLE_STUCK:
+      return SCHEDULE_STUCK;
+    case IDLE_PARKED:
+    case IDLE_WAIT:
+      break;
   }
   return SCHEDULE_PARKED;
 }
@@ -411,8 +421,8 @@ static bool letter_open(void *context, uint64_t run, const Record *event) {
 static void mail_settle(Scheduler *s) {
   Buf rest = {0};
   Err err;
-  if (s->mail.size > 0 && mail_each(buf_view(&s->mail), letter_open, s, &rest, &err) && rest.size < s->mail.size &&
-      mail_write(s->store, buf_view(&rest), &err)) {
+  if (s->mail.size > 0 && mail_each(buf_view(&s->mail), letter_open, s, &rest, &err) &&
+      rest.size < s->mail.size && mail_write(s->store, buf_view(&rest), &err)) {
     buf_clear(&s->mail);
     buf_str(&s->mail, buf_view(&rest));
   }
@@ -423,7 +433,6 @@ static void mail_settle(Scheduler *s) {
 
 static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
   int64_t until_us;
-  if (!round_commit(s, err)) return SCHEDULE_FAILED; /* what was taken up or begun */
   for (;;) {
     collect(s);
     if (s->options.flush != NULL) s->options.flush(s->options.context);
@@ -434,6 +443,10 @@ static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us,
     if (stop_asked(s)) return SCHEDULE_STOPPED;
     if (s->ready.count > 0) {
       if (!round_run(s, err)) return SCHEDULE_FAILED;
+      continue;
+    }
+    if (s->touched.count > 0) { /* taken up, and nothing to step */
+      if (!round_commit(s, err)) return SCHEDULE_FAILED;
       continue;
     }
     Idle idle = idle_judge(s, target, patience_us, &until_us);

@@ -21,13 +21,13 @@
 #include "vm/runtime/node.h"
 
 typedef struct SchedulerOptions {
-  uint32_t threads;      /* 0: one per core */
-  bool seeded;           /* virtual clock, derived ids, sorted arrivals: journals are functions of the seed */
+  uint32_t threads; /* 0: one per core */
+  bool seeded; /* virtual clock, derived ids, sorted arrivals: journals are functions of the seed */
   Hash256 seed;
-  bool switch_vm;        /* runs use the switch build of the loop */
-  bool park_restore;     /* every park goes through an image at once */
-  uint64_t slice;        /* ticks a run may use in a round; 0: 1 000 000 */
-  bool listen;           /* on the directory's socket */
+  bool switch_vm;           /* runs use the switch build of the loop */
+  bool park_restore;        /* every park goes through an image at once */
+  uint64_t slice;           /* ticks a run may use in a round; 0: 1 000 000 */
+  bool listen;              /* on the directory's socket */
   const char *extern_allow; /* libraries for `extern`, ':'-separated; NULL: the system's */
   /* What a run prints or logs, once it is durable. */
   void (*output)(void *context, Uuid run, EffectKind kind, Str text);
@@ -35,6 +35,8 @@ typedef struct SchedulerOptions {
   void (*ended)(void *context, Uuid run, RunStatus status, Str value, Run *live);
   /* After each round, before any waiting: what was said may be written out. */
   void (*flush)(void *context);
+  /* All that is left waits for signals or people, and has for a moment. */
+  void (*waiting)(void *context);
   /* Something the operator should know: one line. */
   void (*notice)(void *context, Str text);
   /* A control request came over the socket; the answer goes back (control.h). */
@@ -50,8 +52,8 @@ void scheduler_free(Scheduler *s);
 
 typedef struct BeginOptions {
   Hash256 bundle;
-  Str entry;    /* "" for the script */
-  Str input;    /* encoded array */
+  Str entry; /* "" for the script */
+  Str input; /* encoded array */
 } BeginOptions;
 /* A new run, ready for the next round. */
 MUST_USE bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *err);
@@ -60,7 +62,8 @@ MUST_USE bool scheduler_resume(Scheduler *s, uint64_t number, Err *err);
 /* All that are not over. A run that cannot be taken up is noted and left; *failed counts them. */
 MUST_USE bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err *err);
 
-/* Events from outside (a control request, or a verb that holds the directory itself). RESOLVED, SIGNALLED,
+/* Events from outside (a control request, or a verb that holds the directory itself). RESOLVED,
+*SIGNALLED,
 ** CANCEL_ASKED; strings are copied. They take part in the next round. */
 MUST_USE bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *err);
 
@@ -72,7 +75,9 @@ typedef enum {
   SCHEDULE_FAILED   /* the store failed: nothing after the last commit was promised to anyone */
 } ScheduleResult;
 enum { PATIENCE_FOR_EVER = -1 };
-typedef struct ScheduleCounts { uint32_t hosted, stuck, diverged, corrupt; } ScheduleCounts;
+typedef struct ScheduleCounts {
+  uint32_t hosted, stuck, diverged, corrupt;
+} ScheduleCounts;
 ScheduleCounts scheduler_counts(const Scheduler *s);
 /* Rounds until run `target` (0: every run) is over. patience_us: how long a sleep is waited for;
 ** PATIENCE_FOR_EVER waits for signals too. */

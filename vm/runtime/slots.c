@@ -10,7 +10,9 @@
 
 static Str uuid_key(const Uuid *id) { return (Str){(const char *)id->byte, sizeof id->byte}; }
 
-Slot *slot_by_number(Scheduler *s, uint64_t number) { return table_get(s->by_number, table_key64(&number)); }
+Slot *slot_by_number(Scheduler *s, uint64_t number) {
+  return table_get(s->by_number, table_key64(&number));
+}
 Slot *slot_by_id(Scheduler *s, Uuid id) { return table_get(s->by_id, uuid_key(&id)); }
 
 void slot_list_add(SlotList *list, Slot *slot) {
@@ -146,10 +148,15 @@ static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err 
   Origin origin = {0};
   Journal *journal = journal_new(node_tenant_key(s->node));
   if (h->parent != NULL) origin_encode(&origin, h->parent, h->parent_seq);
-  RunHead head = {.id = slot->id, .entry = slot->entry, .input = h->input,
-                  .seed = scheduler_chance(s, uuid_key(&slot->id)), .at_us = slot->started_us,
-                  .tenant = STR("default"), .parent = buf_view(&origin.parent),
-                  .causation = buf_view(&origin.parent), .correlation = buf_view(&origin.root)};
+  RunHead head = {.id = slot->id,
+                  .entry = slot->entry,
+                  .input = h->input,
+                  .seed = scheduler_chance(s, uuid_key(&slot->id)),
+                  .at_us = slot->started_us,
+                  .tenant = STR("default"),
+                  .parent = buf_view(&origin.parent),
+                  .causation = buf_view(&origin.parent),
+                  .correlation = buf_view(&origin.root)};
   bool ok = config_read(program_bundle(program), &config, err);
   head.config = buf_view(&config);
   ok = ok && run_begin(program, &slot->host.calls, journal, &head, &slot->run, err);
@@ -163,8 +170,12 @@ static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err 
 bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err) {
   const Program *program;
   if (!node_program(s->node, head->bundle, &program, err)) return false;
-  RunRow row = {.number = s->next_number, .id = head->id, .bundle = head->bundle, .entry = head->entry,
-                .parent = head->parent != NULL ? head->parent->number : 0, .status = RUN_STATUS_RUNNING,
+  RunRow row = {.number = s->next_number,
+                .id = head->id,
+                .bundle = head->bundle,
+                .entry = head->entry,
+                .parent = head->parent != NULL ? head->parent->number : 0,
+                .status = RUN_STATUS_RUNNING,
                 .started_us = clock_now(&s->clock)};
   Slot *slot = slot_new(s, &row);
   slot->program_bundle = program_bundle(program);
@@ -193,7 +204,8 @@ void slot_evict(Slot *slot) {
   slot->out_count = slot->out_cap = 0;
 }
 
-/* From its image. False without *err being fatal when there is none that fits: then the history is walked. */
+/* From its image. False without *err being fatal when there is none that fits: then the history is
+ * walked. */
 static bool run_from_image(Slot *slot, const Program *program, uint64_t records, Err *err) {
   Scheduler *s = slot->scheduler;
   ImageRow image;
@@ -216,7 +228,8 @@ static bool run_from_image(Slot *slot, const Program *program, uint64_t records,
 static bool run_from_history(Slot *slot, const Program *program, RunOutput *fresh, Err *err) {
   Scheduler *s = slot->scheduler;
   Journal *journal;
-  if (!journal_load(s->store, slot->number, node_tenant_key(s->node), true, &journal, err)) return false;
+  if (!journal_load(s->store, slot->number, node_tenant_key(s->node), true, &journal, err))
+    return false;
   if (!run_load(program, &slot->host.calls, journal, false, &slot->run, err)) {
     journal_free(journal);
     return false;
@@ -254,7 +267,8 @@ static void slot_diverged(Slot *slot) {
   slot->over = true;
   slot->status = RUN_STATUS_DIVERGED;
   slot->scheduler->diverged_count++;
-  slot_note(slot, "diverged at record %" PRIu64 " (%s): z8 replay %s", d->seq, diverge_word(d->kind), id);
+  slot_note(slot, "diverged at record %" PRIu64 " (%s): z8 replay %s", d->seq,
+            diverge_word(d->kind), id);
   scheduler_notice(slot->scheduler, "run %s %s", id, slot->note);
 }
 
@@ -269,10 +283,21 @@ static void slot_calm(Slot *slot) {
 void slot_after_step(Slot *slot) {
   if (slot->persons == 0 && !slot->over) slot->status = RUN_STATUS_RUNNING;
   switch (slot->result) {
-    case STEP_WAITING: slot_calm(slot); return;
-    case STEP_COMMIT: case STEP_SLICE: case STEP_CONTINUED: slot_ready(slot); return;
-    case STEP_ENDED: slot_ended(slot); return;
-    case STEP_DIVERGED: case STEP_HISTORY_END: slot_diverged(slot); return;
+    case STEP_WAITING:
+      slot_calm(slot);
+      return;
+    case STEP_COMMIT:
+    case STEP_SLICE:
+    case STEP_CONTINUED:
+      slot_ready(slot);
+      return;
+    case STEP_ENDED:
+      slot_ended(slot);
+      return;
+    case STEP_DIVERGED:
+    case STEP_HISTORY_END:
+      slot_diverged(slot);
+      return;
   }
 }
 
@@ -284,8 +309,10 @@ static bool run_take_up(Slot *slot, const RunRow *row, RunOutput *fresh, Err *er
   if (!node_program(slot->scheduler->node, row->bundle, &program, err)) return false;
   slot->program_bundle = program_bundle(program);
   slot->result = STEP_WAITING;
-  /* A commit that adds records to a parked run ends its status PARKED: this image is the latest state. */
-  if (row->status == RUN_STATUS_PARKED && run_from_image(slot, program, row->records, &ignored)) return true;
+  /* A commit that adds records to a parked run ends its status PARKED: this image is the latest
+   * state. */
+  if (row->status == RUN_STATUS_PARKED && run_from_image(slot, program, row->records, &ignored))
+    return true;
   return run_from_history(slot, program, fresh, err);
 }
 

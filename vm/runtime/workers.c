@@ -15,8 +15,8 @@ struct Workers {
   pthread_cond_t start, done;
   pthread_t threads[THREADS_MAX];
   uint32_t thread_count;
-  uint64_t job;          /* counts jobs: a thread that sees another number has work */
-  uint32_t busy;         /* threads still in the job */
+  uint64_t job;  /* counts jobs: a thread that sees another number has work */
+  uint32_t busy; /* threads still in the job */
   bool leaving;
   WorkFn *work;
   void *context;
@@ -56,7 +56,8 @@ Workers *workers_new(uint32_t threads) {
   pthread_cond_init(&w->done, NULL);
   if (threads > THREADS_MAX) threads = THREADS_MAX;
   while (w->thread_count + 1 < threads) {
-    if (pthread_create(&w->threads[w->thread_count], NULL, worker_main, w) != 0) break; /* fewer, then */
+    if (pthread_create(&w->threads[w->thread_count], NULL, worker_main, w) != 0)
+      break; /* fewer, then */
     w->thread_count++;
   }
   return w;

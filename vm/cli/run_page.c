@@ -1,5 +1,5 @@
 /* Pages about runs. */
-#include "vm/cli/report.h"
+#include "vm/cli/run_page.h"
 
 #include "vm/base/cbor.h"
 #include "vm/base/hash.h"
@@ -12,7 +12,8 @@ static bool number_after(Str *rest, uint32_t *out) {
   size_t colon = rest->size;
   int64_t n;
   while (colon > 0 && rest->at[colon - 1] != ':') colon--;
-  if (colon == 0 || !int_parse((Str){rest->at + colon, rest->size - colon}, &n) || n < 0 || n > INT32_MAX)
+  if (colon == 0 || !int_parse((Str){rest->at + colon, rest->size - colon}, &n) || n < 0 ||
+      n > INT32_MAX)
     return false;
   *out = (uint32_t)n;
   rest->size = colon - 1;
@@ -66,7 +67,8 @@ void report_source_line(Buf *out, const Bundle *bundle, Str path, uint32_t line,
 static void failure_data(Buf *out, Str data) {
   Buf json = {0};
   Err ignored;
-  if (data.size > 0 && cbor_to_json(data, &json, &ignored) && !str_equal(buf_view(&json), STR("null")))
+  if (data.size > 0 && cbor_to_json(data, &json, &ignored) &&
+      !str_equal(buf_view(&json), STR("null")))
     buf_format(out, "  data: " STR_FMT "\n", STR_ARG(buf_view(&json)));
   buf_deinit(&json);
 }
@@ -85,7 +87,8 @@ void report_failure(Buf *out, bool colour, const Bundle *bundle, RunStatus statu
   Str first = parts.at; /* `at` may hold the callers too, one a line */
   const char *end = first.size > 0 ? memchr(first.at, '\n', first.size) : NULL;
   if (end != NULL) first.size = (size_t)(end - first.at);
-  if (at_parse(first, &place)) report_source_line(out, bundle, place.path, place.line, place.column);
+  if (at_parse(first, &place))
+    report_source_line(out, bundle, place.path, place.line, place.column);
   failure_data(out, parts.data);
 }
 
@@ -115,7 +118,10 @@ static bool parked_row(void *context, const RunRow *row) {
   char id[37];
   uuid_text(row->id, id);
   if (scheduler_find(page->cli->scheduler, row->number) == NULL) return true;
-  buf_format(&page->cli->err, "run %s is %s%s" STR_FMT "\n", id, run_status_word(row->status),
+  buf_format(&page->cli->err, "run %s %s%s" STR_FMT "\n", id,
+             row->status == RUN_STATUS_RUNNING || row->status == RUN_STATUS_PARKED
+                 ? "waits for"
+                 : run_status_word(row->status),
              row->note.size > 0 ? ": " : "", STR_ARG(row->note));
   waits_put(page->cli, row, &page->cli->err);
   return true;
@@ -125,5 +131,6 @@ void report_parked(Cli *cli) {
   ParkedPage page = {cli};
   Err ignored;
   if (cli->json) return;
-  if (!store_run_each(node_store(cli->node), 1, STORE_UNFINISHED, parked_row, &page, &ignored)) return;
+  if (!store_run_each(node_store(cli->node), 1, STORE_UNFINISHED, parked_row, &page, &ignored))
+    return;
 }

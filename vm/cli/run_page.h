@@ -1,6 +1,6 @@
 /* Pages about runs: how one failed, what waits. */
-#ifndef Z8_REPORT_H
-#define Z8_REPORT_H
+#ifndef Z8_RUN_PAGE_H
+#define Z8_RUN_PAGE_H
 
 #include "vm/cli/cli.h"
 
