@@ -152,10 +152,8 @@ static File *file_load(Pipeline *p, Str path, const File *by, Span span);
 
 static void import_load(Pipeline *p, const File *file, Decl *decl) {
   Diags *diags = &p->out->diags;
-  if (decl->standard) {
-    check_module(p, decl);
-    return;
-  }
+  if (decl->standard) check_module(p, decl);
+  if (decl->standard || !decl->text.at) return;
   if (!path_is_good(decl->text)) {
     DIAG_ADD0(diags, DIAG_IMPORT_PATH, decl->span);
     return;

@@ -24,34 +24,36 @@ typedef struct EffectName {
   uint8_t effect;
 } EffectName;
 
-#define HTTP_REST "headers: map?, json: any=, body: any=, timeout: duration?) -> {status: int, headers: map, body: any, json: any}"
+#define HTTP_REST                                                                              \
+  "headers: map?, json: any=, body: any=, timeout: duration?) -> {status: int, headers: map, " \
+  "body: any, json: any}"
 #define HTTP_SIGNATURE "(url: string | sealed, " HTTP_REST
 static const EffectName effect_names[] = {
-  {"core", "now", "", "() -> time", EFFECT_NOW},
-  {"core", "random", "", "(a: int?, b: int?) -> any", EFFECT_RANDOM},
-  {"core", "uuid", "", "() -> string", EFFECT_UUID},
-  {"core", "env", "", "(name: string) -> string?", EFFECT_ENV},
-  {"core", "secret", "", "(name: string) -> sealed", EFFECT_SECRET},
-  {"core", "print", "", "(any...)", EFFECT_PRINT},
-  {"core", "log", "", "(any...)", EFFECT_LOG},
-  {"core", "patched", "", "(id: string) -> bool", EFFECT_PATCHED},
-  {"core", "deprecate_patch", "", "(id: string)", EFFECT_DEPRECATE_PATCH},
-  {"http", "get", "GET", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "post", "POST", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "put", "PUT", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "patch", "PATCH", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "delete", "DELETE", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "head", "HEAD", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "options", "OPTIONS", HTTP_SIGNATURE, EFFECT_HTTP},
-  {"http", "request", "", "(method: string, url: string | sealed, " HTTP_REST, EFFECT_HTTP},
-  {"file", "read", "text", "(path: string) -> string", EFFECT_FILE_READ},
-  {"file", "read_bytes", "bytes", "(path: string) -> bytes", EFFECT_FILE_READ},
-  {"file", "lines", "lines", "(path: string) -> list[string]", EFFECT_FILE_READ},
-  {"file", "exists", "exists", "(path: string) -> bool", EFFECT_FILE_READ},
-  {"file", "list", "list", "(path: string) -> list[string]", EFFECT_FILE_READ},
-  {"file", "write", "write", "(path: string, data: any) -> any", EFFECT_FILE_WRITE},
-  {"file", "append", "append", "(path: string, data: any) -> any", EFFECT_FILE_WRITE},
-  {"file", "delete", "delete", "(path: string) -> any", EFFECT_FILE_WRITE},
+    {"core", "now", "", "() -> time", EFFECT_NOW},
+    {"core", "random", "", "(a: int?, b: int?) -> any", EFFECT_RANDOM},
+    {"core", "uuid", "", "() -> string", EFFECT_UUID},
+    {"core", "env", "", "(name: string) -> string?", EFFECT_ENV},
+    {"core", "secret", "", "(name: string) -> sealed", EFFECT_SECRET},
+    {"core", "print", "", "(any...)", EFFECT_PRINT},
+    {"core", "log", "", "(any...)", EFFECT_LOG},
+    {"core", "patched", "", "(id: string) -> bool", EFFECT_PATCHED},
+    {"core", "deprecate_patch", "", "(id: string)", EFFECT_DEPRECATE_PATCH},
+    {"http", "get", "GET", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "post", "POST", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "put", "PUT", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "patch", "PATCH", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "delete", "DELETE", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "head", "HEAD", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "options", "OPTIONS", HTTP_SIGNATURE, EFFECT_HTTP},
+    {"http", "request", "", "(method: string, url: string | sealed, " HTTP_REST, EFFECT_HTTP},
+    {"file", "read", "text", "(path: string) -> string", EFFECT_FILE_READ},
+    {"file", "read_bytes", "bytes", "(path: string) -> bytes", EFFECT_FILE_READ},
+    {"file", "lines", "lines", "(path: string) -> list[string]", EFFECT_FILE_READ},
+    {"file", "exists", "exists", "(path: string) -> bool", EFFECT_FILE_READ},
+    {"file", "list", "list", "(path: string) -> list[string]", EFFECT_FILE_READ},
+    {"file", "write", "write", "(path: string, data: any) -> any", EFFECT_FILE_WRITE},
+    {"file", "append", "append", "(path: string, data: any) -> any", EFFECT_FILE_WRITE},
+    {"file", "delete", "delete", "(path: string) -> any", EFFECT_FILE_WRITE},
 };
 
 static uint32_t entry_hash(uint32_t module, Str name) {
@@ -88,7 +90,9 @@ static Module *module_make(Checker *c, Str name) {
   Module *m = module_by_name(c, name);
   if (m) return m;
   m = ARENA_NEW(c->arena, Module);
-  *m = (Module){.symbol = {.kind = SYMBOL_MODULE, .reg = -1}, .name = name, .id = c->builtins->module_count++};
+  *m = (Module){.symbol = {.kind = SYMBOL_MODULE, .reg = -1},
+                .name = name,
+                .id = c->builtins->module_count++};
   m->next = c->builtins->modules;
   c->builtins->modules = m;
   if (m->id) entry_add(c, 0, name, &m->symbol);
@@ -110,7 +114,10 @@ static void effects_add(Checker *c) {
   for (uint32_t i = 0; i < COUNT_OF(effect_names); i++) {
     const EffectName *e = &effect_names[i];
     Symbol *symbol = ARENA_NEW(c->arena, Symbol);
-    *symbol = (Symbol){.kind = SYMBOL_EFFECT, .effect = e->effect, .effect_arg = str_of(e->arg), .reg = -1,
+    *symbol = (Symbol){.kind = SYMBOL_EFFECT,
+                       .effect = e->effect,
+                       .effect_arg = str_of(e->arg),
+                       .reg = -1,
                        .index = i};
     entry_add(c, module_make(c, str_of(e->module))->id, str_of(e->name), symbol);
   }
@@ -129,15 +136,20 @@ static void unit_add(Checker *c, Unit *unit) {
   Module *module = module_make(c, unit_module_name(c, unit));
   module->unit = unit;
   for (Decl *d = unit->decls; d; d = d->next) {
-    if (d->symbol && d->name && !name_is_hidden(d->name)) entry_add(c, module->id, d->name->text, d->symbol);
+    if (d->symbol && d->name && !name_is_hidden(d->name))
+      entry_add(c, module->id, d->name->text, d->symbol);
   }
 }
 
 static void kinds_add(Checker *c) {
-  static const struct { TypeKind kind; const char *name; } kinds[] = {
-    {TYPE_STRING, "text"}, {TYPE_LIST, "list"}, {TYPE_MAP, "map"}, {TYPE_BYTES, "bytes"}, {TYPE_TIME, "time"},
-    {TYPE_DURATION, "duration"}, {TYPE_DECIMAL, "decimal"}, {TYPE_INT, "int"}, {TYPE_FLOAT, "float"},
-    {TYPE_ERROR, "error"}, {TYPE_HANDLE, "handle"},
+  static const struct {
+    TypeKind kind;
+    const char *name;
+  } kinds[] = {
+      {TYPE_STRING, "text"},     {TYPE_LIST, "list"},     {TYPE_MAP, "map"},
+      {TYPE_BYTES, "bytes"},     {TYPE_TIME, "time"},     {TYPE_DURATION, "duration"},
+      {TYPE_DECIMAL, "decimal"}, {TYPE_INT, "int"},       {TYPE_FLOAT, "float"},
+      {TYPE_ERROR, "error"},     {TYPE_HANDLE, "handle"},
   };
   for (size_t i = 0; i < COUNT_OF(kinds); i++) {
     c->builtins->of_kind[kinds[i].kind] = module_make(c, str_of(kinds[i].name));
@@ -157,7 +169,9 @@ void builtins_init(Checker *c, Unit *units) {
   }
 }
 
-Symbol *builtin_global(Checker *c, const Name *name) { return entry_find(c->builtins, 0, name->text); }
+Symbol *builtin_global(Checker *c, const Name *name) {
+  return entry_find(c->builtins, 0, name->text);
+}
 Module *module_of_kind(Checker *c, TypeKind kind) { return c->builtins->of_kind[kind]; }
 Symbol *module_member(Checker *c, const Module *module, Str name) {
   return entry_find(c->builtins, module->id, name);
@@ -171,7 +185,9 @@ static Symbol *method_find(Checker *c, size_t kind, Str name) {
 bool method_changes(Checker *c, Str name) {
   for (size_t kind = 0; kind <= TYPE_ERROR; kind++) {
     Symbol *symbol = method_find(c, kind, name);
-    if (symbol && symbol->kind == SYMBOL_NATIVE && (native_info[symbol->native].flags & NATIVE_CHANGES)) return true;
+    if (symbol && symbol->kind == SYMBOL_NATIVE &&
+        (native_info[symbol->native].flags & NATIVE_CHANGES))
+      return true;
   }
   return false;
 }
@@ -186,7 +202,8 @@ bool method_exists(Checker *c, Str name) {
 void method_reach(Checker *c, Str name, Span span) {
   for (size_t kind = 0; kind <= TYPE_ERROR; kind++) {
     Symbol *symbol = method_find(c, kind, name);
-    if (symbol && symbol->kind == SYMBOL_FN) purity_edge(c, decl_body(symbol->decl), span, EDGE_DYNAMIC);
+    if (symbol && symbol->kind == SYMBOL_FN)
+      purity_edge(c, decl_body(symbol->decl), span, EDGE_DYNAMIC);
   }
 }
 
@@ -206,9 +223,11 @@ void builtin_candidates(Checker *c, Buf *out) {
 
 const Signature *symbol_signature(Checker *c, Symbol *symbol) {
   bool native = symbol->kind == SYMBOL_NATIVE;
-  const Signature **slot = native ? &c->builtins->natives[symbol->native] : &c->builtins->effects[symbol->index];
+  const Signature **slot =
+      native ? &c->builtins->natives[symbol->native] : &c->builtins->effects[symbol->index];
   if (*slot) return *slot;
-  const char *text = native ? native_info[symbol->native].signature : effect_names[symbol->index].signature;
+  const char *text =
+      native ? native_info[symbol->native].signature : effect_names[symbol->index].signature;
   Signature *made = signature_parse(c, str_of(text));
   if (native) {
     made->min = native_info[symbol->native].min;

@@ -40,12 +40,14 @@ static void report_twice(Checker *c, const Decl *decl, const Symbol *before) {
 
 static Symbol *symbol_new(Checker *c, Decl *decl, SymbolKind kind) {
   Symbol *symbol = ARENA_NEW(c->arena, Symbol);
-  *symbol = (Symbol){.kind = kind, .name = decl->name, .span = decl->name_span, .decl = decl, .reg = -1};
+  *symbol =
+      (Symbol){.kind = kind, .name = decl->name, .span = decl->name_span, .decl = decl, .reg = -1};
   decl->symbol = symbol;
   return symbol;
 }
 
-/* Names of a program's own files are seen everywhere in it; those of the library only through their module. */
+/* Names of a program's own files are seen everywhere in it; those of the library only through their
+ * module. */
 static void declare_name(Checker *c, Decl *decl, SymbolKind kind) {
   Symbol *before = decl->name->binding;
   symbol_new(c, decl, kind);
@@ -69,8 +71,14 @@ static Body *declare_body(Checker *c, Decl *decl, FnKind kind, Str prefix, const
 
 static Symbol *key_new(Checker *c, Body *body) {
   Variable *v = ARENA_NEW(c->arena, Variable);
-  v->symbol = (Symbol){.kind = SYMBOL_VARIABLE, .name = c->name_key, .span = body->function.span, .reg = -1,
-                       .owner = &body->function, .type = c->t_string, .parameter = true, .writes = 1};
+  v->symbol = (Symbol){.kind = SYMBOL_VARIABLE,
+                       .name = c->name_key,
+                       .span = body->function.span,
+                       .reg = -1,
+                       .owner = &body->function,
+                       .type = c->t_string,
+                       .parameter = true,
+                       .writes = 1};
   v->quiet = true;
   v->symbol.next = body->function.locals;
   body->function.locals = &v->symbol;
@@ -110,7 +118,11 @@ static void declare_extern(Checker *c, Decl *decl) {
     fn->unit = decl->unit;
     declare_name(c, fn, SYMBOL_EXTERN);
     Body *body = ARENA_NEW(c->arena, Body); /* no code of its own: it is not among the functions */
-    body->function = (Function){.kind = FNKIND_FN, .name = fn->name->text, .span = fn->name_span, .unit = c->unit, .decl = fn};
+    body->function = (Function){.kind = FNKIND_FN,
+                                .name = fn->name->text,
+                                .span = fn->name_span,
+                                .unit = c->unit,
+                                .decl = fn};
     body->function.last_capture = &body->function.captures;
     body->state = BODY_DONE;
     fn->function = &body->function;
@@ -152,13 +164,23 @@ static void declare(Checker *c, Decl *decl, Str prefix) {
       body->place = decl->pure ? PURE_FN : PURE_NONE;
       return;
     }
-    case DECL_CONST: declare_name(c, decl, SYMBOL_CONST); return;
-    case DECL_CONFIG: declare_name(c, decl, SYMBOL_CONFIG); return;
+    case DECL_CONST:
+      declare_name(c, decl, SYMBOL_CONST);
+      return;
+    case DECL_CONFIG:
+      declare_name(c, decl, SYMBOL_CONFIG);
+      return;
     case DECL_TYPE:
     case DECL_COMMAND:
-    case DECL_EVENT: declare_type(c, decl, prefix); return;
-    case DECL_WORKFLOW: declare_workflow(c, decl, prefix); return;
-    case DECL_TOOL: declare_tool(c, decl, prefix); return;
+    case DECL_EVENT:
+      declare_type(c, decl, prefix);
+      return;
+    case DECL_WORKFLOW:
+      declare_workflow(c, decl, prefix);
+      return;
+    case DECL_TOOL:
+      declare_tool(c, decl, prefix);
+      return;
     case DECL_UPCAST: {
       Body *body = declare_body(c, decl, FNKIND_UPCAST, prefix, ".upcast");
       body->function.asserted_pure = true;
@@ -167,7 +189,8 @@ static void declare(Checker *c, Decl *decl, Str prefix) {
     }
     case DECL_IMPORT:
     case DECL_QUERY:
-    case DECL_EXTERN: return;
+    case DECL_EXTERN:
+      return;
   }
 }
 
@@ -207,26 +230,31 @@ static void config_resolve(Checker *c, Decl *decl) {
   Expr *value = decl->value ? constant_fold(c, decl->value, DIAG_CONFIG_NOT_CONSTANT) : NULL;
   Type *type = decl->type ? type_resolve(c, decl->type) : NULL;
   Type *have = decl->value && decl->value->type ? decl->value->type : c->t_any;
-  if (type && value) fit_require(c, decl->value, have, type, DIAG_DEFAULT_TYPE, decl->name->text, decl->type->span, NULL);
+  if (type && value)
+    fit_require(c, decl->value, have, type, DIAG_DEFAULT_TYPE, decl->name->text, decl->type->span,
+                NULL);
   if (value) decl->value = value;
   decl->symbol->type = type ? type : have;
 }
 
 static void upcast_resolve(Checker *c, Decl *decl) {
   Symbol *symbol = scope_find(c, decl->name);
-  bool message = symbol && symbol->kind == SYMBOL_TYPE && symbol->decl && symbol->decl->kind != DECL_TYPE;
+  bool message =
+      symbol && symbol->kind == SYMBOL_TYPE && symbol->decl && symbol->decl->kind != DECL_TYPE;
   declare_params(c, decl_body(decl), decl->fields);
   if (message) decl->symbol = symbol;
   else if (symbol) REPORT(c, UPCAST_NOT_MESSAGE, decl->name_span, decl->name->text);
   else scope_resolve(c, decl->name, decl->name_span);
-  if (decl->fields && decl->fields->next) REPORT(c, UPCAST_PARAMETER, decl->fields->next->span, decl->name->text);
+  if (decl->fields && decl->fields->next)
+    REPORT(c, UPCAST_PARAMETER, decl->fields->next->span, decl->name->text);
   else if (!decl->fields) REPORT(c, UPCAST_PARAMETER, decl->name_span, decl->name->text);
 }
 
 static void decl_resolve(Checker *c, Decl *decl) {
   switch (decl->kind) {
     case DECL_CONST:
-    case DECL_IMPORT: return;
+    case DECL_IMPORT:
+      return;
     case DECL_CONFIG:
       if (decl->symbol) config_resolve(c, decl);
       return;
@@ -251,7 +279,8 @@ static void decl_resolve(Checker *c, Decl *decl) {
       break;
     case DECL_FN:
     case DECL_TOOL:
-    case DECL_QUERY: break;
+    case DECL_QUERY:
+      break;
   }
   if (!decl->function) return;
   signature_resolve(c, decl);
@@ -284,7 +313,8 @@ void unit_leave(Checker *c, uint32_t mark) { scope_close(c, mark); }
 
 void decl_check(Checker *c, Decl *decl) {
   switch (decl->kind) {
-    case DECL_IMPORT: return;
+    case DECL_IMPORT:
+      return;
     case DECL_CONST:
       if (decl->symbol) constant_of(c, decl->symbol);
       return;
@@ -302,28 +332,37 @@ void decl_check(Checker *c, Decl *decl) {
     case DECL_TOOL:
       if (decl->symbol) tool_check(c, decl);
       return;
-    case DECL_EXTERN: extern_check(c, decl); return;
-    case DECL_FN: name_style_check(c, decl->name, decl->name_span, false, "a function"); break;
+    case DECL_EXTERN:
+      extern_check(c, decl);
+      return;
+    case DECL_FN:
+      name_style_check(c, decl->name, decl->name_span, false, "a function");
+      break;
     case DECL_UPCAST:
-    case DECL_QUERY: break;
+    case DECL_QUERY:
+      break;
   }
   if (decl->function) body_walk(c, decl_body(decl));
 }
 
 static void imports_unused(Checker *c, const Unit *unit) {
   for (Decl *d = unit->decls; d; d = d->next) {
-    if (d->kind != DECL_IMPORT || !d->symbol || d->symbol->reads || name_is_hidden(d->name)) continue;
+    if (d->kind != DECL_IMPORT || !d->symbol || d->symbol->reads || name_is_hidden(d->name))
+      continue;
     REPORT(c, UNUSED_IMPORT, d->name_span, d->name->text);
   }
 }
 
-/* The script stays open while the functions are walked: a function that names one of its variables is told so. */
+/* The script stays open while the functions are walked: a function that names one of its variables
+ * is told so. */
 static void unit_check(Checker *c, Unit *unit) {
   Frame frame;
   uint32_t mark = scope_open(c);
   unit_enter(c, unit);
-  Body *script = body_new(c, FNKIND_SCRIPT, unit->next ? joined(c, unit_prefix(c, unit), "script", STR("")) : STR("script"),
-                          unit->script ? unit->script->span : (Span){0}, NULL, NULL);
+  Body *script =
+      body_new(c, FNKIND_SCRIPT,
+               unit->next ? joined(c, unit_prefix(c, unit), "script", STR("")) : STR("script"),
+               unit->script ? unit->script->span : (Span){0}, NULL, NULL);
   script->state = BODY_DONE;
   unit->function = &script->function;
   script->function.body = unit->script;

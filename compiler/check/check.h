@@ -30,7 +30,7 @@ typedef enum {
 
 /* Decisions for the emitter:
 ** - METHOD calls (NATIVE_METHOD, FUNCTION_METHOD, METHOD): `left` is EXPR_MEMBER, its `left` the object. `args` holds the
-**   arguments after the object; named ones have been put in order.
+**   arguments after the object; named ones have been put in order. `x?.f(a)` is METHOD with left->safe: nil if x is nil.
 ** - PATCHED, DEPRECATE_PATCH: the id is args->value, an EXPR_STRING.
 ** - EFFECT: args in the order of these parameters: http.get/post/put/patch/delete/head/options (url, headers, json, body,
 **   timeout); http.request (method, url, headers, json, body, timeout); file.* (path, data); print, log (values…);

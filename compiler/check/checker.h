@@ -14,19 +14,20 @@ typedef struct Body Body;
 
 /* A growing array in the arena: AT(c, array, count, cap) makes room for one more. */
 #define GROW(c, array, count, cap) \
-  ((count) < (cap) ? (void)0 \
-                   : (void)((array) = checker_grow((c), (array), (count), &(cap), sizeof *(array))))
+  ((count) < (cap)                 \
+       ? (void)0                   \
+       : (void)((array) = checker_grow((c), (array), (count), &(cap), sizeof *(array))))
 void *checker_grow(Checker *c, void *array, uint32_t count, uint32_t *cap, size_t size);
 
 typedef struct Variable {
-  Symbol symbol;      /* first: a VARIABLE's Symbol is one of these */
-  Type *declared;     /* as annotated, or NULL */
-  Type *flow;         /* what it holds here; NULL before any assignment */
-  bool set;           /* assigned on every path to here */
-  bool scoped;        /* of a loop, a match arm, a catch, a comprehension: not seen outside it */
-  bool quiet;         /* no warning that it is unused */
-  bool unknown;       /* stands for a name that means nothing: told once */
-  uint32_t level;     /* of flow.c: where its state was last saved */
+  Symbol symbol;       /* first: a VARIABLE's Symbol is one of these */
+  Type *declared;      /* as annotated, or NULL */
+  Type *flow;          /* what it holds here; NULL before any assignment */
+  bool set;            /* assigned on every path to here */
+  bool scoped;         /* of a loop, a match arm, a catch, a comprehension: not seen outside it */
+  bool quiet;          /* no warning that it is unused */
+  bool unknown;        /* stands for a name that means nothing: told once */
+  uint32_t level;      /* of flow.c: where its state was last saved */
   struct Merge *merge; /* the merge it is an item of, and its index there */
   uint32_t merge_index;
   const Stmt *parallel; /* the parallel that assigned it last */
@@ -46,19 +47,28 @@ struct Body {
   Function function; /* first: a Function is one of these */
   uint8_t state;     /* BodyState */
   Edge *edges, *callers;
-  Span effect_span;  /* its first effect of its own; what it is in effect_word */
+  Span effect_span; /* its first effect of its own; what it is in effect_word */
   Str effect_word;
-  Edge *via;         /* otherwise the call by which the nearest effect is reached */
-  uint8_t place;     /* PurePlace: why it has to be pure */
+  Edge *via;     /* otherwise the call by which the nearest effect is reached */
+  uint8_t place; /* PurePlace: why it has to be pure */
 };
 
 /* Places that must be pure, for the message. */
-typedef enum { PURE_NONE, PURE_FN, PURE_QUERY, PURE_WHERE, PURE_GUARD, PURE_UPCAST, PURE_UNLESS,
-               PURE_DEFAULT } PurePlace;
-typedef struct PureUse { /* an effect, or a call that may reach one, in a where or a guard inside another body */
+typedef enum {
+  PURE_NONE,
+  PURE_FN,
+  PURE_QUERY,
+  PURE_WHERE,
+  PURE_GUARD,
+  PURE_UPCAST,
+  PURE_UNLESS,
+  PURE_DEFAULT
+} PurePlace;
+typedef struct PureUse { /* an effect, or a call that may reach one, in a where or a guard inside
+                            another body */
   PurePlace place;
   Span span;
-  Str word;   /* the effect's own word, or at == NULL: see to */
+  Str word; /* the effect's own word, or at == NULL: see to */
   Body *to;
   struct PureUse *next;
 } PureUse;
@@ -85,7 +95,8 @@ typedef struct Merge { /* paths that meet */
   Merged *items;
   uint32_t count, cap, paths;
 } Merge;
-typedef struct Change { /* in a loop: an assignment to a name, or a change in place of what it holds */
+typedef struct Change { /* in a loop: an assignment to a name, or a change in place of what it holds
+                         */
   Name *name;
   Expr *value; /* NULL: unknown */
   Span span;
@@ -105,8 +116,8 @@ typedef struct Changes {
 
 typedef struct Loop {
   struct Loop *outer;
-  bool endless;  /* only break ends it: paths out of it are merged in `exits` */
-  bool left;     /* some break was seen */
+  bool endless; /* only break ends it: paths out of it are merged in `exits` */
+  bool left;    /* some break was seen */
   Level level;
   Merge exits;
 } Loop;
@@ -115,20 +126,21 @@ typedef struct Frame { /* a body being walked */
   Body *body;
   struct Frame *outer;
   Loop *loop;
-  Changes *changes;  /* of the outermost loop around, or NULL */
-  Type *returns;     /* joined over the returns; NULL none yet */
-  uint32_t catches;  /* catch arms around */
-  uint32_t races;    /* race expressions around */
+  Changes *changes; /* of the outermost loop around, or NULL */
+  Type *returns;    /* joined over the returns; NULL none yet */
+  uint32_t catches; /* catch arms around */
+  uint32_t races;   /* race expressions around */
   uint32_t lambda_count;
   bool reachable;
-  bool exports;      /* a branch of parallel: what it assigns is seen outside */
-  bool dead_told;    /* unreachable code was reported */
+  bool exports;   /* a branch of parallel: what it assigns is seen outside */
+  bool dead_told; /* unreachable code was reported */
   uint32_t scope;
   Level level;
   PurePlace place;
 } Frame;
 
-typedef struct Module { /* a built-in module: natives, effects and the functions of stdlib/NAME.z8 */
+typedef struct Module { /* a built-in module: natives, effects and the functions of stdlib/NAME.z8
+                         */
   Symbol symbol;
   Str name;
   Unit *unit;
@@ -150,27 +162,28 @@ struct Checker {
   Function **last_function;
   Name **bindings; /* scopes: names bound, in order; see scope.c */
   uint32_t binding_count, binding_cap;
-  Saved *trail;    /* see flow.c */
+  Saved *trail; /* see flow.c */
   uint32_t trail_count, trail_cap;
   uint32_t level, level_next;
-  uint32_t depth;      /* of expressions and inferences under way */
-  uint32_t inferring;  /* bodies being walked on demand */
-  PurePlace place;     /* inside a where or guard */
+  uint32_t depth;     /* of expressions and inferences under way */
+  uint32_t inferring; /* bodies being walked on demand */
+  PurePlace place;    /* inside a where or guard */
   PureUse *uses;
   Body **pending; /* functions of the standard library to walk */
   uint32_t pending_count, pending_cap;
-  Body *constants; /* stands for the place of constant expressions */
+  Body *constants;   /* stands for the place of constant expressions */
   TypeExpr **unions; /* unions to look at once all fields have their types */
   uint32_t union_count, union_cap;
   uint32_t comprehensions;
   Name *name_key, *name_error; /* `key` of tools, `e` of an unless */
-  Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time, *t_duration,
-       *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
+  Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time,
+      *t_duration, *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
 };
 
 /* ---- report.c: diagnostics in the checker's words ---- */
-#define REPORT(c, id, span, ...) checker_report((c), DIAG_##id, (span), \
-  sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str), (const Str[]){__VA_ARGS__})
+#define REPORT(c, id, span, ...)                                                           \
+  checker_report((c), DIAG_##id, (span), sizeof((const Str[]){__VA_ARGS__}) / sizeof(Str), \
+                 (const Str[]){__VA_ARGS__})
 #define REPORT0(c, id, span) checker_report((c), DIAG_##id, (span), 0, NULL)
 Diag *checker_report(Checker *c, DiagId id, Span span, size_t count, const Str *args);
 void report_note(Checker *c, Diag *diag, Span span, const char *format, ...) PRINTF_LIKE(4, 5);
@@ -208,15 +221,17 @@ bool body_sees_outer(const Function *function);
 Level flow_open(Checker *c);
 void flow_set(Checker *c, Variable *variable, Type *type);
 void flow_narrow(Checker *c, Variable *variable, Type *type);
-void flow_drop(Checker *c, Level level);                      /* back to the state at flow_open */
-void flow_keep(Checker *c, Level level);                      /* the changes become the outer level's */
-void merge_path(Checker *c, Merge *merge, Level level);       /* this path's state joins; back to the state at flow_open */
-void merge_copy(Checker *c, Merge *merge, Level level);       /* same, without going back (break) */
-void merge_end(Checker *c, Merge *merge);                     /* what all paths agree on is the state now */
-void loop_begin(Checker *c, Stmt *loop);                      /* forgets what the loop may change */
+void flow_drop(Checker *c, Level level); /* back to the state at flow_open */
+void flow_keep(Checker *c, Level level); /* the changes become the outer level's */
+void merge_path(Checker *c, Merge *merge,
+                Level level); /* this path's state joins; back to the state at flow_open */
+void merge_copy(Checker *c, Merge *merge, Level level); /* same, without going back (break) */
+void merge_end(Checker *c, Merge *merge); /* what all paths agree on is the state now */
+void loop_begin(Checker *c, Stmt *loop);  /* forgets what the loop may change */
 void loop_end(Checker *c, Stmt *loop);
 void narrow_condition(Checker *c, Expr *cond, bool truth);
-bool assigned_somewhere(Checker *c, const Name *name, Span *where); /* in the current body; for messages */
+bool assigned_somewhere(Checker *c, const Name *name,
+                        Span *where); /* in the current body; for messages */
 
 /* ---- builtins.c ---- */
 void builtins_init(Checker *c, Unit *units);
@@ -232,7 +247,7 @@ void module_candidates(Checker *c, const Module *module, Buf *out_array); /* Str
 void builtin_candidates(Checker *c, Buf *out_array);
 typedef struct Signature {
   Type **params;
-  Str *names;       /* at NULL where the parameter has none */
+  Str *names; /* at NULL where the parameter has none */
   uint32_t count, min, max;
   Type *result;
 } Signature;
@@ -242,10 +257,14 @@ const Signature *symbol_signature(Checker *c, Symbol *symbol); /* of a NATIVE or
 Signature *signature_parse(Checker *c, Str text);
 
 /* ---- infer_*.c ---- */
-Type *expr_infer(Checker *c, Expr *expr, Type *expected); /* expected: NULL, or what it had better be */
-/* Infers, and reports with `id` ({0} what it is, {1} what it must be, {2} extra) if it surely does not fit. */
-Type *expr_require(Checker *c, Expr *expr, Type *wanted, DiagId id, Str extra, Span other, const char *note);
-bool fit_require(Checker *c, Expr *expr, Type *have, Type *wanted, DiagId id, Str extra, Span other, const char *note);
+Type *expr_infer(Checker *c, Expr *expr,
+                 Type *expected); /* expected: NULL, or what it had better be */
+/* Infers, and reports with `id` ({0} what it is, {1} what it must be, {2} extra) if it surely does
+ * not fit. */
+Type *expr_require(Checker *c, Expr *expr, Type *wanted, DiagId id, Str extra, Span other,
+                   const char *note);
+bool fit_require(Checker *c, Expr *expr, Type *have, Type *wanted, DiagId id, Str extra, Span other,
+                 const char *note);
 void condition_check(Checker *c, Expr *cond);
 bool duration_require(Checker *c, Expr *expr, const char *what);
 Type *call_infer(Checker *c, Expr *call, Type *expected);
@@ -254,7 +273,8 @@ Type *binary_type(Checker *c, BinaryOp op, Type *a, Type *b, Expr *left, Expr *r
 Type *member_infer(Checker *c, Expr *expr);
 Type *index_infer(Checker *c, Expr *expr);
 Type *field_type(Checker *c, Type *type, Name *name, Expr *member); /* member may be NULL */
-Type *element_type(Checker *c, Type *type, bool second, Type **key); /* of a walk; NULL: cannot be walked */
+Type *element_type(Checker *c, Type *type, bool second,
+                   Type **key); /* of a walk; NULL: cannot be walked */
 Type *symbol_value(Checker *c, Expr *expr, Symbol *symbol);
 void expr_rewrite_lambda(Checker *c, Expr *expr, Symbol *symbol);
 Type *type_without_nil(Checker *c, Type *type);
@@ -266,7 +286,8 @@ void block_check(Checker *c, Stmt *body);
 void statement_check(Checker *c, Stmt *stmt);
 void assign_check(Checker *c, Stmt *stmt);
 Variable *assign_name(Checker *c, Name *name, Span span, Type *type, Expr *target);
-/* The value at a path (xs, m.k[i]) was changed in place; `added` joins its elements, `value` is told if it misfits. */
+/* The value at a path (xs, m.k[i]) was changed in place; `added` joins its elements, `value` is
+ * told if it misfits. */
 void path_changed(Checker *c, Expr *path, Type *added, Expr *value);
 Type *added_type(Checker *c, const Arg *args);
 bool param_optional(const Field *f); /* may be left out: a default, or a type that may be nil */
@@ -306,7 +327,8 @@ void extern_check(Checker *c, Decl *decl);
 void type_check_decl(Checker *c, Decl *decl);
 void config_check(Checker *c, Decl *decl);
 Type *body_function_type(Checker *c, Body *body, Decl *decl);
-/* A literal (or list or map of them) equal to the constant expression; NULL and reported if it is none. */
+/* A literal (or list or map of them) equal to the constant expression; NULL and reported if it is
+ * none. */
 Expr *constant_fold(Checker *c, Expr *expr, DiagId id);
 Expr *constant_of(Checker *c, Symbol *symbol);
 bool literal_equal(const Expr *a, const Expr *b);

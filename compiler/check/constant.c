@@ -8,14 +8,20 @@ enum { CONST_DEPTH_MAX = 300 };
 bool literal_equal(const Expr *a, const Expr *b) {
   if (!a || !b || a->kind != b->kind) return false;
   switch (a->kind) {
-    case EXPR_NIL: return true;
-    case EXPR_BOOL: return a->boolean == b->boolean;
+    case EXPR_NIL:
+      return true;
+    case EXPR_BOOL:
+      return a->boolean == b->boolean;
     case EXPR_INT:
-    case EXPR_DURATION: return a->integer == b->integer;
-    case EXPR_FLOAT: return a->number == b->number;
+    case EXPR_DURATION:
+      return a->integer == b->integer;
+    case EXPR_FLOAT:
+      return a->number == b->number;
     case EXPR_STRING:
-    case EXPR_DECIMAL: return str_equal(a->text, b->text);
-    default: return false;
+    case EXPR_DECIMAL:
+      return str_equal(a->text, b->text);
+    default:
+      return false;
   }
 }
 
@@ -73,9 +79,12 @@ static Expr *overflow(Fold *f, const Expr *e) {
 
 static bool int_operator(BinaryOp op, int64_t a, int64_t b, int64_t *out) {
   switch (op) {
-    case BIN_ADD: return !__builtin_add_overflow(a, b, out);
-    case BIN_SUB: return !__builtin_sub_overflow(a, b, out);
-    case BIN_MUL: return !__builtin_mul_overflow(a, b, out);
+    case BIN_ADD:
+      return !__builtin_add_overflow(a, b, out);
+    case BIN_SUB:
+      return !__builtin_sub_overflow(a, b, out);
+    case BIN_MUL:
+      return !__builtin_mul_overflow(a, b, out);
     case BIN_IDIV:
       if (a == INT64_MIN && b == -1) return false;
       *out = a / b - ((a % b != 0) && ((a < 0) != (b < 0)));
@@ -84,7 +93,8 @@ static bool int_operator(BinaryOp op, int64_t a, int64_t b, int64_t *out) {
       *out = b == -1 ? 0 : a % b;
       if (*out != 0 && ((*out < 0) != (b < 0))) *out += b;
       return true;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -97,11 +107,16 @@ static Expr *fold_ints(Fold *f, const Expr *e, int64_t a, int64_t b) {
 
 static Expr *fold_floats(Fold *f, const Expr *e, double a, double b) {
   switch (e->op) {
-    case BIN_ADD: return make_float(f, e, a + b);
-    case BIN_SUB: return make_float(f, e, a - b);
-    case BIN_MUL: return make_float(f, e, a * b);
-    case BIN_DIV: return b == 0 ? refuse(f, e) : make_float(f, e, a / b);
-    default: return refuse(f, e);
+    case BIN_ADD:
+      return make_float(f, e, a + b);
+    case BIN_SUB:
+      return make_float(f, e, a - b);
+    case BIN_MUL:
+      return make_float(f, e, a * b);
+    case BIN_DIV:
+      return b == 0 ? refuse(f, e) : make_float(f, e, a / b);
+    default:
+      return refuse(f, e);
   }
 }
 
@@ -118,7 +133,9 @@ static Expr *fold_decimals(Fold *f, const Expr *e, Decimal a, Decimal b) {
   return make_text(f, e, EXPR_DECIMAL, &text);
 }
 
-static double as_float(const Expr *e) { return e->kind == EXPR_INT ? (double)e->integer : e->number; }
+static double as_float(const Expr *e) {
+  return e->kind == EXPR_INT ? (double)e->integer : e->number;
+}
 
 static bool as_decimal(const Expr *e, Decimal *out) {
   if (e->kind == EXPR_DECIMAL) return decimal_parse(e->text, out);
@@ -132,8 +149,10 @@ static Expr *fold_durations(Fold *f, const Expr *e, const Expr *a, const Expr *b
   int64_t out = 0;
   bool both = a->kind == EXPR_DURATION && b->kind == EXPR_DURATION;
   bool add = e->op == BIN_ADD || e->op == BIN_SUB, times = e->op == BIN_MUL && a->kind != b->kind;
-  bool part = e->op == BIN_IDIV && a->kind == EXPR_DURATION && b->kind == EXPR_INT && b->integer != 0;
-  bool ints = (a->kind == EXPR_INT || a->kind == EXPR_DURATION) && (b->kind == EXPR_INT || b->kind == EXPR_DURATION);
+  bool part =
+      e->op == BIN_IDIV && a->kind == EXPR_DURATION && b->kind == EXPR_INT && b->integer != 0;
+  bool ints = (a->kind == EXPR_INT || a->kind == EXPR_DURATION) &&
+              (b->kind == EXPR_INT || b->kind == EXPR_DURATION);
   if (!((both && add) || (ints && times) || part)) return refuse(f, e);
   if (!int_operator((BinaryOp)e->op, a->integer, b->integer, &out)) return overflow(f, e);
   return make_int(f, e, EXPR_DURATION, out);
@@ -182,14 +201,27 @@ static Expr *fold_unary(Fold *f, Expr *e) {
 
 static bool part_print(const Expr *e, Buf *out) {
   switch (e->kind) {
-    case EXPR_NIL: buf_text(out, "nil"); return true;
-    case EXPR_BOOL: buf_text(out, e->boolean ? "true" : "false"); return true;
-    case EXPR_INT: buf_format(out, "%" PRId64, e->integer); return true;
-    case EXPR_FLOAT: float_print(e->number, out); return true;
-    case EXPR_DURATION: duration_print(e->integer, out); return true;
+    case EXPR_NIL:
+      buf_text(out, "nil");
+      return true;
+    case EXPR_BOOL:
+      buf_text(out, e->boolean ? "true" : "false");
+      return true;
+    case EXPR_INT:
+      buf_format(out, "%" PRId64, e->integer);
+      return true;
+    case EXPR_FLOAT:
+      float_print(e->number, out);
+      return true;
+    case EXPR_DURATION:
+      duration_print(e->integer, out);
+      return true;
     case EXPR_STRING:
-    case EXPR_DECIMAL: buf_str(out, e->text); return true;
-    default: return false;
+    case EXPR_DECIMAL:
+      buf_str(out, e->text);
+      return true;
+    default:
+      return false;
   }
 }
 
@@ -233,7 +265,8 @@ static Expr *fold_map(Fold *f, Expr *e) {
 
 static Expr *fold_name(Fold *f, Expr *e) {
   Symbol *symbol = e->symbol;
-  if (!symbol) return e->kind == EXPR_NAME && e->type == f->c->t_any ? NULL : refuse(f, e); /* unknown: told */
+  if (!symbol)
+    return e->kind == EXPR_NAME && e->type == f->c->t_any ? NULL : refuse(f, e); /* unknown: told */
   if (symbol->kind != SYMBOL_CONST) return refuse(f, e);
   Expr *value = constant_of(f->c, symbol);
   if (!value) return NULL;
@@ -244,9 +277,14 @@ static Expr *fold_name(Fold *f, Expr *e) {
 }
 
 static int64_t duration_unit(const Symbol *symbol) {
-  static const struct { const char *name; int64_t us; } units[] = {
-    {"seconds", 1000000}, {"minutes", 60000000}, {"hours", 3600000000}, {"days", 86400000000},
-    {"milliseconds", 1000}};
+  static const struct {
+    const char *name;
+    int64_t us;
+  } units[] = {{"seconds", 1000000},
+               {"minutes", 60000000},
+               {"hours", 3600000000},
+               {"days", 86400000000},
+               {"milliseconds", 1000}};
   for (size_t i = 0; symbol && symbol->kind == SYMBOL_NATIVE && i < COUNT_OF(units); i++) {
     if (strcmp(native_info[symbol->native].name, units[i].name) == 0) return units[i].us;
   }
@@ -259,7 +297,8 @@ static Expr *fold_call(Fold *f, Expr *e) {
   Expr *count = fold(f, e->args->value);
   if (!count) return NULL;
   if (count->kind != EXPR_INT) return refuse(f, e);
-  return __builtin_mul_overflow(unit, count->integer, &us) ? overflow(f, e) : make_int(f, e, EXPR_DURATION, us);
+  return __builtin_mul_overflow(unit, count->integer, &us) ? overflow(f, e)
+                                                           : make_int(f, e, EXPR_DURATION, us);
 }
 
 static Expr *fold(Fold *f, Expr *e) {
@@ -270,16 +309,25 @@ static Expr *fold(Fold *f, Expr *e) {
     case EXPR_FLOAT:
     case EXPR_DECIMAL:
     case EXPR_STRING:
-    case EXPR_DURATION: return e;
-    case EXPR_INTERP: return fold_interp(f, e);
+    case EXPR_DURATION:
+      return e;
+    case EXPR_INTERP:
+      return fold_interp(f, e);
     case EXPR_NAME:
-    case EXPR_MEMBER: return fold_name(f, e);
-    case EXPR_LIST: return fold_list(f, e);
-    case EXPR_MAP: return fold_map(f, e);
-    case EXPR_UNARY: return fold_unary(f, e);
-    case EXPR_BINARY: return fold_binary(f, e);
-    case EXPR_CALL: return fold_call(f, e);
-    default: return refuse(f, e);
+    case EXPR_MEMBER:
+      return fold_name(f, e);
+    case EXPR_LIST:
+      return fold_list(f, e);
+    case EXPR_MAP:
+      return fold_map(f, e);
+    case EXPR_UNARY:
+      return fold_unary(f, e);
+    case EXPR_BINARY:
+      return fold_binary(f, e);
+    case EXPR_CALL:
+      return fold_call(f, e);
+    default:
+      return refuse(f, e);
   }
 }
 
@@ -319,7 +367,8 @@ Expr *constant_of(Checker *c, Symbol *symbol) {
   Type *type = decl->value->type ? decl->value->type : c->t_any;
   Type *declared = decl->type ? type_resolve(c, decl->type) : NULL;
   if (declared && decl->value->kind != EXPR_BAD) {
-    fit_require(c, decl->value, type, declared, DIAG_ASSIGN_TYPE, decl->name->text, decl->type->span, NULL);
+    fit_require(c, decl->value, type, declared, DIAG_ASSIGN_TYPE, decl->name->text,
+                decl->type->span, NULL);
   }
   symbol->type = declared && type_fit(type, declared) != FIT_YES ? declared : type;
   if (decl->unit != unit) unit_leave(c, mark);

@@ -25,8 +25,14 @@ void declare_params(Checker *c, Body *body, Field *fields) {
     Type *type = f->type ? type_resolve(c, f->type) : NULL;
     Variable *v = ARENA_NEW(c->arena, Variable);
     v->declared = type && type->kind != TYPE_ANY ? type : NULL;
-    v->symbol = (Symbol){.kind = SYMBOL_VARIABLE, .name = f->name, .span = f->span, .parameter = true, .reg = -1,
-                         .owner = &body->function, .type = type ? type : c->t_any, .writes = 1};
+    v->symbol = (Symbol){.kind = SYMBOL_VARIABLE,
+                         .name = f->name,
+                         .span = f->span,
+                         .parameter = true,
+                         .reg = -1,
+                         .owner = &body->function,
+                         .type = type ? type : c->t_any,
+                         .writes = 1};
     v->symbol.next = body->function.locals;
     body->function.locals = &v->symbol;
     f->symbol = &v->symbol;
@@ -68,7 +74,8 @@ void body_close(Checker *c, Frame *frame) {
 
 static bool param_twice(Checker *c, const Field *f) {
   Symbol *before = f->name->binding;
-  if (!before || before->kind != SYMBOL_VARIABLE || before->owner != current_function(c)) return false;
+  if (!before || before->kind != SYMBOL_VARIABLE || before->owner != current_function(c))
+    return false;
   bool field = current_function(c)->kind == FNKIND_CONSTRUCTOR;
   Diag *diag = field ? REPORT(c, DUPLICATE_FIELD, f->span, f->name->text)
                      : REPORT(c, DUPLICATE_PARAMETER, f->span, f->name->text);
@@ -102,8 +109,10 @@ static void param_bind(Checker *c, Body *body, Field *f) {
     v->symbol.type = v->declared ? v->declared : c->t_any;
     f->symbol = &v->symbol;
   } else {
-    if (body->function.kind != FNKIND_CONSTRUCTOR || f->symbol->owner == &body->function) scope_bind(c, f->name, f->symbol);
-    name_style_check(c, f->name, f->span, false, body->function.kind == FNKIND_CONSTRUCTOR ? "a field" : "a parameter");
+    if (body->function.kind != FNKIND_CONSTRUCTOR || f->symbol->owner == &body->function)
+      scope_bind(c, f->name, f->symbol);
+    name_style_check(c, f->name, f->span, false,
+                     body->function.kind == FNKIND_CONSTRUCTOR ? "a field" : "a parameter");
   }
   flow_set(c, (Variable *)f->symbol, f->symbol->type);
 }
@@ -131,7 +140,8 @@ void body_params(Checker *c, Body *body, Field *fields) {
 /* ---- the walk ---- */
 
 static bool result_required(const Function *f) {
-  return f->kind == FNKIND_FN || f->kind == FNKIND_WORKFLOW || f->kind == FNKIND_PERFORM || f->kind == FNKIND_QUERY;
+  return f->kind == FNKIND_FN || f->kind == FNKIND_WORKFLOW || f->kind == FNKIND_PERFORM ||
+         f->kind == FNKIND_QUERY;
 }
 
 void body_settle(Checker *c, Frame *frame) {
@@ -141,8 +151,10 @@ void body_settle(Checker *c, Frame *frame) {
   bool declared = f->decl && f->decl->type && result_required(f) && f->result;
   if (!declared) f->result = returns ? returns : c->t_nil;
   else if (frame->reachable && type_fit(c->t_nil, f->result) == FIT_NO && f->body) {
-    Diag *diag = REPORT(c, MISSING_RETURN, f->decl->name_span, f->decl->name->text, type_text(c, f->result));
-    report_help(c, diag, "end it with `return …` or `raise …` on every path, or declare " STR_FMT "?",
+    Diag *diag =
+        REPORT(c, MISSING_RETURN, f->decl->name_span, f->decl->name->text, type_text(c, f->result));
+    report_help(c, diag,
+                "end it with `return …` or `raise …` on every path, or declare " STR_FMT "?",
                 STR_ARG(type_text(c, f->result)));
   }
 }
@@ -180,7 +192,8 @@ void body_walk(Checker *c, Body *body) {
 }
 
 void body_ensure(Checker *c, Body *body) {
-  if (body->function.result || body->state != BODY_NEW || body->function.kind == FNKIND_QUERY) return;
+  if (body->function.result || body->state != BODY_NEW || body->function.kind == FNKIND_QUERY)
+    return;
   if (c->inferring >= INFERRING_MAX || c->depth >= ENSURE_DEPTH_MAX) return;
   uint32_t depth = c->depth;
   c->inferring++;
@@ -200,5 +213,6 @@ Type *body_function_type(Checker *c, Body *body, Decl *decl) {
     if (!param_optional(f)) min = count;
   }
   if (decl) body_ensure(c, body);
-  return type_function(c->types, params, count, min, body->function.result ? body->function.result : c->t_any);
+  return type_function(c->types, params, count, min,
+                       body->function.result ? body->function.result : c->t_any);
 }

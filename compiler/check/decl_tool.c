@@ -13,7 +13,8 @@ static bool setting_duration(Checker *c, Expr **slot, const char *what) {
   Expr *value = setting_fold(c, slot);
   if (!value) return false;
   if (value->kind != EXPR_DURATION) {
-    Diag *diag = REPORT(c, DURATION_WANTED, value->span, str_of(what), type_phrase(c, value->type ? value->type : c->t_any));
+    Diag *diag = REPORT(c, DURATION_WANTED, value->span, str_of(what),
+                        type_phrase(c, value->type ? value->type : c->t_any));
     if (value->kind == EXPR_INT) {
       report_label(c, diag, "did you mean %" PRId64 "s?", value->integer);
       if (diag) diag_fix(diag, diag_format(c->diags, "%" PRId64 "s", value->integer));
@@ -45,16 +46,19 @@ static void class_check(Checker *c, const Setting *s) {
 
 static void backoff_check(Checker *c, Setting *s) {
   if (!s->second || !s->third) return;
-  bool low = setting_duration(c, &s->second, "the first wait"), high = setting_duration(c, &s->third, "the longest wait");
+  bool low = setting_duration(c, &s->second, "the first wait"),
+       high = setting_duration(c, &s->third, "the longest wait");
   if (low && high && s->second->integer > s->third->integer) {
-    REPORT(c, TOOL_BACKOFF, s->second->span, source_text(c, s->second->span), source_text(c, s->third->span));
+    REPORT(c, TOOL_BACKOFF, s->second->span, source_text(c, s->second->span),
+           source_text(c, s->third->span));
   }
 }
 
 /* `unless e.code in [...]`: a body of its own whose one parameter is the error `e`. */
 static void unless_check(Checker *c, Decl *tool, Setting *s) {
   if (!s->cond) return;
-  Body *body = body_new(c, FNKIND_UNLESS, str_join3(c, "", tool->name->text, ".unless"), s->cond->span, tool, NULL);
+  Body *body = body_new(c, FNKIND_UNLESS, str_join3(c, "", tool->name->text, ".unless"),
+                        s->cond->span, tool, NULL);
   Field *field = ARENA_NEW(c->arena, Field);
   *field = (Field){.name = c->name_error, .span = s->cond->span};
   declare_params(c, body, field);
@@ -127,7 +131,8 @@ static void extern_function(Checker *c, Decl *fn) {
     if (f->value || f->where) REPORT(c, EXTERN_DEFAULT, f->span, f->name->text);
   }
   Type *result = fn->type ? fn->function->result : c->t_nil;
-  if (result != c->t_nil && !extern_simple(c, result)) REPORT(c, EXTERN_TYPE, fn->type->span, type_text(c, result));
+  if (result != c->t_nil && !extern_simple(c, result))
+    REPORT(c, EXTERN_TYPE, fn->type->span, type_text(c, result));
 }
 
 void extern_check(Checker *c, Decl *decl) {
@@ -146,7 +151,8 @@ void workflow_check(Checker *c, Decl *decl) {
 static bool config_type_fits(Checker *c, const Type *type) {
   const Type *plain = type_without_nil(c, (Type *)(uintptr_t)type);
   return extern_simple(c, plain) || plain == c->t_decimal || plain == c->t_duration ||
-         (plain->kind == TYPE_LITERAL || (plain->kind == TYPE_UNION && plain->members[0]->kind == TYPE_LITERAL));
+         (plain->kind == TYPE_LITERAL ||
+          (plain->kind == TYPE_UNION && plain->members[0]->kind == TYPE_LITERAL));
 }
 
 void config_check(Checker *c, Decl *decl) {
@@ -154,6 +160,7 @@ void config_check(Checker *c, Decl *decl) {
   if (type && type->kind == TYPE_ANY && !decl->type && !decl->value) {
     REPORT(c, CONFIG_UNTYPED, decl->name_span, decl->name->text);
   } else if (type && type->kind != TYPE_ANY && !config_type_fits(c, type)) {
-    REPORT(c, CONFIG_TYPE, decl->type ? decl->type->span : decl->name_span, decl->name->text, type_text(c, type));
+    REPORT(c, CONFIG_TYPE, decl->type ? decl->type->span : decl->name_span, decl->name->text,
+           type_text(c, type));
   }
 }

@@ -6,38 +6,59 @@ enum { ALIAS_DEPTH_MAX = 300 };
 
 static Type *simple_named(Checker *c, Str word) {
   switch (word.size ? word.at[0] : 0) {
-    case 'a': return str_equal(word, STR("any")) ? c->t_any : NULL;
-    case 'b': return str_equal(word, STR("bool")) ? c->t_bool : str_equal(word, STR("bytes")) ? c->t_bytes : NULL;
+    case 'a':
+      return str_equal(word, STR("any")) ? c->t_any : NULL;
+    case 'b':
+      return str_equal(word, STR("bool"))    ? c->t_bool
+             : str_equal(word, STR("bytes")) ? c->t_bytes
+                                             : NULL;
     case 'd':
-      return str_equal(word, STR("decimal")) ? c->t_decimal : str_equal(word, STR("duration")) ? c->t_duration : NULL;
-    case 'e': return str_equal(word, STR("error")) ? c->t_error : NULL;
+      return str_equal(word, STR("decimal"))    ? c->t_decimal
+             : str_equal(word, STR("duration")) ? c->t_duration
+                                                : NULL;
+    case 'e':
+      return str_equal(word, STR("error")) ? c->t_error : NULL;
     case 'f':
       if (str_equal(word, STR("fn"))) return type_function(c->types, NULL, 0, 0, NULL);
       return str_equal(word, STR("float")) ? c->t_float : NULL;
-    case 'h': return str_equal(word, STR("handle")) ? type_handle(c->types, NULL) : NULL;
-    case 'i': return str_equal(word, STR("int")) ? c->t_int : NULL;
-    case 'l': return str_equal(word, STR("list")) ? c->t_list : NULL;
-    case 'm': return str_equal(word, STR("map")) ? c->t_map : NULL;
-    case 'n': return str_equal(word, STR("nil")) ? c->t_nil : NULL;
-    case 's': return str_equal(word, STR("string")) ? c->t_string : str_equal(word, STR("sealed")) ? c->t_sealed : NULL;
-    case 't': return str_equal(word, STR("time")) ? c->t_time : NULL;
-    default: return NULL;
+    case 'h':
+      return str_equal(word, STR("handle")) ? type_handle(c->types, NULL) : NULL;
+    case 'i':
+      return str_equal(word, STR("int")) ? c->t_int : NULL;
+    case 'l':
+      return str_equal(word, STR("list")) ? c->t_list : NULL;
+    case 'm':
+      return str_equal(word, STR("map")) ? c->t_map : NULL;
+    case 'n':
+      return str_equal(word, STR("nil")) ? c->t_nil : NULL;
+    case 's':
+      return str_equal(word, STR("string"))   ? c->t_string
+             : str_equal(word, STR("sealed")) ? c->t_sealed
+                                              : NULL;
+    case 't':
+      return str_equal(word, STR("time")) ? c->t_time : NULL;
+    default:
+      return NULL;
   }
 }
 
 static void report_type(Checker *c, const TypeExpr *t) {
   Buf near = {0};
-  static const char *simple[] = {"any", "bool", "bytes", "decimal", "duration", "error", "float", "handle",
-                                 "int", "list", "map", "nil", "string", "sealed", "time"};
-  for (size_t i = 0; i < COUNT_OF(simple); i++) buf_put(&near, &(Str){simple[i], strlen(simple[i])}, sizeof(Str));
+  static const char *const simple[] = {"any",   "bool",  "bytes",  "decimal", "duration",
+                                 "error", "float", "handle", "int",     "list",
+                                 "map",   "nil",   "string", "sealed",  "time"};
+  for (size_t i = 0; i < COUNT_OF(simple); i++)
+    buf_put(&near, &(Str){simple[i], strlen(simple[i])}, sizeof(Str));
   for (uint32_t i = 0; i < c->binding_count; i++) {
     const Symbol *s = c->bindings[i]->binding;
     if (s && s->kind == SYMBOL_TYPE) buf_put(&near, &c->bindings[i]->text, sizeof(Str));
   }
   Diag *diag = REPORT(c, UNKNOWN_TYPE, t->span, t->name->text);
-  static const struct { const char *other, *ours; } foreign[] = {
-    {"str", "string"}, {"String", "string"}, {"number", "float"}, {"dict", "map"}, {"array", "list"},
-    {"boolean", "bool"}, {"object", "map"}, {"integer", "int"}, {"double", "float"}, {"void", "nil"}};
+  static const struct {
+    const char *other, *ours;
+  } foreign[] = {{"str", "string"},   {"String", "string"}, {"number", "float"}, {"dict", "map"},
+                 {"array", "list"},   {"boolean", "bool"},  {"object", "map"},   {"integer", "int"},
+                 {"double", "float"}, {"void", "nil"}};
   for (size_t i = 0; i < COUNT_OF(foreign); i++) {
     if (!name_is(t->name, foreign[i].other)) continue;
     report_label(c, diag, "it is called `%s` here", foreign[i].ours);
@@ -59,7 +80,8 @@ static Type *named_resolve(Checker *c, TypeExpr *t) {
   }
   if (symbol) {
     Diag *diag = REPORT(c, NOT_A_TYPE, t->span, t->name->text);
-    if (symbol->span.size) report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(t->name->text));
+    if (symbol->span.size)
+      report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(t->name->text));
   } else report_type(c, t);
   return c->t_any;
 }
@@ -85,7 +107,8 @@ static Type *object_resolve(Checker *c, TypeExpr *t) {
     }
     TypeField *field = ARENA_NEW(c->arena, TypeField);
     Type *type = f->type ? type_resolve(c, f->type) : c->t_any;
-    *field = (TypeField){.name = f->name, .type = type, .optional = param_optional(f) || type_may_be_nil(type)};
+    *field = (TypeField){
+        .name = f->name, .type = type, .optional = param_optional(f) || type_may_be_nil(type)};
     *last = field;
     last = &field->next;
   }
@@ -98,24 +121,34 @@ static Type *function_resolve(Checker *c, TypeExpr *t) {
   Type **params = ARENA_ARRAY(c->arena, Type *, count + 1);
   count = 0;
   for (TypeExpr *p = t->first; p; p = p->next) params[count++] = type_resolve(c, p);
-  return type_function(c->types, params, count, count, t->result ? type_resolve(c, t->result) : c->t_any);
+  return type_function(c->types, params, count, count,
+                       t->result ? type_resolve(c, t->result) : c->t_any);
 }
 
 Type *type_resolve(Checker *c, TypeExpr *t) {
   switch (t->kind) {
-    case TEXPR_NAME: return named_resolve(c, t);
-    case TEXPR_LIST: return type_list(c->types, t->first ? type_resolve(c, t->first) : NULL);
-    case TEXPR_MAP: return type_map(c->types, t->first ? type_resolve(c, t->first) : NULL);
-    case TEXPR_OPTIONAL: return type_optional(c->types, type_resolve(c, t->first));
-    case TEXPR_UNION: return union_resolve(c, t);
-    case TEXPR_LITERAL: return t->literal->kind == EXPR_BAD ? c->t_any : type_literal(c->types, t->literal);
-    case TEXPR_OBJECT: return object_resolve(c, t);
-    case TEXPR_FN: return function_resolve(c, t);
+    case TEXPR_NAME:
+      return named_resolve(c, t);
+    case TEXPR_LIST:
+      return type_list(c->types, t->first ? type_resolve(c, t->first) : NULL);
+    case TEXPR_MAP:
+      return type_map(c->types, t->first ? type_resolve(c, t->first) : NULL);
+    case TEXPR_OPTIONAL:
+      return type_optional(c->types, type_resolve(c, t->first));
+    case TEXPR_UNION:
+      return union_resolve(c, t);
+    case TEXPR_LITERAL:
+      return t->literal->kind == EXPR_BAD ? c->t_any : type_literal(c->types, t->literal);
+    case TEXPR_OBJECT:
+      return object_resolve(c, t);
+    case TEXPR_FN:
+      return function_resolve(c, t);
   }
   return c->t_any;
 }
 
-/* The type a TYPE symbol names. An alias is resolved on first need; writes: 1 while it is being resolved. */
+/* The type a TYPE symbol names. An alias is resolved on first need; writes: 1 while it is being
+ * resolved. */
 Type *alias_type(Checker *c, Symbol *symbol) {
   if (symbol->type) return symbol->type;
   Decl *decl = symbol->decl;
@@ -141,7 +174,9 @@ Type *alias_type(Checker *c, Symbol *symbol) {
 static const Expr *tag_literal(const Decl *decl, const Name *name) {
   for (Field *f = decl->fields; f; f = f->next) {
     if (f->name != name) continue;
-    return f->symbol && f->symbol->type && f->symbol->type->kind == TYPE_LITERAL ? f->symbol->type->literal : NULL;
+    return f->symbol && f->symbol->type && f->symbol->type->kind == TYPE_LITERAL
+               ? f->symbol->type->literal
+               : NULL;
   }
   return NULL;
 }
@@ -175,9 +210,12 @@ static void union_check(Checker *c, TypeExpr *t) {
     if (record && count < TAGGED_MAX) records[count++] = s->type;
   }
   if (count < 2 || has_tag(records, count)) return;
-  Diag *diag = REPORT(c, UNION_TAG, t->span, records[0]->decl->name->text, records[1]->decl->name->text);
-  report_note(c, diag, records[0]->decl->name_span, "`" STR_FMT "` is declared here", STR_ARG(records[0]->decl->name->text));
-  report_help(c, diag, "give each a field with a literal type of its own: kind: \"circle\" = \"circle\"");
+  Diag *diag =
+      REPORT(c, UNION_TAG, t->span, records[0]->decl->name->text, records[1]->decl->name->text);
+  report_note(c, diag, records[0]->decl->name_span, "`" STR_FMT "` is declared here",
+              STR_ARG(records[0]->decl->name->text));
+  report_help(c, diag,
+              "give each a field with a literal type of its own: kind: \"circle\" = \"circle\"");
 }
 
 /* ---- records that need themselves ---- */
@@ -190,7 +228,8 @@ static bool record_endless(Checker *c, Symbol *symbol, uint32_t depth) {
   bool endless = false;
   for (Field *f = symbol->decl->fields; f && !endless; f = f->next) {
     Type *type = f->symbol ? f->symbol->type : NULL;
-    if (type && type->kind == TYPE_RECORD && !f->value) endless = record_endless(c, type->decl->symbol, depth + 1);
+    if (type && type->kind == TYPE_RECORD && !f->value)
+      endless = record_endless(c, type->decl->symbol, depth + 1);
   }
   symbol->writes = 2;
   return endless;
@@ -200,11 +239,12 @@ void records_check(Checker *c, Unit *units) {
   for (uint32_t i = 0; i < c->union_count; i++) union_check(c, c->unions[i]);
   for (Unit *unit = units; unit; unit = unit->next) {
     for (Decl *d = unit->decls; d; d = d->next) {
-      bool record = d->function && d->symbol && d->symbol->kind == SYMBOL_TYPE && d->kind != DECL_UPCAST;
+      bool record =
+          d->function && d->symbol && d->symbol->kind == SYMBOL_TYPE && d->kind != DECL_UPCAST;
       if (record && record_endless(c, d->symbol, 0)) {
         Diag *diag = REPORT(c, RECORD_ENDLESS, d->name_span, d->name->text);
-        report_help(c, diag, "let the field be nil (" STR_FMT "?) or a list[" STR_FMT "]", STR_ARG(d->name->text),
-                    STR_ARG(d->name->text));
+        report_help(c, diag, "let the field be nil (" STR_FMT "?) or a list[" STR_FMT "]",
+                    STR_ARG(d->name->text), STR_ARG(d->name->text));
       }
     }
   }
@@ -219,7 +259,8 @@ static uint32_t message_version(const Decl *decl) {
 
 void type_check_decl(Checker *c, Decl *decl) {
   if (decl->value && decl->kind != DECL_TYPE &&
-      (decl->value->kind != EXPR_INT || decl->value->integer < 1 || decl->value->integer > UINT16_MAX)) {
+      (decl->value->kind != EXPR_INT || decl->value->integer < 1 ||
+       decl->value->integer > UINT16_MAX)) {
     REPORT(c, VERSION_NUMBER, decl->value->span, decl->name->text);
   }
   name_style_check(c, decl->name, decl->name_span, true, "a type");
@@ -236,11 +277,14 @@ static void upcast_place(Checker *c, Chain *chain, Decl *upcast) {
   uint32_t from = upcast->from_version;
   if (from == 0) return;
   if (from >= chain->version) {
-    Diag *diag = REPORT(c, UPCAST_BEYOND, upcast->name_span, upcast->name->text, diag_format(c->diags, "%u", from),
-                        diag_format(c->diags, "%u", chain->version));
-    report_note(c, diag, chain->message->name_span, "`" STR_FMT "` is declared here", STR_ARG(upcast->name->text));
+    Diag *diag =
+        REPORT(c, UPCAST_BEYOND, upcast->name_span, upcast->name->text,
+               diag_format(c->diags, "%u", from), diag_format(c->diags, "%u", chain->version));
+    report_note(c, diag, chain->message->name_span, "`" STR_FMT "` is declared here",
+                STR_ARG(upcast->name->text));
   } else if (chain->from[from]) {
-    Diag *diag = REPORT(c, DUPLICATE_UPCAST, upcast->name_span, upcast->name->text, diag_format(c->diags, "%u", from));
+    Diag *diag = REPORT(c, DUPLICATE_UPCAST, upcast->name_span, upcast->name->text,
+                        diag_format(c->diags, "%u", from));
     report_note(c, diag, chain->from[from]->name_span, "the first one is here");
   } else chain->from[from] = upcast;
 }
@@ -278,7 +322,8 @@ static void stored_name_check(Checker *c, Table *stored, Decl *decl) {
   }
   if (!decl->text.at && !before->text.at) return; /* a double declaration, told elsewhere */
   Diag *diag = REPORT(c, STORED_NAME_TWICE, decl->name_span, decl->name->text, name);
-  report_note(c, diag, before->name_span, "`" STR_FMT "` is stored under it already", STR_ARG(before->name->text));
+  report_note(c, diag, before->name_span, "`" STR_FMT "` is stored under it already",
+              STR_ARG(before->name->text));
 }
 
 void upcasts_check(Checker *c, Unit *units) {

@@ -43,7 +43,8 @@ void flow_drop(Checker *c, Level level) {
   c->level = level.outer;
 }
 
-/* The outer level takes the changes over: what it had not saved itself it saves now, with the older state. */
+/* The outer level takes the changes over: what it had not saved itself it saves now, with the older
+ * state. */
 void flow_keep(Checker *c, Level level) {
   uint32_t kept = level.mark;
   for (uint32_t i = level.mark; i < c->trail_count; i++) {
@@ -57,7 +58,8 @@ void flow_keep(Checker *c, Level level) {
 
 /* ---- merging paths ---- */
 
-/* Merges nest, but a break reaches over those between it and its loop: then the item is looked for. */
+/* Merges nest, but a break reaches over those between it and its loop: then the item is looked for.
+ */
 static Merged *merge_find(Merge *m, const Variable *v) {
   if (!v->merge) return NULL;
   if (v->merge == m && v->merge_index < m->count && m->items[v->merge_index].variable == v) {
@@ -73,7 +75,8 @@ static Merged *merge_item(Checker *c, Merge *m, Variable *v) {
   Merged *found = merge_find(m, v);
   if (found) return found;
   GROW(c, m->items, m->count, m->cap);
-  m->items[m->count] = (Merged){.variable = v, .set = true, .outer = v->merge, .outer_index = v->merge_index};
+  m->items[m->count] =
+      (Merged){.variable = v, .set = true, .outer = v->merge, .outer_index = v->merge_index};
   v->merge = m;
   v->merge_index = m->count;
   return &m->items[m->count++];
@@ -132,7 +135,8 @@ static void collect_change(Checker *c, Changes *out, Name *name, Change change) 
 
 static void collect_target(Checker *c, Changes *out, Expr *target) {
   if (!target) return;
-  if (target->kind == EXPR_NAME) collect_change(c, out, target->name, (Change){.span = target->span});
+  if (target->kind == EXPR_NAME)
+    collect_change(c, out, target->name, (Change){.span = target->span});
   else if (target->kind == EXPR_SPREAD) collect_target(c, out, target->operand);
   else if (target->kind == EXPR_LIST) {
     for (Expr *e = target->first; e; e = e->next) collect_target(c, out, e);
@@ -151,7 +155,9 @@ static void collect_args(Checker *c, Changes *out, Arg *args) {
 static void collect_call(Checker *c, Changes *out, Expr *e) {
   if (e->left && e->left->kind == EXPR_MEMBER && method_changes(c, e->left->name->text)) {
     collect_change(c, out, path_root(e->left->left), (Change){.in_place = true});
-    if (e->args) collect_change(c, out, path_root(e->args->value), (Change){.in_place = true}); /* list.push(xs, v) */
+    if (e->args)
+      collect_change(c, out, path_root(e->args->value),
+                     (Change){.in_place = true}); /* list.push(xs, v) */
   }
   collect_args(c, out, e->args);
 }
@@ -185,7 +191,8 @@ static void collect_loop(Checker *c, Changes *out, Stmt *s) {
 
 static void collect_assign(Checker *c, Changes *out, Stmt *s) {
   if (s->target && s->target->kind == EXPR_NAME) {
-    collect_change(c, out, s->target->name, (Change){.value = s->value, .span = s->target->span, .op = s->op});
+    collect_change(c, out, s->target->name,
+                   (Change){.value = s->value, .span = s->target->span, .op = s->op});
   } else collect_target(c, out, s->target);
 }
 
@@ -228,24 +235,31 @@ static LoopChanges *changes_find(Changes *changes, const Stmt *loop) {
   return NULL;
 }
 
-/* Whether `value`, assigned with `op`, surely leaves in a variable of type `had` a value of that same type. */
+/* Whether `value`, assigned with `op`, surely leaves in a variable of type `had` a value of that
+ * same type. */
 static bool change_keeps(const Type *had, const Change *change) {
   const Expr *e = change->value;
   if (!e) return false;
   if (change->op == BIN_ADD + 1 && had->kind == TYPE_STRING) return true; /* or it faults */
   if (change->op == BIN_DIV + 1 || change->op == BIN_COALESCE + 1) return false;
   switch (e->kind) {
-    case EXPR_INT: return had->kind == TYPE_INT || (had->kind == TYPE_DECIMAL && change->op);
-    case EXPR_FLOAT: return had->kind == TYPE_FLOAT;
-    case EXPR_DECIMAL: return had->kind == TYPE_DECIMAL;
+    case EXPR_INT:
+      return had->kind == TYPE_INT || (had->kind == TYPE_DECIMAL && change->op);
+    case EXPR_FLOAT:
+      return had->kind == TYPE_FLOAT;
+    case EXPR_DECIMAL:
+      return had->kind == TYPE_DECIMAL;
     case EXPR_STRING:
-    case EXPR_INTERP: return had->kind == TYPE_STRING && !change->op;
-    case EXPR_BOOL: return had->kind == TYPE_BOOL;
+    case EXPR_INTERP:
+      return had->kind == TYPE_STRING && !change->op;
+    case EXPR_BOOL:
+      return had->kind == TYPE_BOOL;
     case EXPR_BINARY:
       if (e->op >= BIN_EQ && e->op <= BIN_NOT_IN) return had->kind == TYPE_BOOL;
       return e->op <= BIN_MUL && had->kind == TYPE_INT && e->left->kind == EXPR_NAME &&
              e->left->name == change->name && e->right->kind == EXPR_INT && !change->op;
-    default: return false;
+    default:
+      return false;
   }
 }
 
@@ -260,7 +274,8 @@ static void forget(Checker *c, const Change *change) {
   if (!symbol || symbol->kind != SYMBOL_VARIABLE || symbol->owner != current_function(c)) return;
   Variable *v = (Variable *)symbol;
   if (!v->flow || v->flow == c->t_any) return;
-  if (v->declared) flow_narrow(c, v, change->in_place ? type_loosened(c, v->declared) : v->declared);
+  if (v->declared)
+    flow_narrow(c, v, change->in_place ? type_loosened(c, v->declared) : v->declared);
   else if (change->in_place) flow_narrow(c, v, type_loosened(c, v->flow));
   else if (!change_keeps(v->flow, change)) flow_narrow(c, v, c->t_any);
   v->symbol.type = type_join(c->types, v->symbol.type, v->flow);

@@ -3,18 +3,26 @@
 #include "compiler/check/checker.h"
 
 static void report_assign_declaration(Checker *c, const Symbol *symbol, Name *name, Span span) {
-  static const char *words[] = {
-    [SYMBOL_FN] = "a function", [SYMBOL_CONST] = "a constant", [SYMBOL_CONFIG] = "a configuration value",
-    [SYMBOL_TYPE] = "a type", [SYMBOL_WORKFLOW] = "a workflow", [SYMBOL_TOOL] = "a tool",
-    [SYMBOL_EXTERN] = "a native function", [SYMBOL_MODULE] = "an imported module", [SYMBOL_NATIVE] = "a built-in",
-    [SYMBOL_EFFECT] = "a built-in", [SYMBOL_VARIABLE] = "a variable"};
+  static const char *const words[] = {[SYMBOL_FN] = "a function",
+                                [SYMBOL_CONST] = "a constant",
+                                [SYMBOL_CONFIG] = "a configuration value",
+                                [SYMBOL_TYPE] = "a type",
+                                [SYMBOL_WORKFLOW] = "a workflow",
+                                [SYMBOL_TOOL] = "a tool",
+                                [SYMBOL_EXTERN] = "a native function",
+                                [SYMBOL_MODULE] = "an imported module",
+                                [SYMBOL_NATIVE] = "a built-in",
+                                [SYMBOL_EFFECT] = "a built-in",
+                                [SYMBOL_VARIABLE] = "a variable"};
   Diag *diag = REPORT(c, ASSIGN_DECLARATION, span, name->text, str_of(words[symbol->kind]));
-  if (symbol->span.size) report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(name->text));
+  if (symbol->span.size)
+    report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(name->text));
 }
 
 static void report_query_assigns(Checker *c, Name *name, Span span) {
   Diag *diag = REPORT(c, QUERY_ASSIGNS, span, name->text);
-  report_help(c, diag, "a query only reads; change `" STR_FMT "` in the workflow's own body", STR_ARG(name->text));
+  report_help(c, diag, "a query only reads; change `" STR_FMT "` in the workflow's own body",
+              STR_ARG(name->text));
 }
 
 static void report_lost(Checker *c, Variable *inner, Span span) {
@@ -51,8 +59,8 @@ Variable *assign_name(Checker *c, Name *name, Span span, Type *type, Expr *targe
   if (!v) return NULL;
   if (target) {
     target->symbol = &v->symbol;
-    fit_require(c, target, type, v->declared ? v->declared : c->t_any, DIAG_ASSIGN_TYPE, name->text, v->symbol.span,
-                "its type is given here");
+    fit_require(c, target, type, v->declared ? v->declared : c->t_any, DIAG_ASSIGN_TYPE, name->text,
+                v->symbol.span, "its type is given here");
     target->type = type;
   }
   if (v->symbol.writes++ > 0 || v->symbol.parameter) v->symbol.changed = true;
@@ -76,7 +84,8 @@ static Type *container_with(Checker *c, Type *type, Type *added) {
 static void declared_elem_check(Checker *c, Variable *v, Expr *value) {
   Type *d = v->declared;
   if (!d || !value || (d->kind != TYPE_LIST && d->kind != TYPE_MAP)) return;
-  fit_require(c, value, value->type, d->elem, DIAG_ELEMENT_TYPE, (Str){0}, v->symbol.span, "the variable's type is given here");
+  fit_require(c, value, value->type, d->elem, DIAG_ELEMENT_TYPE, (Str){0}, v->symbol.span,
+              "the variable's type is given here");
 }
 
 /* The root's type after a change at depth 0 (xs.push(v)), 1 (xs[i] = v) or below. */
@@ -96,7 +105,8 @@ void path_changed(Checker *c, Expr *path, Type *added, Expr *value) {
   if (root->symbol->kind != SYMBOL_VARIABLE) return;
   Variable *v = (Variable *)root->symbol;
   Function *here = current_function(c);
-  bool captured = v->quiet && v->symbol.owner == here && body_sees_outer(here) && v->symbol.writes == 0 && !v->symbol.changed;
+  bool captured = v->quiet && v->symbol.owner == here && body_sees_outer(here) &&
+                  v->symbol.writes == 0 && !v->symbol.changed;
   if (captured && here->kind == FNKIND_QUERY) report_query_assigns(c, root->name, root->span);
   else if (captured && !c->frame->exports) report_lost(c, v, root->span);
   v->symbol.changed = true;
@@ -145,9 +155,12 @@ static Type *destructured_field(Checker *c, Type *type, const Arg *arg) {
 }
 
 static void map_targets(Checker *c, Expr *target, Type *type, Expr *value) {
-  bool fits = type_fit(type, c->t_map) != FIT_NO || type->kind == TYPE_RECORD || type->kind == TYPE_ERROR;
-  for (uint32_t i = 0; i < type->member_count; i++) fits = fits || type->members[i]->kind == TYPE_RECORD;
-  if (!fits && value->kind != EXPR_BAD) REPORT(c, DESTRUCTURE_TYPE, value->span, type_phrase(c, type), STR("map or record"));
+  bool fits =
+      type_fit(type, c->t_map) != FIT_NO || type->kind == TYPE_RECORD || type->kind == TYPE_ERROR;
+  for (uint32_t i = 0; i < type->member_count; i++)
+    fits = fits || type->members[i]->kind == TYPE_RECORD;
+  if (!fits && value->kind != EXPR_BAD)
+    REPORT(c, DESTRUCTURE_TYPE, value->span, type_phrase(c, type), STR("map or record"));
   target->type = type;
   for (Arg *arg = target->args; arg; arg = arg->next) {
     target_assign(c, arg->value, fits ? destructured_field(c, type, arg) : c->t_any, value);
@@ -156,9 +169,15 @@ static void map_targets(Checker *c, Expr *target, Type *type, Expr *value) {
 
 static void target_assign(Checker *c, Expr *target, Type *type, Expr *value) {
   switch (target->kind) {
-    case EXPR_NAME: assign_name(c, target->name, target->span, type, target); return;
-    case EXPR_LIST: list_targets(c, target, type, value); return;
-    case EXPR_MAP: map_targets(c, target, type, value); return;
+    case EXPR_NAME:
+      assign_name(c, target->name, target->span, type, target);
+      return;
+    case EXPR_LIST:
+      list_targets(c, target, type, value);
+      return;
+    case EXPR_MAP:
+      map_targets(c, target, type, value);
+      return;
     case EXPR_MEMBER:
     case EXPR_INDEX: {
       Type *wanted = expr_infer(c, target, NULL);
@@ -168,8 +187,10 @@ static void target_assign(Checker *c, Expr *target, Type *type, Expr *value) {
       path_assign(c, target, type, NULL);
       return;
     }
-    case EXPR_BAD: return;
-    default: return; /* the parser said so */
+    case EXPR_BAD:
+      return;
+    default:
+      return; /* the parser said so */
   }
 }
 
@@ -213,7 +234,8 @@ static bool compound_readable(Checker *c, Stmt *s) {
 static Type *compound_type(Checker *c, Stmt *s) {
   Type *old = expr_infer(c, s->target, NULL);
   if (s->target->symbol) s->target->symbol->reads--; /* counting up is no use by itself */
-  if (s->op - 1 == BIN_COALESCE) return type_join(c->types, type_without_nil(c, old), expr_infer(c, s->value, NULL));
+  if (s->op - 1 == BIN_COALESCE)
+    return type_join(c->types, type_without_nil(c, old), expr_infer(c, s->value, NULL));
   Type *type = expr_infer(c, s->value, NULL);
   return binary_type(c, (BinaryOp)(s->op - 1), old, type, s->target, s->value, s->span);
 }
@@ -223,7 +245,8 @@ static void declare_typed(Checker *c, Stmt *s, Type *declared) {
   Symbol *symbol = scope_find(c, name);
   bool own = symbol && symbol->kind == SYMBOL_VARIABLE && symbol->owner == current_function(c);
   Variable *v = own ? (Variable *)symbol : NULL;
-  if (own && (v->declared ? v->declared != declared : v->symbol.writes > 0 || v->symbol.parameter)) {
+  if (own &&
+      (v->declared ? v->declared != declared : v->symbol.writes > 0 || v->symbol.parameter)) {
     Diag *diag = REPORT(c, RETYPED, s->target->span, name->text);
     report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(name->text));
     return;

@@ -15,7 +15,7 @@ static void args_infer(Checker *c, Arg *args) {
 
 /* ---- named arguments into parameter order ---- */
 
-typedef struct Params { /* of what is called, however it is declared */
+typedef struct Params {       /* of what is called, however it is declared */
   Field *fields;              /* of a declaration… */
   const Signature *signature; /* …or of a built-in */
   Str name;                   /* for messages */
@@ -41,7 +41,10 @@ static Params params_of_fields(Field *fields, Str name, Span declared, uint32_t 
 }
 
 static Params params_of_signature(const Signature *s, Str name, uint32_t skip) {
-  return (Params){.signature = s, .name = name, .skip = skip, .count = s->max > skip ? s->max - skip : 0,
+  return (Params){.signature = s,
+                  .name = name,
+                  .skip = skip,
+                  .count = s->max > skip ? s->max - skip : 0,
                   .min = s->min > skip ? s->min - skip : 0};
 }
 
@@ -72,15 +75,18 @@ static void report_argument_name(Checker *c, const Params *p, const Arg *arg) {
   }
   Diag *diag = REPORT(c, UNKNOWN_ARGUMENT, arg->name_span, p->name, arg->name->text);
   report_nearest(c, diag, arg->name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
-  if (p->declared.size) report_note(c, diag, p->declared, "`" STR_FMT "` is declared here", STR_ARG(p->name));
+  if (p->declared.size)
+    report_note(c, diag, p->declared, "`" STR_FMT "` is declared here", STR_ARG(p->name));
   buf_deinit(&near);
 }
 
 static void report_count(Checker *c, const Params *p, Span span, uint32_t given) {
   Str takes = p->min == p->count ? count_text(c, p->count, "argument")
                                  : diag_format(c->diags, "%u to %u arguments", p->min, p->count);
-  Diag *diag = REPORT(c, TOO_MANY_ARGUMENTS, span, p->name, takes, diag_format(c->diags, "%u", given));
-  if (p->declared.size) report_note(c, diag, p->declared, "`" STR_FMT "` is declared here", STR_ARG(p->name));
+  Diag *diag =
+      REPORT(c, TOO_MANY_ARGUMENTS, span, p->name, takes, diag_format(c->diags, "%u", given));
+  if (p->declared.size)
+    report_note(c, diag, p->declared, "`" STR_FMT "` is declared here", STR_ARG(p->name));
 }
 
 /* Puts `arg` at its parameter's place; false if it has none or the place is taken. */
@@ -124,7 +130,8 @@ static bool args_order(Checker *c, Expr *call, const Params *p) {
       return false;
     }
     named = named || arg->name;
-    if (position >= p->count && !arg->name) return report_count(c, p, arg->value->span, arg_count(call->args)), false;
+    if (position >= p->count && !arg->name)
+      return report_count(c, p, arg->value->span, arg_count(call->args)), false;
     good = arg_place(c, p, places, arg, position) && good;
   }
   if (good) args_relink(c, call, places, p->count);
@@ -133,23 +140,27 @@ static bool args_order(Checker *c, Expr *call, const Params *p) {
 
 /* ---- arguments against parameters ---- */
 
-static void report_missing(Checker *c, Expr *call, const Params *p, uint32_t index, const Field *field) {
+static void report_missing(Checker *c, Expr *call, const Params *p, uint32_t index,
+                           const Field *field) {
   Str name = param_name(p, index, field);
   Str what = name.at ? str_join3(c, "`", name, "`") : diag_format(c->diags, "number %u", index + 1);
   Diag *diag = REPORT(c, MISSING_ARGUMENT, call->span, p->name, what);
-  if (p->declared.size) report_note(c, diag, field ? field->span : p->declared, "it is declared here");
+  if (p->declared.size)
+    report_note(c, diag, field ? field->span : p->declared, "it is declared here");
 }
 
 static Str param_words(Checker *c, const Params *p, uint32_t index, const Field *field) {
   Str name = param_name(p, index, field);
-  if (!name.at) return diag_format(c->diags, "argument %u of `" STR_FMT "`", index + 1, STR_ARG(p->name));
+  if (!name.at)
+    return diag_format(c->diags, "argument %u of `" STR_FMT "`", index + 1, STR_ARG(p->name));
   return diag_format(c->diags, "`" STR_FMT "` of `" STR_FMT "`", STR_ARG(name), STR_ARG(p->name));
 }
 
 static void arg_check(Checker *c, const Params *p, Arg *arg, uint32_t index, Field *field) {
   Type *wanted = c->t_any;
   if (field) wanted = field->symbol && field->symbol->type ? field->symbol->type : c->t_any;
-  else if (p->signature && index + p->skip < p->signature->count) wanted = p->signature->params[index + p->skip];
+  else if (p->signature && index + p->skip < p->signature->count)
+    wanted = p->signature->params[index + p->skip];
   Type *have = expr_infer(c, arg->value, wanted);
   if (LIKELY(have == wanted) || type_fit(have, wanted) != FIT_NO) return;
   if (have->kind == TYPE_FUNCTION && wanted->kind == TYPE_FUNCTION) {
@@ -179,7 +190,8 @@ static bool args_check(Checker *c, Expr *call, const Params *p) {
       return args_infer(c, arg), false;
     }
     if (arg->value) arg_check(c, p, arg, index, field);
-    else if (field ? !param_optional(field) : index < p->min) good = false, report_missing(c, call, p, index, field);
+    else if (field ? !param_optional(field) : index < p->min)
+      good = false, report_missing(c, call, p, index, field);
     field = field ? field->next : NULL;
   }
   for (; good && index < p->min; index++, field = field ? field->next : NULL) {
@@ -213,12 +225,14 @@ static Type *function_call(Checker *c, Expr *e, Symbol *symbol) {
 }
 
 static Type *construct_call(Checker *c, Expr *e, Symbol *symbol) {
-  if (symbol->type && symbol->type->kind == TYPE_RECORD && symbol->type->decl && symbol->type->decl->symbol != symbol) {
+  if (symbol->type && symbol->type->kind == TYPE_RECORD && symbol->type->decl &&
+      symbol->type->decl->symbol != symbol) {
     symbol = symbol->type->decl->symbol; /* an alias of a record */
     e->symbol = symbol;
   }
   if (!symbol->decl || !symbol->decl->function) {
-    REPORT(c, ALIAS_CALLED, e->left->span, symbol->name->text, symbol->type ? type_text(c, symbol->type) : STR("any"));
+    REPORT(c, ALIAS_CALLED, e->left->span, symbol->name->text,
+           symbol->type ? type_text(c, symbol->type) : STR("any"));
     args_infer(c, e->args);
     return c->t_any;
   }
@@ -247,8 +261,11 @@ static Type *outside_call(Checker *c, Expr *e, Symbol *symbol, CallKind kind) {
   if (kind != CALL_EXTERN) purity_edge(c, decl_body(decl), e->span, EDGE_DYNAMIC);
   if (kind == CALL_TOOL && c->frame->races && tool_class(decl) == CLASS_IRREVERSIBLE) {
     Diag *diag = REPORT(c, IRREVERSIBLE_IN_RACE, e->span, symbol->name->text);
-    report_note(c, diag, symbol->span, "`" STR_FMT "` is declared irreversible here", STR_ARG(symbol->name->text));
-    report_help(c, diag, "the loser of a race may already have acted; call it after the race, with what won");
+    report_note(c, diag, symbol->span, "`" STR_FMT "` is declared irreversible here",
+                STR_ARG(symbol->name->text));
+    report_help(
+        c, diag,
+        "the loser of a race may already have acted; call it after the race, with what won");
   }
   return result_of(c, decl_body(decl));
 }
@@ -259,12 +276,14 @@ static Str native_name(Checker *c, const Symbol *symbol) {
 }
 
 /* What a native gives that its signature cannot say. */
-static Type *native_result(Checker *c, const Symbol *symbol, const Signature *s, Type *receiver, const Arg *args) {
+static Type *native_result(Checker *c, const Symbol *symbol, const Signature *s, Type *receiver,
+                           const Arg *args) {
   const NativeInfo *info = &native_info[symbol->native];
   Type *first = receiver ? receiver : args && args->value ? args->value->type : NULL;
   bool changes_elem = info->flags & NATIVE_CHANGES;
   if (first && first->kind == TYPE_LIST && s->result == c->t_list && !changes_elem) {
-    static const char *keep[] = {"sorted", "reversed", "reverse", "slice", "take", "drop", "unique"};
+    static const char *const keep[] = {"sorted", "reversed", "reverse", "slice",
+                                 "take",   "drop",     "unique"};
     for (size_t i = 0; i < COUNT_OF(keep); i++) {
       if (strcmp(info->name, keep[i]) == 0) return first;
     }
@@ -274,7 +293,7 @@ static Type *native_result(Checker *c, const Symbol *symbol, const Signature *s,
 
 /* The argument that becomes an element, for natives that are known to add one. */
 static Expr *added_value(const Symbol *symbol, const Arg *args) {
-  static const char *adders[] = {"push", "append", "insert", "set", "put"};
+  static const char *const adders[] = {"push", "append", "insert", "set", "put"};
   while (args && args->next) args = args->next;
   for (size_t i = 0; args && i < COUNT_OF(adders); i++) {
     if (strcmp(native_info[symbol->native].name, adders[i]) == 0) return args->value;
@@ -287,7 +306,8 @@ Type *added_type(Checker *c, const Arg *args) {
   for (; args; args = args->next) {
     Type *type = args->value ? args->value->type : NULL;
     joined = type_join(c->types, joined, type);
-    if (type && (type->kind == TYPE_LIST || type->kind == TYPE_MAP)) joined = type_join(c->types, joined, type->elem);
+    if (type && (type->kind == TYPE_LIST || type->kind == TYPE_MAP))
+      joined = type_join(c->types, joined, type->elem);
   }
   return joined;
 }
@@ -298,7 +318,8 @@ static Type *native_call(Checker *c, Expr *e, Symbol *symbol) {
   e->resolution = CALL_NATIVE;
   args_check(c, e, &p);
   if ((native_info[symbol->native].flags & NATIVE_CHANGES) && e->args && e->args->value) {
-    path_changed(c, e->args->value, added_type(c, e->args->next), added_value(symbol, e->args->next));
+    path_changed(c, e->args->value, added_type(c, e->args->next),
+                 added_value(symbol, e->args->next));
   }
   return native_result(c, symbol, s, NULL, e->args);
 }
@@ -309,7 +330,8 @@ static void sealed_shown(Checker *c, const Expr *e) {
   for (Arg *arg = e->args; arg; arg = arg->next) {
     if (arg->value && arg->value->type && arg->value->type->kind == TYPE_SEALED) {
       Diag *diag = REPORT(c, SEALED_PRINTED, arg->value->span, source_text(c, e->left->span));
-      report_help(c, diag, "a sealed value may go into an effect's operand, such as a header of http.get");
+      report_help(c, diag,
+                  "a sealed value may go into an effect's operand, such as a header of http.get");
     }
   }
 }
@@ -320,8 +342,10 @@ static Type *patch_call(Checker *c, Expr *e, Symbol *symbol, const Params *p) {
   bool patched = symbol->effect == EFFECT_PATCHED;
   e->resolution = patched ? CALL_PATCHED : CALL_DEPRECATE_PATCH;
   args_check(c, e, p);
-  if (e->args && e->args->value && e->args->value->kind != EXPR_STRING && e->args->value->kind != EXPR_BAD) {
-    REPORT(c, PATCH_LITERAL, e->args->value->span, patched ? STR("patched") : STR("deprecate_patch"));
+  if (e->args && e->args->value && e->args->value->kind != EXPR_STRING &&
+      e->args->value->kind != EXPR_BAD) {
+    REPORT(c, PATCH_LITERAL, e->args->value->span,
+           patched ? STR("patched") : STR("deprecate_patch"));
   }
   return patched ? c->t_bool : c->t_nil;
 }
@@ -331,7 +355,8 @@ static Type *effect_call(Checker *c, Expr *e, Symbol *symbol) {
   Str name = source_text(c, e->left->span);
   Params p = params_of_signature(s, name, 0);
   purity_effect(c, e->span, name);
-  if (symbol->effect == EFFECT_PATCHED || symbol->effect == EFFECT_DEPRECATE_PATCH) return patch_call(c, e, symbol, &p);
+  if (symbol->effect == EFFECT_PATCHED || symbol->effect == EFFECT_DEPRECATE_PATCH)
+    return patch_call(c, e, symbol, &p);
   e->resolution = CALL_EFFECT;
   args_check(c, e, &p);
   if (symbol->effect == EFFECT_PRINT || symbol->effect == EFFECT_LOG) sealed_shown(c, e);
@@ -353,7 +378,8 @@ static void report_not_callable(Checker *c, Expr *e, const Type *type) {
   if (e->left->kind == EXPR_BAD) return;
   Diag *diag = REPORT(c, NOT_CALLABLE, e->left->span, type_phrase(c, type));
   if (e->left->kind != EXPR_NAME || !e->left->symbol) return;
-  report_note(c, diag, e->left->symbol->span, "`" STR_FMT "` is this variable", STR_ARG(e->left->name->text));
+  report_note(c, diag, e->left->symbol->span, "`" STR_FMT "` is this variable",
+              STR_ARG(e->left->name->text));
   if (builtin_global(c, e->left->name)) {
     report_help(c, diag, "the variable hides the built-in `" STR_FMT "`: give it another name",
                 STR_ARG(e->left->name->text));
@@ -365,7 +391,8 @@ static Type *value_result(Checker *c, Expr *e, Type *type) {
   bool callable = type->kind == TYPE_ANY;
   if (type->kind == TYPE_FUNCTION) function = type;
   for (uint32_t i = 0; i < type->member_count; i++) {
-    callable = callable || type->members[i]->kind == TYPE_FUNCTION || type->members[i]->kind == TYPE_ANY;
+    callable =
+        callable || type->members[i]->kind == TYPE_FUNCTION || type->members[i]->kind == TYPE_ANY;
   }
   if (!function && !callable) return report_not_callable(c, e, type), c->t_any;
   if (!function || !function->params) return c->t_any;
@@ -390,17 +417,25 @@ static Type *symbol_call(Checker *c, Expr *e, Symbol *symbol) {
   e->symbol = symbol;
   symbol->reads++;
   switch (symbol->kind) {
-    case SYMBOL_FN: return function_call(c, e, symbol);
-    case SYMBOL_TYPE: return construct_call(c, e, symbol);
-    case SYMBOL_WORKFLOW: return outside_call(c, e, symbol, CALL_WORKFLOW);
-    case SYMBOL_TOOL: return outside_call(c, e, symbol, CALL_TOOL);
-    case SYMBOL_EXTERN: return outside_call(c, e, symbol, CALL_EXTERN);
-    case SYMBOL_NATIVE: return native_call(c, e, symbol);
-    case SYMBOL_EFFECT: return effect_call(c, e, symbol);
+    case SYMBOL_FN:
+      return function_call(c, e, symbol);
+    case SYMBOL_TYPE:
+      return construct_call(c, e, symbol);
+    case SYMBOL_WORKFLOW:
+      return outside_call(c, e, symbol, CALL_WORKFLOW);
+    case SYMBOL_TOOL:
+      return outside_call(c, e, symbol, CALL_TOOL);
+    case SYMBOL_EXTERN:
+      return outside_call(c, e, symbol, CALL_EXTERN);
+    case SYMBOL_NATIVE:
+      return native_call(c, e, symbol);
+    case SYMBOL_EFFECT:
+      return effect_call(c, e, symbol);
     case SYMBOL_VARIABLE:
     case SYMBOL_CONST:
     case SYMBOL_CONFIG:
-    case SYMBOL_MODULE: break;
+    case SYMBOL_MODULE:
+      break;
   }
   symbol->reads--;
   e->symbol = NULL;
@@ -415,13 +450,16 @@ static Type *symbol_call(Checker *c, Expr *e, Symbol *symbol) {
 /* The one kind of value the receiver surely has; ANY if it is not sure. */
 static TypeKind receiver_kind(const Type *type) {
   if (type->kind == TYPE_LITERAL) {
-    return type->literal->kind == EXPR_STRING ? TYPE_STRING : type->literal->kind == EXPR_INT ? TYPE_INT : TYPE_BOOL;
+    return type->literal->kind == EXPR_STRING ? TYPE_STRING
+           : type->literal->kind == EXPR_INT  ? TYPE_INT
+                                              : TYPE_BOOL;
   }
   return type->kind == TYPE_UNION ? TYPE_ANY : type->kind;
 }
 
 static bool fields_hold_function(Checker *c, Type *type, Name *name) {
-  Type *field = type->kind == TYPE_RECORD || type->kind == TYPE_MAP ? field_type(c, type, name, NULL) : NULL;
+  Type *field =
+      type->kind == TYPE_RECORD || type->kind == TYPE_MAP ? field_type(c, type, name, NULL) : NULL;
   return field != NULL;
 }
 
@@ -429,10 +467,15 @@ static void report_method(Checker *c, Expr *e, const Type *type, const Module *m
   Buf near = {0};
   Expr *member = e->left;
   if (module) module_candidates(c, module, &near);
-  Diag *diag = REPORT(c, UNKNOWN_METHOD, member->name_span, type_phrase(c, type), member->name->text);
+  for (Field *f = type->decl ? type->decl->fields : NULL; f; f = f->next)
+    buf_put(&near, &f->name->text, sizeof(Str));
+  Diag *diag =
+      REPORT(c, UNKNOWN_METHOD, member->name_span, type_phrase(c, type), member->name->text);
   if (name_is(member->name, "length") || name_is(member->name, "size")) {
     report_help(c, diag, "len(" STR_FMT ") counts", STR_ARG(source_text(c, member->left->span)));
-  } else report_nearest(c, diag, member->name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
+  } else
+    report_nearest(c, diag, member->name->text, (const Str *)(void *)near.at,
+                   near.size / sizeof(Str));
   buf_deinit(&near);
 }
 
@@ -466,10 +509,12 @@ static Type *method_dynamic(Checker *c, Expr *e) {
   return c->t_any;
 }
 
-static bool member_none(Checker *c, Expr *e, Type *type) {
+/* No value of the type can have a method of that name. */
+static bool method_none(Checker *c, const Expr *e, const Type *type) {
   TypeKind kind = receiver_kind(type);
-  return kind != TYPE_ANY && kind != TYPE_OBJECT && kind != TYPE_RECORD && kind != TYPE_MAP &&
-         kind != TYPE_UNION && e->left->left->kind != EXPR_BAD && (c->depth || true);
+  if (kind == TYPE_RECORD) return !method_exists(c, e->left->name->text);
+  return kind != TYPE_ANY && kind != TYPE_OBJECT && kind != TYPE_MAP &&
+         e->left->left->kind != EXPR_BAD;
 }
 
 /* A map or record may hold a function under that name. */
@@ -496,9 +541,11 @@ static Type *method_call(Checker *c, Expr *e) {
   if (symbol && certain && (symbol->kind == SYMBOL_FN || symbol->kind == SYMBOL_NATIVE)) {
     return method_known(c, e, type, symbol);
   }
-  if (!e->left->safe && !symbol && fields_hold_function(c, type, e->left->name)) return held_call(c, e, type);
-  if (type->kind == TYPE_NIL && !e->left->safe) return REPORT(c, NIL_ACCESS, e->left->name_span, name), args_infer(c, e->args), c->t_any;
-  if (!symbol && member_none(c, e, type)) {
+  if (!e->left->safe && !symbol && fields_hold_function(c, type, e->left->name))
+    return held_call(c, e, type);
+  if (type->kind == TYPE_NIL && !e->left->safe)
+    return REPORT(c, NIL_ACCESS, e->left->name_span, name), args_infer(c, e->args), c->t_any;
+  if (!symbol && method_none(c, e, type)) {
     report_method(c, e, type, module);
     args_infer(c, e->args);
     return c->t_any;
@@ -524,7 +571,8 @@ static Type *member_call(Checker *c, Expr *e) {
 /* ---- `return confirmed X` ---- */
 
 static bool confirmed_rewrite(Checker *c, Expr *e) {
-  if (current_function(c)->kind != FNKIND_CHECK || !name_is(e->left->name, "confirmed")) return false;
+  if (current_function(c)->kind != FNKIND_CHECK || !name_is(e->left->name, "confirmed"))
+    return false;
   if (scope_find(c, e->left->name)) return false;
   Expr *word = ARENA_NEW(c->arena, Expr), *value = e->args ? e->args->value : NULL;
   *word = (Expr){.kind = EXPR_STRING, .span = e->left->span, .text = STR("confirmed")};
@@ -542,7 +590,8 @@ static Type *confirmed_infer(Checker *c, Expr *e) {
   Decl *decl = current_function(c)->decl;
   Expr *value = e->first->next;
   Type *wanted = decl && decl->function && decl->type ? decl->function->result : NULL;
-  Type *type = wanted ? expr_require(c, value, wanted, DIAG_RETURN_TYPE, decl->name->text, decl->name_span, NULL)
+  Type *type = wanted ? expr_require(c, value, wanted, DIAG_RETURN_TYPE, decl->name->text,
+                                     decl->name_span, NULL)
                       : expr_infer(c, value, NULL);
   e->first->type = c->t_string;
   return type_list(c->types, type_join(c->types, c->t_string, type));
@@ -551,15 +600,17 @@ static Type *confirmed_infer(Checker *c, Expr *e) {
 /* ---- because ---- */
 
 static bool call_is_effect(const Expr *e) {
-  return e->resolution == CALL_EFFECT || e->resolution == CALL_TOOL || e->resolution == CALL_WORKFLOW ||
-         e->resolution == CALL_EXTERN;
+  return e->resolution == CALL_EFFECT || e->resolution == CALL_TOOL ||
+         e->resolution == CALL_WORKFLOW || e->resolution == CALL_EXTERN;
 }
 
 static void because_check(Checker *c, Expr *e) {
   Type *type = expr_infer(c, e->because, NULL);
   if (e->resolution != CALL_BAD && !call_is_effect(e)) {
     Diag *diag = REPORT(c, BECAUSE_NOT_EFFECT, e->because->span, source_text(c, e->left->span));
-    report_help(c, diag, "`because` is recorded beside an effect: a tool, a workflow, http, a file, a signal");
+    report_help(
+        c, diag,
+        "`because` is recorded beside an effect: a tool, a workflow, http, a file, a signal");
   }
   if (type->kind == TYPE_SEALED) REPORT(c, SEALED_PRINTED, e->because->span, STR("because"));
 }
@@ -580,7 +631,8 @@ static Type *callee_infer(Checker *c, Expr *e) {
 Type *call_infer(Checker *c, Expr *e, Type *expected) {
   (void)expected;
   e->resolution = CALL_BAD;
-  if (e->left->kind == EXPR_NAME && e->left->name->text.size == 9 && confirmed_rewrite(c, e)) return confirmed_infer(c, e);
+  if (e->left->kind == EXPR_NAME && e->left->name->text.size == 9 && confirmed_rewrite(c, e))
+    return confirmed_infer(c, e);
   Type *type = callee_infer(c, e);
   if (e->because) because_check(c, e);
   return type;

@@ -18,7 +18,8 @@ static Expr *value_of_one(Stmt *s) {
 }
 
 static Body *branch_new(Checker *c, Stmt *s) {
-  Body *body = body_new(c, FNKIND_BRANCH, inner_name(c, "branch"), s->span, NULL, current_function(c));
+  Body *body =
+      body_new(c, FNKIND_BRANCH, inner_name(c, "branch"), s->span, NULL, current_function(c));
   Function *f = &body->function;
   s->function = f;
   f->single = s->kind != STMT_BRANCH;
@@ -65,7 +66,8 @@ static Result *results_gather(Checker *c, Function *f) {
   return results;
 }
 
-static void result_assign(Checker *c, Stmt *parallel, Function *f, uint32_t i, const Result *result) {
+static void result_assign(Checker *c, Stmt *parallel, Function *f, uint32_t i,
+                          const Result *result) {
   Symbol *inner = &result->inner->symbol;
   Type *type = parallel->settle ? outcome_type(c, result->type) : result->type;
   Variable *target = assign_name(c, inner->name, inner->span, type, NULL);
@@ -74,7 +76,9 @@ static void result_assign(Checker *c, Stmt *parallel, Function *f, uint32_t i, c
   target->symbol.reads += inner->reads;
   if (target->parallel == parallel) {
     Diag *diag = REPORT(c, BRANCH_CONFLICT, inner->span, inner->name->text);
-    report_help(c, diag, "which one would stay? give each branch a name of its own and join them afterwards");
+    report_help(
+        c, diag,
+        "which one would stay? give each branch a name of its own and join them afterwards");
   }
   target->parallel = parallel;
 }
@@ -104,7 +108,8 @@ void parallel_check(Checker *c, Stmt *stmt) {
   }
   at = 0;
   for (Stmt *s = stmt->body; s; s = s->next, at++) {
-    for (uint32_t i = 0; i < s->function->result_count; i++) result_assign(c, stmt, s->function, i, &results[at][i]);
+    for (uint32_t i = 0; i < s->function->result_count; i++)
+      result_assign(c, stmt, s->function, i, &results[at][i]);
   }
   (void)outer;
 }
@@ -131,19 +136,24 @@ static Type *parallel_for_infer(Checker *c, Expr *e) {
   Frame frame;
   Type *type = expr_infer(c, e->iter, NULL), *key = c->t_any;
   Type *elem = element_type(c, type, false, &key);
-  if (!elem && e->iter->kind != EXPR_BAD) REPORT(c, NOT_ITERABLE, e->iter->span, type_phrase(c, type));
-  if (e->high) expr_require(c, e->high, c->t_int, DIAG_INT_WANTED, STR("the limit"), (Span){0}, NULL);
-  Body *body = body_new(c, FNKIND_BRANCH, inner_name(c, "each"), e->span, NULL, current_function(c));
+  if (!elem && e->iter->kind != EXPR_BAD)
+    REPORT(c, NOT_ITERABLE, e->iter->span, type_phrase(c, type));
+  if (e->high)
+    expr_require(c, e->high, c->t_int, DIAG_INT_WANTED, STR("the limit"), (Span){0}, NULL);
+  Body *body =
+      body_new(c, FNKIND_BRANCH, inner_name(c, "each"), e->span, NULL, current_function(c));
   e->function = &body->function;
   body->function.body = e->body;
   body->function.value_expr = value_of_block(e->body);
   purity_edge(c, body, e->span, EDGE_INNER);
   body_open(c, &frame, body);
   body_params(c, body, e->fields);
-  if (e->fields && e->fields->symbol) flow_set(c, (Variable *)e->fields->symbol, elem ? elem : c->t_any);
+  if (e->fields && e->fields->symbol)
+    flow_set(c, (Variable *)e->fields->symbol, elem ? elem : c->t_any);
   block_check(c, e->body);
   body->function.result = body->function.value_expr && body->function.value_expr->type
-                            ? body->function.value_expr->type : c->t_nil;
+                              ? body->function.value_expr->type
+                              : c->t_nil;
   body_close(c, &frame);
   Type *one = body->function.result;
   return type_list(c->types, e->settle ? outcome_type(c, one) : one);

@@ -30,7 +30,8 @@ bool type_has_sealed(const Type *type) { return type->kind == TYPE_SEALED; }
 static void literal_candidates(const Type *wanted, Buf *out) {
   for (uint32_t i = 0; i < wanted->member_count; i++) {
     const Type *m = wanted->members[i];
-    if (m->kind == TYPE_LITERAL && m->literal->kind == EXPR_STRING) buf_put(out, &m->literal->text, sizeof(Str));
+    if (m->kind == TYPE_LITERAL && m->literal->kind == EXPR_STRING)
+      buf_put(out, &m->literal->text, sizeof(Str));
   }
   if (wanted->kind == TYPE_LITERAL && wanted->literal->kind == EXPR_STRING) {
     buf_put(out, &wanted->literal->text, sizeof(Str));
@@ -51,13 +52,18 @@ static bool report_literal(Checker *c, const Expr *e, const Type *wanted) {
   return true;
 }
 
-static void help_misfit(Checker *c, Diag *diag, const Expr *e, const Type *have, const Type *wanted) {
+static void help_misfit(Checker *c, Diag *diag, const Expr *e, const Type *have,
+                        const Type *wanted) {
   if (have->kind == TYPE_INT && type_fit(type_simple(c->types, TYPE_DECIMAL), wanted) == FIT_YES) {
-    report_help(c, diag, e->kind == EXPR_INT ? "an exact decimal is written with its point and a d: %" PRId64 ".0d"
-                                             : "decimal(x) makes an exact decimal of an int", e->integer);
+    report_help(c, diag,
+                e->kind == EXPR_INT ? "an exact decimal is written with its point and a d: %" PRId64
+                                      ".0d"
+                                    : "decimal(x) makes an exact decimal of an int",
+                e->integer);
   } else if (wanted->kind == TYPE_STRING && have->kind != TYPE_NIL && have->kind != TYPE_SEALED) {
     report_help(c, diag, "str(x) or \"${x}\" turns a value into text");
-  } else if (have->kind == TYPE_STRING && (wanted->kind == TYPE_INT || wanted->kind == TYPE_FLOAT)) {
+  } else if (have->kind == TYPE_STRING &&
+             (wanted->kind == TYPE_INT || wanted->kind == TYPE_FLOAT)) {
     report_help(c, diag, "%s(x) reads a number from text", type_kind_word(wanted->kind));
   } else if (have->kind == TYPE_NIL) {
     report_help(c, diag, "a type that may be nil is written with a question mark: " STR_FMT "?",
@@ -65,16 +71,19 @@ static void help_misfit(Checker *c, Diag *diag, const Expr *e, const Type *have,
   }
 }
 
-bool fit_require(Checker *c, Expr *e, Type *have, Type *wanted, DiagId id, Str extra, Span other, const char *note) {
+bool fit_require(Checker *c, Expr *e, Type *have, Type *wanted, DiagId id, Str extra, Span other,
+                 const char *note) {
   if (LIKELY(have == wanted) || type_fit(have, wanted) != FIT_NO) return true;
   if (e->kind == EXPR_BAD || report_literal(c, e, wanted)) return false;
-  Diag *diag = checker_report(c, id, e->span, 3, (const Str[]){type_phrase(c, have), type_text(c, wanted), extra});
+  Diag *diag = checker_report(c, id, e->span, 3,
+                              (const Str[]){type_phrase(c, have), type_text(c, wanted), extra});
   if (note) report_note(c, diag, other, "%s", note);
   help_misfit(c, diag, e, have, wanted);
   return false;
 }
 
-Type *expr_require(Checker *c, Expr *e, Type *wanted, DiagId id, Str extra, Span other, const char *note) {
+Type *expr_require(Checker *c, Expr *e, Type *wanted, DiagId id, Str extra, Span other,
+                   const char *note) {
   Type *have = expr_infer(c, e, wanted);
   fit_require(c, e, have, wanted, id, extra, other, note);
   return have;
@@ -87,7 +96,8 @@ bool duration_require(Checker *c, Expr *e, const char *what) {
   if (e->kind == EXPR_INT) {
     report_label(c, diag, "did you mean %" PRId64 "s?", e->integer);
     if (diag) diag_fix(diag, diag_format(c->diags, "%" PRId64 "s", e->integer));
-  } else report_help(c, diag, "a duration is written 250ms, 30s, 5m, 8h or 2d, or made by seconds(n)");
+  } else
+    report_help(c, diag, "a duration is written 250ms, 30s, 5m, 8h or 2d, or made by seconds(n)");
   return false;
 }
 
@@ -96,7 +106,8 @@ bool duration_require(Checker *c, Expr *e, const char *what) {
 static void fix_condition(Checker *c, Diag *diag, Expr *e, const Type *type) {
   Str text = source_text(c, e->span);
   const char *form = NULL;
-  if (type->kind == TYPE_LIST || type->kind == TYPE_MAP || type->kind == TYPE_STRING || type->kind == TYPE_BYTES) {
+  if (type->kind == TYPE_LIST || type->kind == TYPE_MAP || type->kind == TYPE_STRING ||
+      type->kind == TYPE_BYTES) {
     form = "len(" STR_FMT ") > 0";
   } else if (type->kind == TYPE_INT || type->kind == TYPE_FLOAT) form = STR_FMT " != 0";
   else if (type->kind != TYPE_NIL) form = STR_FMT " is not nil";
@@ -134,7 +145,8 @@ static Type *literal_expected(const Expr *e, Type *expected) {
   return NULL;
 }
 
-/* Where only literals are expected and this is none of them, it keeps its own: then the misfit is certain. */
+/* Where only literals are expected and this is none of them, it keeps its own: then the misfit is
+ * certain. */
 static Type *literal_type(Checker *c, Expr *e, Type *expected, Type *simple) {
   if (!expected || (expected->kind != TYPE_LITERAL && expected->kind != TYPE_UNION)) return simple;
   Type *exact = literal_expected(e, expected);
@@ -197,12 +209,15 @@ typedef struct KeySeen {
   Span span;
 } KeySeen;
 
-static Span entry_span(const Arg *arg) { return arg->name ? arg->name_span : arg->key ? arg->key->span : arg->value->span; }
+static Span entry_span(const Arg *arg) {
+  return arg->name ? arg->name_span : arg->key ? arg->key->span : arg->value->span;
+}
 
 /* The key as text where it is known: a name, a string, an int or a bool; at == NULL otherwise. */
 static Str entry_key(const Arg *arg) {
   if (arg->name) return arg->name->text;
-  if (arg->key && arg->key->kind == EXPR_STRING) return arg->key->text.at ? arg->key->text : STR("");
+  if (arg->key && arg->key->kind == EXPR_STRING)
+    return arg->key->text.at ? arg->key->text : STR("");
   return (Str){0};
 }
 
@@ -273,21 +288,27 @@ static void entry_infer(Checker *c, Arg *arg, MapWalk *walk) {
   }
   key_check(c, arg);
   Str key = entry_key(arg);
-  TypeField *field = walk->want && walk->want->kind == TYPE_OBJECT && key.at ? object_field(walk->want, key) : NULL;
-  Type *wanted = field ? field->type : walk->want && walk->want->kind == TYPE_MAP ? walk->want->elem : NULL;
+  TypeField *field = walk->want && walk->want->kind == TYPE_OBJECT && key.at
+                         ? object_field(walk->want, key)
+                         : NULL;
+  Type *wanted = field                                        ? field->type
+                 : walk->want && walk->want->kind == TYPE_MAP ? walk->want->elem
+                                                              : NULL;
   Type *type = expr_infer(c, arg->value, wanted);
   walk->joined = walk->joined ? type_join(c->types, walk->joined, type) : type;
   if (!wanted) return;
   walk->exact = walk->exact && type_fit(type, wanted) == FIT_YES;
   if (type_fit(type, wanted) != FIT_NO) return;
   Str what = key.at ? str_join3(c, "`", key, "`") : STR("this entry");
-  walk->told = !fit_require(c, arg->value, type, wanted, DIAG_FIELD_TYPE, what, (Span){0}, NULL) || walk->told;
+  walk->told = !fit_require(c, arg->value, type, wanted, DIAG_FIELD_TYPE, what, (Span){0}, NULL) ||
+               walk->told;
 }
 
 static bool has_key(const Arg *args, Str key) {
   for (; args; args = args->next) {
     Str have = entry_key(args);
-    if (have.at ? str_equal(have, key) : args->key != NULL) return true; /* a computed key may be it */
+    if (have.at ? str_equal(have, key) : args->key != NULL)
+      return true; /* a computed key may be it */
   }
   return false;
 }
@@ -390,7 +411,8 @@ static Type *handle_result(Checker *c, Expr *operand, Type *type, DiagId id) {
   if (type->kind == TYPE_HANDLE) return type->elem ? type->elem : c->t_any;
   if (type_fit(type, type_handle(c->types, NULL)) == FIT_NO && operand->kind != EXPR_BAD) {
     Diag *diag = checker_report(c, id, operand->span, 1, (const Str[]){type_phrase(c, type)});
-    report_help(c, diag, "a handle comes from `start Workflow(…)`; calling a workflow waits by itself");
+    report_help(c, diag,
+                "a handle comes from `start Workflow(…)`; calling a workflow waits by itself");
   }
   return c->t_any;
 }
@@ -406,12 +428,15 @@ static Type *await_list(Checker *c, Expr *e, bool all) {
 }
 
 static Type *await_infer(Checker *c, Expr *e) {
-  static const char *words[] = {"await", "await all", "await any", "await signal"};
+  static const char *const words[] = {"await", "await all", "await any", "await signal"};
   purity_effect(c, e->span, str_of(words[e->op]));
   switch ((AwaitKind)e->op) {
-    case AWAIT_HANDLE: return handle_result(c, e->operand, expr_infer(c, e->operand, NULL), DIAG_AWAIT_NOT_HANDLE);
-    case AWAIT_ALL: return await_list(c, e, true);
-    case AWAIT_ANY: return await_list(c, e, false);
+    case AWAIT_HANDLE:
+      return handle_result(c, e->operand, expr_infer(c, e->operand, NULL), DIAG_AWAIT_NOT_HANDLE);
+    case AWAIT_ALL:
+      return await_list(c, e, true);
+    case AWAIT_ANY:
+      return await_list(c, e, false);
     case AWAIT_SIGNAL:
       if (e->high) duration_require(c, e->high, "the time of `within`");
       return c->t_any;
@@ -422,10 +447,12 @@ static Type *await_infer(Checker *c, Expr *e) {
 static Type *start_infer(Checker *c, Expr *e) {
   Expr *call = e->operand;
   Type *result = expr_infer(c, call, NULL);
-  if (call->kind != EXPR_CALL || (call->resolution != CALL_WORKFLOW && call->resolution != CALL_BAD)) {
+  if (call->kind != EXPR_CALL ||
+      (call->resolution != CALL_WORKFLOW && call->resolution != CALL_BAD)) {
     Diag *diag = REPORT0(c, START_NOT_WORKFLOW, call->span);
     if (call->kind == EXPR_CALL && call->symbol) {
-      report_note(c, diag, call->symbol->span, "`" STR_FMT "` is declared here", STR_ARG(source_text(c, call->left->span)));
+      report_note(c, diag, call->symbol->span, "`" STR_FMT "` is declared here",
+                  STR_ARG(source_text(c, call->left->span)));
     }
   }
   if (e->because) expr_infer(c, e->because, NULL);
@@ -453,7 +480,9 @@ static Type *try_infer(Checker *c, Expr *e) {
 /* ---- names ---- */
 
 static bool check_rewrite(Checker *c, Expr *e) {
-  if (current_function(c)->kind != FNKIND_CHECK || scope_find(c, e->name) || !name_is(e->name, "absent")) return false;
+  if (current_function(c)->kind != FNKIND_CHECK || scope_find(c, e->name) ||
+      !name_is(e->name, "absent"))
+    return false;
   Expr *word = ARENA_NEW(c->arena, Expr);
   *word = (Expr){.kind = EXPR_STRING, .span = e->span, .text = STR("absent"), .type = c->t_string};
   *e = (Expr){.kind = EXPR_LIST, .span = e->span, .next = e->next, .first = word};
@@ -476,7 +505,8 @@ static Type *slice_infer(Checker *c, Expr *e) {
   slice_bound(c, e->high);
   bool fits = type_fit(type, c->t_list) != FIT_NO || type_fit(type, c->t_string) != FIT_NO ||
               type_fit(type, c->t_bytes) != FIT_NO;
-  if (!fits && e->left->kind != EXPR_BAD) REPORT(c, NOT_SLICEABLE, e->left->span, type_phrase(c, type));
+  if (!fits && e->left->kind != EXPR_BAD)
+    REPORT(c, NOT_SLICEABLE, e->left->span, type_phrase(c, type));
   if (type->kind == TYPE_LITERAL) return c->t_string;
   return fits && type->kind != TYPE_UNION ? type : c->t_any;
 }
@@ -489,32 +519,56 @@ static Type *spread_misplaced(Checker *c, Expr *e) {
 
 static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
   switch (e->kind) {
-    case EXPR_NIL: return c->t_nil;
-    case EXPR_BOOL: return literal_type(c, e, expected, c->t_bool);
-    case EXPR_INT: return literal_type(c, e, expected, c->t_int);
-    case EXPR_FLOAT: return c->t_float;
-    case EXPR_DECIMAL: return c->t_decimal;
-    case EXPR_STRING: return literal_type(c, e, expected, c->t_string);
-    case EXPR_DURATION: return c->t_duration;
-    case EXPR_INTERP: return interp_infer(c, e);
-    case EXPR_NAME: return name_infer(c, e, expected);
-    case EXPR_MEMBER: return member_infer(c, e);
-    case EXPR_INDEX: return index_infer(c, e);
-    case EXPR_SLICE: return slice_infer(c, e);
-    case EXPR_CALL: return call_infer(c, e, expected);
-    case EXPR_LIST: return list_infer(c, e, expected);
-    case EXPR_MAP: return map_infer(c, e, expected);
-    case EXPR_SPREAD: return spread_misplaced(c, e);
-    case EXPR_LAMBDA: return lambda_infer(c, e, expected);
+    case EXPR_NIL:
+      return c->t_nil;
+    case EXPR_BOOL:
+      return literal_type(c, e, expected, c->t_bool);
+    case EXPR_INT:
+      return literal_type(c, e, expected, c->t_int);
+    case EXPR_FLOAT:
+      return c->t_float;
+    case EXPR_DECIMAL:
+      return c->t_decimal;
+    case EXPR_STRING:
+      return literal_type(c, e, expected, c->t_string);
+    case EXPR_DURATION:
+      return c->t_duration;
+    case EXPR_INTERP:
+      return interp_infer(c, e);
+    case EXPR_NAME:
+      return name_infer(c, e, expected);
+    case EXPR_MEMBER:
+      return member_infer(c, e);
+    case EXPR_INDEX:
+      return index_infer(c, e);
+    case EXPR_SLICE:
+      return slice_infer(c, e);
+    case EXPR_CALL:
+      return call_infer(c, e, expected);
+    case EXPR_LIST:
+      return list_infer(c, e, expected);
+    case EXPR_MAP:
+      return map_infer(c, e, expected);
+    case EXPR_SPREAD:
+      return spread_misplaced(c, e);
+    case EXPR_LAMBDA:
+      return lambda_infer(c, e, expected);
     case EXPR_UNARY:
-    case EXPR_BINARY: return operator_infer(c, e);
-    case EXPR_COMPREHENSION: return comprehension_infer(c, e, expected);
-    case EXPR_TRY: return try_infer(c, e);
-    case EXPR_AWAIT: return await_infer(c, e);
-    case EXPR_START: return start_infer(c, e);
+    case EXPR_BINARY:
+      return operator_infer(c, e);
+    case EXPR_COMPREHENSION:
+      return comprehension_infer(c, e, expected);
+    case EXPR_TRY:
+      return try_infer(c, e);
+    case EXPR_AWAIT:
+      return await_infer(c, e);
+    case EXPR_START:
+      return start_infer(c, e);
     case EXPR_PARALLEL_FOR:
-    case EXPR_RACE: return concurrent_infer(c, e);
-    case EXPR_BAD: return c->t_any;
+    case EXPR_RACE:
+      return concurrent_infer(c, e);
+    case EXPR_BAD:
+      return c->t_any;
   }
   return c->t_any;
 }

@@ -3,14 +3,19 @@
 
 /* ---- fields ---- */
 
-static void report_field(Checker *c, Expr *member, const Type *type, const Field *fields, const TypeField *known) {
+static void report_field(Checker *c, Expr *member, const Type *type, const Field *fields,
+                         const TypeField *known) {
   Buf near = {0};
   if (!member) return;
   for (; fields; fields = fields->next) buf_put(&near, &fields->name->text, sizeof(Str));
   for (; known; known = known->next) buf_put(&near, &known->name->text, sizeof(Str));
-  Diag *diag = REPORT(c, UNKNOWN_FIELD, member->name_span, type_phrase(c, type), member->name->text);
-  report_nearest(c, diag, member->name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
-  if (type->decl) report_note(c, diag, type->decl->name_span, "`" STR_FMT "` is declared here", STR_ARG(type->decl->name->text));
+  Diag *diag =
+      REPORT(c, UNKNOWN_FIELD, member->name_span, type_phrase(c, type), member->name->text);
+  report_nearest(c, diag, member->name->text, (const Str *)(void *)near.at,
+                 near.size / sizeof(Str));
+  if (type->decl)
+    report_note(c, diag, type->decl->name_span, "`" STR_FMT "` is declared here",
+                STR_ARG(type->decl->name->text));
   buf_deinit(&near);
 }
 
@@ -29,19 +34,21 @@ static Type *record_field(Checker *c, Type *type, Name *name, Expr *member) {
 }
 
 static Type *error_field(Checker *c, Type *type, Name *name, Expr *member) {
-  static const char *names[] = {"code", "message", "data", "at"};
+  static const char *const names[] = {"code", "message", "data", "at"};
   Buf near = {0};
   if (name_is(name, "code") || name_is(name, "message")) return c->t_string;
   if (name_is(name, "data") || name_is(name, "at")) return c->t_any;
   if (!member) return NULL;
-  for (size_t i = 0; i < COUNT_OF(names); i++) buf_put(&near, &(Str){names[i], strlen(names[i])}, sizeof(Str));
+  for (size_t i = 0; i < COUNT_OF(names); i++)
+    buf_put(&near, &(Str){names[i], strlen(names[i])}, sizeof(Str));
   Diag *diag = REPORT(c, UNKNOWN_FIELD, member->name_span, type_phrase(c, type), name->text);
   report_nearest(c, diag, name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
   buf_deinit(&near);
   return NULL;
 }
 
-/* A value without fields. Often a method's call without its parentheses, or another language's `.length`. */
+/* A value without fields. Often a method's call without its parentheses, or another language's
+ * `.length`. */
 static Type *no_field(Checker *c, Type *type, Name *name, Expr *member) {
   if (!member) return NULL;
   if (type->kind == TYPE_NIL) {
@@ -76,17 +83,24 @@ static Type *union_field(Checker *c, Type *type, Name *name, Expr *member) {
 Type *field_type(Checker *c, Type *type, Name *name, Expr *member) {
   switch (type->kind) {
     case TYPE_ANY:
-    case TYPE_HANDLE: return c->t_any;
-    case TYPE_RECORD: return record_field(c, type, name, member);
-    case TYPE_MAP: return type->elem;
-    case TYPE_ERROR: return error_field(c, type, name, member);
-    case TYPE_UNION: return union_field(c, type, name, member);
+    case TYPE_HANDLE:
+      return c->t_any;
+    case TYPE_RECORD:
+      return record_field(c, type, name, member);
+    case TYPE_MAP:
+      return type->elem;
+    case TYPE_ERROR:
+      return error_field(c, type, name, member);
+    case TYPE_UNION:
+      return union_field(c, type, name, member);
     case TYPE_OBJECT:
       for (TypeField *f = type->fields; f; f = f->next) {
-        if (str_equal(f->name->text, name->text)) return f->optional ? type_optional(c->types, f->type) : f->type;
+        if (str_equal(f->name->text, name->text))
+          return f->optional ? type_optional(c->types, f->type) : f->type;
       }
       return c->t_any;
-    default: return no_field(c, type, name, member);
+    default:
+      return no_field(c, type, name, member);
   }
 }
 
@@ -102,7 +116,8 @@ static void report_module(Checker *c, Expr *e, Module *module, Str module_name) 
 
 static Symbol *unit_member(Unit *unit, const Name *name) {
   for (Decl *d = unit->decls; d; d = d->next) {
-    if (d->name == name && d->symbol && d->kind != DECL_IMPORT && d->kind != DECL_UPCAST) return d->symbol;
+    if (d->name == name && d->symbol && d->kind != DECL_IMPORT && d->kind != DECL_UPCAST)
+      return d->symbol;
   }
   return NULL;
 }
@@ -153,8 +168,10 @@ Type *member_infer(Checker *c, Expr *e) {
   Type *type = expr_infer(c, e->left, NULL);
   e->resolution = MEMBER_FIELD;
   bool nil_left = e->safe && type->kind == TYPE_NIL;
-  Type *found = nil_left ? c->t_nil : field_type(c, e->safe ? type_without_nil(c, type) : type, e->name, e);
-  if (e->safe && e->resolution == MEMBER_SLOT && type->kind != TYPE_RECORD) e->resolution = MEMBER_FIELD;
+  Type *found =
+      nil_left ? c->t_nil : field_type(c, e->safe ? type_without_nil(c, type) : type, e->name, e);
+  if (e->safe && e->resolution == MEMBER_SLOT && type->kind != TYPE_RECORD)
+    e->resolution = MEMBER_FIELD;
   if (!found) {
     e->resolution = MEMBER_BAD;
     return c->t_any;
@@ -169,15 +186,23 @@ static Type *index_pair(Checker *c, Type *type, Type *key, bool *bad_key) {
     case TYPE_ANY:
     case TYPE_RECORD:
     case TYPE_OBJECT:
-    case TYPE_ERROR: return c->t_any;
-    case TYPE_LIST: *bad_key = type_fit(key, c->t_int) == FIT_NO; return type->elem;
-    case TYPE_STRING: *bad_key = type_fit(key, c->t_int) == FIT_NO; return c->t_string;
-    case TYPE_BYTES: *bad_key = type_fit(key, c->t_int) == FIT_NO; return c->t_int;
+    case TYPE_ERROR:
+      return c->t_any;
+    case TYPE_LIST:
+      *bad_key = type_fit(key, c->t_int) == FIT_NO;
+      return type->elem;
+    case TYPE_STRING:
+      *bad_key = type_fit(key, c->t_int) == FIT_NO;
+      return c->t_string;
+    case TYPE_BYTES:
+      *bad_key = type_fit(key, c->t_int) == FIT_NO;
+      return c->t_int;
     case TYPE_MAP:
       *bad_key = type_fit(key, c->t_string) == FIT_NO && type_fit(key, c->t_int) == FIT_NO &&
                  type_fit(key, c->t_bool) == FIT_NO && type_fit(key, c->t_time) == FIT_NO;
       return type->elem;
-    default: return NULL;
+    default:
+      return NULL;
   }
 }
 
@@ -195,9 +220,11 @@ Type *index_infer(Checker *c, Expr *e) {
     bad_key = bad_key || bad;
   }
   if (e->safe && type->kind == TYPE_NIL) return c->t_nil;
-  if (!joined && e->left->kind != EXPR_BAD) REPORT(c, NOT_INDEXABLE, e->left->span, type_phrase(c, type));
+  if (!joined && e->left->kind != EXPR_BAD)
+    REPORT(c, NOT_INDEXABLE, e->left->span, type_phrase(c, type));
   else if (bad_key && !any_good && e->right->kind != EXPR_BAD) {
-    REPORT(c, INDEX_TYPE, e->right->span, type_phrase(c, key), type_text(c, type), type_phrase(c, type));
+    REPORT(c, INDEX_TYPE, e->right->span, type_phrase(c, key), type_text(c, type),
+           type_phrase(c, type));
   }
   if (!joined) return c->t_any;
   return e->safe ? type_optional(c->types, joined) : joined;
@@ -209,12 +236,23 @@ static Type *element_one(Checker *c, Type *type, bool second, Type **key) {
   switch (type->kind == TYPE_LITERAL ? TYPE_STRING : type->kind) {
     case TYPE_ANY:
     case TYPE_OBJECT:
-    case TYPE_RECORD: *key = c->t_any; return c->t_any;
-    case TYPE_LIST: *key = c->t_int; return type->elem;
-    case TYPE_MAP: *key = c->t_any; return second ? type->elem : c->t_any;
-    case TYPE_STRING: *key = c->t_int; return type->kind == TYPE_LITERAL && type->literal->kind != EXPR_STRING ? NULL : c->t_string;
-    case TYPE_BYTES: *key = c->t_int; return c->t_int;
-    default: return NULL;
+    case TYPE_RECORD:
+      *key = c->t_any;
+      return c->t_any;
+    case TYPE_LIST:
+      *key = c->t_int;
+      return type->elem;
+    case TYPE_MAP:
+      *key = c->t_any;
+      return second ? type->elem : c->t_any;
+    case TYPE_STRING:
+      *key = c->t_int;
+      return type->kind == TYPE_LITERAL && type->literal->kind != EXPR_STRING ? NULL : c->t_string;
+    case TYPE_BYTES:
+      *key = c->t_int;
+      return c->t_int;
+    default:
+      return NULL;
   }
 }
 
@@ -243,7 +281,10 @@ static uint32_t required_fields(const Field *f) {
 static uint32_t required_arguments(Checker *c, Symbol *symbol) {
   if (symbol->decl) return required_fields(symbol->decl->fields);
   uint32_t min = symbol_signature(c, symbol)->min;
-  return symbol->kind == SYMBOL_EFFECT && (symbol->effect == EFFECT_PRINT || symbol->effect == EFFECT_LOG) ? 1 : min;
+  return symbol->kind == SYMBOL_EFFECT &&
+                 (symbol->effect == EFFECT_PRINT || symbol->effect == EFFECT_LOG)
+             ? 1
+             : min;
 }
 
 /* `str` becomes `a -> str(a)`: only Z8 functions are values at run time. */
@@ -269,14 +310,16 @@ void expr_rewrite_lambda(Checker *c, Expr *e, Symbol *symbol) {
     **field = (Field){.name = name, .span = e->span};
     field = &(*field)->next;
   }
-  *e = (Expr){.kind = EXPR_LAMBDA, .span = e->span, .next = e->next, .operand = call, .fields = *fields};
+  *e = (Expr){
+      .kind = EXPR_LAMBDA, .span = e->span, .next = e->next, .operand = call, .fields = *fields};
 }
 
 static bool calls_something(const Symbol *symbol) {
   if (symbol->kind == SYMBOL_TYPE) return symbol->decl && symbol->decl->function;
-  if (symbol->kind == SYMBOL_EFFECT) return symbol->effect != EFFECT_PATCHED && symbol->effect != EFFECT_DEPRECATE_PATCH;
-  return symbol->kind == SYMBOL_NATIVE || symbol->kind == SYMBOL_TOOL || symbol->kind == SYMBOL_WORKFLOW ||
-         symbol->kind == SYMBOL_EXTERN;
+  if (symbol->kind == SYMBOL_EFFECT)
+    return symbol->effect != EFFECT_PATCHED && symbol->effect != EFFECT_DEPRECATE_PATCH;
+  return symbol->kind == SYMBOL_NATIVE || symbol->kind == SYMBOL_TOOL ||
+         symbol->kind == SYMBOL_WORKFLOW || symbol->kind == SYMBOL_EXTERN;
 }
 
 static Type *function_value(Checker *c, Expr *e, Symbol *symbol) {
@@ -296,16 +339,23 @@ Type *symbol_value(Checker *c, Expr *e, Symbol *symbol) {
       symbol->reads++;
       constant_of(c, symbol);
       return symbol->type ? symbol->type : c->t_any;
-    case SYMBOL_CONFIG: symbol->reads++; return symbol->type ? symbol->type : c->t_any;
-    case SYMBOL_FN: symbol->reads++; return function_value(c, e, symbol);
-    default: break;
+    case SYMBOL_CONFIG:
+      symbol->reads++;
+      return symbol->type ? symbol->type : c->t_any;
+    case SYMBOL_FN:
+      symbol->reads++;
+      return function_value(c, e, symbol);
+    default:
+      break;
   }
   if (calls_something(symbol)) {
     expr_rewrite_lambda(c, e, symbol);
     return expr_infer(c, e, NULL);
   }
   REPORT(c, NOT_A_VALUE, e->span, source_text(c, e->span),
-         symbol->kind == SYMBOL_MODULE ? STR("a module") : symbol->kind == SYMBOL_TYPE ? STR("a type") : STR("a built-in"));
+         symbol->kind == SYMBOL_MODULE ? STR("a module")
+         : symbol->kind == SYMBOL_TYPE ? STR("a type")
+                                       : STR("a built-in"));
   e->symbol = NULL;
   return c->t_any;
 }

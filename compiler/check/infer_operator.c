@@ -2,20 +2,27 @@
 ** by member; only where no combination works is it an error. */
 #include "compiler/check/checker.h"
 
-static const char *binary_words[] = {
-  [BIN_ADD] = "+", [BIN_SUB] = "-", [BIN_MUL] = "*", [BIN_DIV] = "/", [BIN_IDIV] = "//", [BIN_MOD] = "%",
-  [BIN_EQ] = "is", [BIN_NE] = "is not", [BIN_LT] = "<", [BIN_LE] = "<=", [BIN_GT] = ">", [BIN_GE] = ">=",
-  [BIN_IN] = "in", [BIN_NOT_IN] = "not in", [BIN_AND] = "and", [BIN_OR] = "or", [BIN_COALESCE] = "??"};
+static const char *const binary_words[] = {
+    [BIN_ADD] = "+",      [BIN_SUB] = "-",         [BIN_MUL] = "*",   [BIN_DIV] = "/",
+    [BIN_IDIV] = "//",    [BIN_MOD] = "%",         [BIN_EQ] = "is",   [BIN_NE] = "is not",
+    [BIN_LT] = "<",       [BIN_LE] = "<=",         [BIN_GT] = ">",    [BIN_GE] = ">=",
+    [BIN_IN] = "in",      [BIN_NOT_IN] = "not in", [BIN_AND] = "and", [BIN_OR] = "or",
+    [BIN_COALESCE] = "??"};
 
-static bool kind_is_number(TypeKind k) { return k == TYPE_INT || k == TYPE_FLOAT || k == TYPE_DECIMAL; }
+static bool kind_is_number(TypeKind k) {
+  return k == TYPE_INT || k == TYPE_FLOAT || k == TYPE_DECIMAL;
+}
 
 static TypeKind plain_kind(const Type *t) {
   if (t->kind != TYPE_LITERAL) return t->kind;
-  return t->literal->kind == EXPR_STRING ? TYPE_STRING : t->literal->kind == EXPR_BOOL ? TYPE_BOOL : TYPE_INT;
+  return t->literal->kind == EXPR_STRING ? TYPE_STRING
+         : t->literal->kind == EXPR_BOOL ? TYPE_BOOL
+                                         : TYPE_INT;
 }
 
 static Type *number_result(Checker *c, BinaryOp op, TypeKind a, TypeKind b) {
-  if (a == TYPE_DECIMAL || b == TYPE_DECIMAL) return a == TYPE_FLOAT || b == TYPE_FLOAT ? NULL : c->t_decimal;
+  if (a == TYPE_DECIMAL || b == TYPE_DECIMAL)
+    return a == TYPE_FLOAT || b == TYPE_FLOAT ? NULL : c->t_decimal;
   if (op == BIN_DIV || a == TYPE_FLOAT || b == TYPE_FLOAT) return c->t_float;
   return c->t_int;
 }
@@ -29,23 +36,23 @@ static Type *duration_result(Checker *c, BinaryOp op, TypeKind a, TypeKind b) {
   if (a == TYPE_TIME && b == TYPE_DURATION && add) return c->t_time;
   if (a == TYPE_DURATION && b == TYPE_TIME && op == BIN_ADD) return c->t_time;
   if (a == TYPE_TIME && b == TYPE_TIME && op == BIN_SUB) return c->t_duration;
-  if (a == TYPE_DURATION && kind_is_number(b) && (op == BIN_MUL || op == BIN_DIV || op == BIN_IDIV)) return c->t_duration;
+  if (a == TYPE_DURATION && kind_is_number(b) && (op == BIN_MUL || op == BIN_DIV || op == BIN_IDIV))
+    return c->t_duration;
   return b == TYPE_DURATION && kind_is_number(a) && op == BIN_MUL ? c->t_duration : NULL;
 }
 
 /* Of two simple types; NULL where the operator faults for sure. */
 static Type *arithmetic_pair(Checker *c, BinaryOp op, Type *ta, Type *tb) {
   TypeKind a = plain_kind(ta), b = plain_kind(tb);
-  if (a == TYPE_ANY || b == TYPE_ANY) {
-    if (op == BIN_ADD && (a == TYPE_STRING || b == TYPE_STRING)) return c->t_any;
-    return c->t_any;
-  }
+  if (a == TYPE_ANY || b == TYPE_ANY) return c->t_any;
   if (kind_is_number(a) && kind_is_number(b)) return number_result(c, op, a, b);
-  if (a == TYPE_DURATION || b == TYPE_DURATION || a == TYPE_TIME) return duration_result(c, op, a, b);
+  if (a == TYPE_DURATION || b == TYPE_DURATION || a == TYPE_TIME)
+    return duration_result(c, op, a, b);
   if (op != BIN_ADD) return NULL;
   if (a == TYPE_STRING && b == TYPE_STRING) return c->t_string;
   if (a == TYPE_BYTES && b == TYPE_BYTES) return c->t_bytes;
-  if (a == TYPE_LIST && b == TYPE_LIST) return type_list(c->types, type_join(c->types, ta->elem, tb->elem));
+  if (a == TYPE_LIST && b == TYPE_LIST)
+    return type_list(c->types, type_join(c->types, ta->elem, tb->elem));
   return NULL;
 }
 
@@ -57,31 +64,37 @@ static Type *arithmetic_type(Checker *c, BinaryOp op, Type *a, Type *b) {
   Type *joined = NULL;
   for (uint32_t i = 0; i < member_count(a); i++) {
     for (uint32_t j = 0; j < member_count(b); j++) {
-      joined = type_join(c->types, joined, arithmetic_pair(c, op, member_at(a, i), member_at(b, j)));
+      joined =
+          type_join(c->types, joined, arithmetic_pair(c, op, member_at(a, i), member_at(b, j)));
     }
   }
   return joined;
 }
 
-static void report_arithmetic(Checker *c, BinaryOp op, Type *a, Type *b, Expr *left, Expr *right, Span span) {
+static void report_arithmetic(Checker *c, BinaryOp op, Type *a, Type *b, Expr *left, Expr *right,
+                              Span span) {
   TypeKind ka = plain_kind(a), kb = plain_kind(b);
   if ((left && left->kind == EXPR_BAD) || (right && right->kind == EXPR_BAD)) return;
   if ((ka == TYPE_DECIMAL && kb == TYPE_FLOAT) || (ka == TYPE_FLOAT && kb == TYPE_DECIMAL)) {
     Diag *diag = REPORT(c, DECIMAL_FLOAT, span, str_of(binary_words[op]));
-    report_help(c, diag, "write the float as a decimal (0.5d), or convert one side: decimal(x), float(x)");
+    report_help(c, diag,
+                "write the float as a decimal (0.5d), or convert one side: decimal(x), float(x)");
   } else if (op == BIN_ADD && (ka == TYPE_STRING) != (kb == TYPE_STRING)) {
     Diag *diag = REPORT(c, TEXT_PLUS, span, type_phrase(c, ka == TYPE_STRING ? b : a));
     report_help(c, diag, "put it into the text with \"… ${x}\", or convert it with str(x)");
   } else {
-    Diag *diag = REPORT(c, OPERATOR_TYPES, span, str_of(binary_words[op]), type_phrase(c, a), type_phrase(c, b));
-    if (type_may_be_nil(a) || type_may_be_nil(b)) report_help(c, diag, "give nil a value first: x ?? 0");
+    Diag *diag = REPORT(c, OPERATOR_TYPES, span, str_of(binary_words[op]), type_phrase(c, a),
+                        type_phrase(c, b));
+    if (type_may_be_nil(a) || type_may_be_nil(b))
+      report_help(c, diag, "give nil a value first: x ?? 0");
   }
 }
 
 static void zero_check(Checker *c, BinaryOp op, const Type *a, const Expr *right) {
   bool divides = op == BIN_DIV || op == BIN_IDIV || op == BIN_MOD;
   if (!divides || !right || right->kind != EXPR_INT || right->integer != 0) return;
-  if (plain_kind(a) == TYPE_INT || plain_kind(a) == TYPE_DECIMAL) REPORT0(c, DIVIDE_BY_ZERO, right->span);
+  if (plain_kind(a) == TYPE_INT || plain_kind(a) == TYPE_DECIMAL)
+    REPORT0(c, DIVIDE_BY_ZERO, right->span);
 }
 
 /* ---- comparing ---- */
@@ -90,7 +103,8 @@ static bool pair_ordered(TypeKind a, TypeKind b) {
   if (a == TYPE_ANY || b == TYPE_ANY) return true;
   if (kind_is_number(a) && kind_is_number(b)) return true;
   if (a != b) return false;
-  return a == TYPE_STRING || a == TYPE_TIME || a == TYPE_DURATION || a == TYPE_BYTES || a == TYPE_LIST || a == TYPE_BOOL;
+  return a == TYPE_STRING || a == TYPE_TIME || a == TYPE_DURATION || a == TYPE_BYTES ||
+         a == TYPE_LIST || a == TYPE_BOOL;
 }
 
 static void order_check(Checker *c, BinaryOp op, Type *a, Type *b, Span span) {
@@ -129,7 +143,8 @@ static void equal_check(Checker *c, Expr *e, Type *a, Type *b) {
 static void same_name_check(Checker *c, const Expr *e) {
   const Expr *l = e->left, *r = e->right;
   if (l->kind != EXPR_NAME || r->kind != EXPR_NAME || !l->symbol || l->symbol != r->symbol) return;
-  if (l->symbol->kind != SYMBOL_VARIABLE || l->type == c->t_float || l->type == c->t_any) return; /* nan */
+  if (l->symbol->kind != SYMBOL_VARIABLE || l->type == c->t_float || l->type == c->t_any)
+    return; /* nan */
   bool truth = e->op == BIN_EQ || e->op == BIN_LE || e->op == BIN_GE;
   REPORT(c, COMPARED_WITH_ITSELF, e->span, l->name->text, truth ? STR("true") : STR("false"));
 }
@@ -143,7 +158,8 @@ static void in_check(Checker *c, Expr *e, Type *a, Type *b) {
   for (uint32_t i = 0; i < member_count(b); i++) {
     TypeKind k = plain_kind(member_at(b, i));
     if (k == TYPE_ANY || k == TYPE_LIST || k == TYPE_MAP || k == TYPE_STRING || k == TYPE_OBJECT ||
-        k == TYPE_RECORD || k == TYPE_BYTES) return;
+        k == TYPE_RECORD || k == TYPE_BYTES)
+      return;
   }
   REPORT(c, IN_TYPE, e->right->span, type_phrase(c, b));
 }
@@ -200,7 +216,8 @@ static Type *negate_infer(Checker *c, Expr *e) {
     TypeKind k = plain_kind(member_at(type, i));
     fits = fits || k == TYPE_ANY || kind_is_number(k) || k == TYPE_DURATION;
   }
-  if (!fits && e->operand->kind != EXPR_BAD) REPORT(c, NEGATE_TYPE, e->operand->span, type_phrase(c, type));
+  if (!fits && e->operand->kind != EXPR_BAD)
+    REPORT(c, NEGATE_TYPE, e->operand->span, type_phrase(c, type));
   if (type->kind == TYPE_LITERAL) return c->t_int;
   return fits && type->kind != TYPE_UNION ? type : c->t_any;
 }

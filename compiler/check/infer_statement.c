@@ -73,7 +73,9 @@ static void while_check(Checker *c, Stmt *s) {
 static void loop_check(Checker *c, Stmt *s) {
   Loop loop;
   bool entry = c->frame->reachable;
-  if (s->value) expr_require(c, s->value, c->t_int, DIAG_INT_WANTED, STR("the bound of a loop"), (Span){0}, NULL);
+  if (s->value)
+    expr_require(c, s->value, c->t_int, DIAG_INT_WANTED, STR("the bound of a loop"), (Span){0},
+                 NULL);
   loop_enter(c, &loop, s, true);
   block_check(c, s->body);
   loop_leave(c, &loop, s, entry);
@@ -112,8 +114,8 @@ static void return_value(Checker *c, Stmt *s, Function *f) {
     c->frame->returns = type_join(c->types, c->frame->returns, c->t_nil);
     return;
   }
-  Type *type = wanted ? expr_require(c, s->value, wanted, DIAG_RETURN_TYPE, f->decl->name->text, f->decl->type->span,
-                                     "the result's type is declared here")
+  Type *type = wanted ? expr_require(c, s->value, wanted, DIAG_RETURN_TYPE, f->decl->name->text,
+                                     f->decl->type->span, "the result's type is declared here")
                       : expr_infer(c, s->value, NULL);
   c->frame->returns = type_join(c->types, c->frame->returns, type);
 }
@@ -138,7 +140,8 @@ static void raise_check(Checker *c, Stmt *s) {
   if (s->value) {
     Type *type = expr_infer(c, s->value, NULL);
     bool fits = type_fit(type, c->t_string) != FIT_NO || type_fit(type, c->t_error) != FIT_NO;
-    if (!fits && s->value->kind != EXPR_BAD) REPORT(c, RAISE_CODE, s->value->span, type_phrase(c, type));
+    if (!fits && s->value->kind != EXPR_BAD)
+      REPORT(c, RAISE_CODE, s->value->span, type_phrase(c, type));
   } else if (c->frame->catches == 0) REPORT0(c, RAISE_OUTSIDE, s->span);
   raise_arguments(c, s);
   c->frame->reachable = false;
@@ -163,7 +166,8 @@ static Touched touched_since(Checker *c, Level level) {
   return t;
 }
 
-/* An error may have come at any point of the stretch: what it changed may or may not have changed. */
+/* An error may have come at any point of the stretch: what it changed may or may not have changed.
+ */
 static void blur(Checker *c, const Touched *touched) {
   for (uint32_t i = 0; i < touched->count; i++) {
     Variable *v = touched->items[i];
@@ -214,7 +218,8 @@ static void finally_check(Checker *c, Stmt *final, const Touched *touched) {
   bool entry = c->frame->reachable;
   Level outer = flow_open(c);
   blur(c, touched);
-  for (uint32_t i = 0; i < touched->count; i++) touched->items[i]->set = touched->items[i]->set && entry;
+  for (uint32_t i = 0; i < touched->count; i++)
+    touched->items[i]->set = touched->items[i]->set && entry;
   c->frame->reachable = true;
   Level inner = flow_open(c);
   block_check(c, final);
@@ -246,8 +251,10 @@ static void try_check(Checker *c, Stmt *s) {
 
 static void handle_check(Checker *c, Expr *e, DiagId id) {
   Type *type = expr_infer(c, e, NULL);
-  bool fits = type_fit(type, type_handle(c->types, NULL)) != FIT_NO || type_fit(type, c->t_string) != FIT_NO;
-  if (!fits && e->kind != EXPR_BAD) checker_report(c, id, e->span, 1, (const Str[]){type_phrase(c, type)});
+  bool fits = type_fit(type, type_handle(c->types, NULL)) != FIT_NO ||
+              type_fit(type, c->t_string) != FIT_NO;
+  if (!fits && e->kind != EXPR_BAD)
+    checker_report(c, id, e->span, 1, (const Str[]){type_phrase(c, type)});
 }
 
 static void signal_check(Checker *c, Stmt *s) {
@@ -262,7 +269,8 @@ static void continue_check(Checker *c, Stmt *s) {
   if (f->kind != FNKIND_WORKFLOW) {
     REPORT0(c, CONTINUE_AS_NEW_OUTSIDE, s->span);
     for (Arg *arg = s->args; arg; arg = arg->next) expr_infer(c, arg->value, NULL);
-  } else fields_call(c, &s->args, f->decl->fields, f->decl->name->text, f->decl->name_span, s->span);
+  } else
+    fields_call(c, &s->args, f->decl->fields, f->decl->name->text, f->decl->name_span, s->span);
   c->frame->reachable = false;
 }
 
@@ -278,10 +286,14 @@ bool expr_is_pure_value(const Expr *e) {
     case EXPR_START:
     case EXPR_PARALLEL_FOR:
     case EXPR_RACE:
-    case EXPR_BAD: return false;
-    case EXPR_COMPREHENSION: return expr_is_pure_value(e->operand);
-    case EXPR_BINARY: return expr_is_pure_value(e->left) && expr_is_pure_value(e->right);
-    default: return true;
+    case EXPR_BAD:
+      return false;
+    case EXPR_COMPREHENSION:
+      return expr_is_pure_value(e->operand);
+    case EXPR_BINARY:
+      return expr_is_pure_value(e->left) && expr_is_pure_value(e->right);
+    default:
+      return true;
   }
 }
 
@@ -292,39 +304,74 @@ static void expression_check(Checker *c, Stmt *s) {
   if (current_function(c)->value_expr == e || !expr_is_pure_value(e)) return;
   if (bare && e->kind == EXPR_NAME && !e->symbol) return; /* told already */
   Diag *diag = REPORT0(c, UNUSED_RESULT, e->span);
-  if (e->kind == EXPR_BINARY && e->op == BIN_EQ) report_help(c, diag, "an assignment is written with one `=`");
-  else if (e->kind == EXPR_CALL) report_help(c, diag, "this call only computes: assign what it gives");
+  if (e->kind == EXPR_BINARY && e->op == BIN_EQ)
+    report_help(c, diag, "an assignment is written with one `=`");
+  else if (e->kind == EXPR_CALL)
+    report_help(c, diag, "this call only computes: assign what it gives");
 }
 
 void statement_check(Checker *c, Stmt *s) {
   switch (s->kind) {
-    case STMT_EXPR: expression_check(c, s); return;
-    case STMT_ASSIGN: assign_check(c, s); return;
-    case STMT_IF: if_check(c, s); return;
-    case STMT_FOR: for_check(c, s); return;
-    case STMT_WHILE: while_check(c, s); return;
-    case STMT_LOOP: loop_check(c, s); return;
+    case STMT_EXPR:
+      expression_check(c, s);
+      return;
+    case STMT_ASSIGN:
+      assign_check(c, s);
+      return;
+    case STMT_IF:
+      if_check(c, s);
+      return;
+    case STMT_FOR:
+      for_check(c, s);
+      return;
+    case STMT_WHILE:
+      while_check(c, s);
+      return;
+    case STMT_LOOP:
+      loop_check(c, s);
+      return;
     case STMT_BREAK:
-    case STMT_CONTINUE: break_check(c, s); return;
-    case STMT_RETURN: return_check(c, s); return;
+    case STMT_CONTINUE:
+      break_check(c, s);
+      return;
+    case STMT_RETURN:
+      return_check(c, s);
+      return;
     case STMT_PASS:
-    case STMT_BAD: return;
-    case STMT_ASSERT: assert_check(c, s); return;
-    case STMT_MATCH: match_check(c, s); return;
-    case STMT_RAISE: raise_check(c, s); return;
-    case STMT_TRY: try_check(c, s); return;
-    case STMT_PARALLEL: parallel_check(c, s); return;
-    case STMT_BRANCH: block_check(c, s->body); return; /* misplaced: the parser has said so */
+    case STMT_BAD:
+      return;
+    case STMT_ASSERT:
+      assert_check(c, s);
+      return;
+    case STMT_MATCH:
+      match_check(c, s);
+      return;
+    case STMT_RAISE:
+      raise_check(c, s);
+      return;
+    case STMT_TRY:
+      try_check(c, s);
+      return;
+    case STMT_PARALLEL:
+      parallel_check(c, s);
+      return;
+    case STMT_BRANCH:
+      block_check(c, s->body);
+      return; /* misplaced: the parser has said so */
     case STMT_SLEEP:
       purity_effect(c, s->span, STR("sleep"));
       duration_require(c, s->value, "the time of `sleep`");
       break;
-    case STMT_SIGNAL: signal_check(c, s); break;
+    case STMT_SIGNAL:
+      signal_check(c, s);
+      break;
     case STMT_CANCEL:
       purity_effect(c, s->span, STR("cancel"));
       handle_check(c, s->value, DIAG_CANCEL_TARGET);
       break;
-    case STMT_CONTINUE_AS_NEW: continue_check(c, s); return;
+    case STMT_CONTINUE_AS_NEW:
+      continue_check(c, s);
+      return;
   }
   if (s->because) expr_infer(c, s->because, NULL);
 }

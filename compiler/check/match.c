@@ -6,9 +6,9 @@
 
 typedef struct Cell {
   Type *type;
-  Expr *literal;  /* true, false: a cell of bool */
+  Expr *literal; /* true, false: a cell of bool */
   bool covered;
-  bool touched;   /* partly taken, in a way that may add up to the whole */
+  bool touched; /* partly taken, in a way that may add up to the whole */
 } Cell;
 
 typedef struct Seen { /* a literal an earlier arm without guard took */
@@ -24,7 +24,8 @@ typedef struct Match {
   Variable *subject;
   bool refutable; /* of the pattern being read: it may fail on a value of its type */
   bool guarded;
-  uint32_t *first; /* in a further alternative of an OR: the scope where the first one's names begin */
+  uint32_t
+      *first; /* in a further alternative of an OR: the scope where the first one's names begin */
 } Match;
 
 /* ---- cells ---- */
@@ -44,7 +45,8 @@ static void cell_add(Checker *c, Match *m, Type *type) {
 static void cells_make(Checker *c, Match *m, Type *type) {
   uint32_t count = type->kind == TYPE_UNION ? type->member_count : 1;
   m->cells = ARENA_ARRAY(c->arena, Cell, count * 2);
-  for (uint32_t i = 0; i < count; i++) cell_add(c, m, type->kind == TYPE_UNION ? type->members[i] : type);
+  for (uint32_t i = 0; i < count; i++)
+    cell_add(c, m, type->kind == TYPE_UNION ? type->members[i] : type);
 }
 
 static bool all_covered(const Match *m) {
@@ -74,23 +76,32 @@ static void take_all(Match *m) {
 
 static TypeKind literal_type_kind(const Expr *e) {
   switch (e->kind) {
-    case EXPR_NIL: return TYPE_NIL;
-    case EXPR_BOOL: return TYPE_BOOL;
-    case EXPR_INT: return TYPE_INT;
-    case EXPR_FLOAT: return TYPE_FLOAT;
-    case EXPR_DECIMAL: return TYPE_DECIMAL;
-    case EXPR_STRING: return TYPE_STRING;
-    case EXPR_DURATION: return TYPE_DURATION;
-    default: return TYPE_ANY;
+    case EXPR_NIL:
+      return TYPE_NIL;
+    case EXPR_BOOL:
+      return TYPE_BOOL;
+    case EXPR_INT:
+      return TYPE_INT;
+    case EXPR_FLOAT:
+      return TYPE_FLOAT;
+    case EXPR_DECIMAL:
+      return TYPE_DECIMAL;
+    case EXPR_STRING:
+      return TYPE_STRING;
+    case EXPR_DURATION:
+      return TYPE_DURATION;
+    default:
+      return TYPE_ANY;
   }
 }
 
 static void take_literal(Match *m, const Expr *value) {
   for (uint32_t i = 0; i < m->cell_count; i++) {
     Cell *cell = &m->cells[i];
-    if (cell->literal ? literal_equal(cell->literal, value) : cell->type->kind == TYPE_LITERAL
-                            ? literal_equal(cell->type->literal, value)
-                            : cell->type->kind == TYPE_NIL && value->kind == EXPR_NIL) {
+    if (cell->literal ? literal_equal(cell->literal, value)
+        : cell->type->kind == TYPE_LITERAL
+            ? literal_equal(cell->type->literal, value)
+            : cell->type->kind == TYPE_NIL && value->kind == EXPR_NIL) {
       cell_take(m, cell, true);
     } else if (m->guarded && (cell->type->kind == literal_type_kind(value))) cell->touched = true;
   }
@@ -111,7 +122,8 @@ static uint32_t literal_hash(const Expr *e) {
   if (e->kind == EXPR_STRING || e->kind == EXPR_DECIMAL) {
     for (size_t i = 0; i < e->text.size; i++) h = (h ^ (uint8_t)e->text.at[i]) * 16777619u;
   } else if (e->kind == EXPR_BOOL) h += e->boolean;
-  else if (e->kind == EXPR_INT || e->kind == EXPR_DURATION) h = (h ^ (uint32_t)e->integer) * 16777619u;
+  else if (e->kind == EXPR_INT || e->kind == EXPR_DURATION)
+    h = (h ^ (uint32_t)e->integer) * 16777619u;
   return h ^ (h >> 14);
 }
 
@@ -129,7 +141,8 @@ static void seen_check(Checker *c, Match *m, Expr *value, Span span) {
 
 static uint32_t pattern_values(const Pattern *p) {
   uint32_t count = p->kind == PATTERN_VALUE;
-  for (const Pattern *item = p->kind == PATTERN_OR ? p->items : NULL; item; item = item->next) count += pattern_values(item);
+  for (const Pattern *item = p->kind == PATTERN_OR ? p->items : NULL; item; item = item->next)
+    count += pattern_values(item);
   return count;
 }
 
@@ -153,7 +166,8 @@ static Variable *bound_before(Checker *c, const Name *name, uint32_t mark) {
 }
 
 /* In the second and later alternatives of an OR a name is the one bound by the first. */
-static Symbol *pattern_bind(Checker *c, Match *m, Name *name, Span span, Type *type, uint32_t mark) {
+static Symbol *pattern_bind(Checker *c, Match *m, Name *name, Span span, Type *type,
+                            uint32_t mark) {
   Variable *v = bound_before(c, name, m->first ? *m->first : mark);
   if (v && !m->first) {
     Diag *diag = REPORT(c, DUPLICATE_BINDING, span, name->text);
@@ -180,7 +194,11 @@ static Expr *pattern_value(Checker *c, Pattern *p) {
   Expr *e = p->value;
   if (e->kind == EXPR_BAD) return NULL;
   if (!e->type) expr_infer(c, e, NULL);
-  if (e->kind != EXPR_NAME && e->kind != EXPR_MEMBER) return constant_fold(c, e, DIAG_PATTERN_VALUE);
+  if (e->kind != EXPR_NAME && e->kind != EXPR_MEMBER) {
+    Expr *value = constant_fold(c, e, DIAG_PATTERN_VALUE);
+    if (value) p->value = value;
+    return value;
+  }
   if (!e->symbol) return NULL;
   if (e->symbol->kind != SYMBOL_CONST) {
     REPORT0(c, PATTERN_VALUE, e->span);
@@ -201,10 +219,12 @@ static void value_check(Checker *c, Match *m, Pattern *p, Type *type, bool top) 
   m->refutable = true;
   if (!value) return;
   Type *pattern = value_pattern_type(c, value);
-  bool numeric = value->kind == EXPR_INT || value->kind == EXPR_FLOAT || value->kind == EXPR_DECIMAL;
+  bool numeric =
+      value->kind == EXPR_INT || value->kind == EXPR_FLOAT || value->kind == EXPR_DECIMAL;
   Type *number = type_union(c->types, (Type *[]){c->t_int, c->t_float, c->t_decimal}, 3);
   if (!numeric || type_fit(type, number) == FIT_NO) {
-    if (pattern->kind == TYPE_LITERAL && value->kind == EXPR_STRING && type_fit(pattern, type) == FIT_NO) {
+    if (pattern->kind == TYPE_LITERAL && value->kind == EXPR_STRING &&
+        type_fit(pattern, type) == FIT_NO) {
       fit_require(c, p->value, pattern, type, DIAG_PATTERN_TYPE, (Str){0}, (Span){0}, NULL);
     } else misfit(c, p, pattern, type);
   }
@@ -214,12 +234,17 @@ static void value_check(Checker *c, Match *m, Pattern *p, Type *type, bool top) 
   }
 }
 
-static void report_pattern_fields(Checker *c, const Pattern *p, const Pattern *item, const Decl *decl) {
+static void report_pattern_fields(Checker *c, const Pattern *p, const Pattern *item,
+                                  const Decl *decl) {
   Buf near = {0};
   for (const Field *f = decl->fields; f; f = f->next) buf_put(&near, &f->name->text, sizeof(Str));
-  Diag *diag = REPORT(c, PATTERN_FIELD, item->span, decl->name->text, item->field ? item->field->text : STR("that many fields"));
-  if (item->field) report_nearest(c, diag, item->field->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
-  report_note(c, diag, decl->name_span, "`" STR_FMT "` is declared here", STR_ARG(decl->name->text));
+  Diag *diag = REPORT(c, PATTERN_FIELD, item->span, decl->name->text,
+                      item->field ? item->field->text : STR("that many fields"));
+  if (item->field)
+    report_nearest(c, diag, item->field->text, (const Str *)(void *)near.at,
+                   near.size / sizeof(Str));
+  report_note(c, diag, decl->name_span, "`" STR_FMT "` is declared here",
+              STR_ARG(decl->name->text));
   (void)p;
   buf_deinit(&near);
 }
@@ -242,7 +267,8 @@ static Symbol *record_symbol(Checker *c, const Pattern *p) {
   }
   if (symbol) {
     Diag *diag = REPORT(c, PATTERN_RECORD, p->span, p->name->text);
-    if (symbol->span.size) report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(p->name->text));
+    if (symbol->span.size)
+      report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(p->name->text));
   } else scope_resolve(c, p->name, p->span);
   return NULL;
 }
@@ -274,11 +300,14 @@ static void record_check(Checker *c, Match *m, Pattern *p, Type *type, uint32_t 
 
 static void map_check(Checker *c, Match *m, Pattern *p, Type *type, uint32_t mark, bool top) {
   m->refutable = true;
-  bool fits = type_fit(type, c->t_map) != FIT_NO || type->kind == TYPE_RECORD || type->kind == TYPE_ERROR;
-  for (uint32_t i = 0; i < type->member_count; i++) fits = fits || type->members[i]->kind == TYPE_RECORD;
+  bool fits =
+      type_fit(type, c->t_map) != FIT_NO || type->kind == TYPE_RECORD || type->kind == TYPE_ERROR;
+  for (uint32_t i = 0; i < type->member_count; i++)
+    fits = fits || type->members[i]->kind == TYPE_RECORD;
   if (!fits) REPORT(c, PATTERN_TYPE, p->span, STR("a map"), type_phrase(c, type));
   for (Pattern *item = p->items; item; item = item->next) {
-    Type *found = item->field && type->kind != TYPE_UNION ? field_type(c, type, item->field, NULL) : NULL;
+    Type *found =
+        item->field && type->kind != TYPE_UNION ? field_type(c, type, item->field, NULL) : NULL;
     if (item->kind == PATTERN_REST) found = c->t_map;
     pattern_check(c, m, item, found ? found : c->t_any, mark);
   }
@@ -297,7 +326,8 @@ static void list_check(Checker *c, Match *m, Pattern *p, Type *type, uint32_t ma
 }
 
 static uint32_t bind_count(const Pattern *p) {
-  uint32_t count = (p->kind == PATTERN_BIND || (p->kind == PATTERN_REST && p->name)) && !name_is_wild(p->name);
+  uint32_t count =
+      (p->kind == PATTERN_BIND || (p->kind == PATTERN_REST && p->name)) && !name_is_wild(p->name);
   for (const Pattern *item = p->items; item; item = item->next) {
     count += bind_count(item);
     if (p->kind == PATTERN_OR) return count;
@@ -348,13 +378,24 @@ static void pattern_top(Checker *c, Match *m, Pattern *p, Type *type, uint32_t m
       if (top) take_all(m);
       return;
     case PATTERN_REST:
-      if (p->name && !name_is_wild(p->name)) p->symbol = pattern_bind(c, m, p->name, p->span, type, mark);
+      if (p->name && !name_is_wild(p->name))
+        p->symbol = pattern_bind(c, m, p->name, p->span, type, mark);
       return;
-    case PATTERN_VALUE: value_check(c, m, p, type, top); return;
-    case PATTERN_RECORD: record_check(c, m, p, type, mark, top); return;
-    case PATTERN_MAP: map_check(c, m, p, type, mark, top); return;
-    case PATTERN_LIST: list_check(c, m, p, type, mark, top); return;
-    case PATTERN_OR: or_check(c, m, p, type, mark, top); return;
+    case PATTERN_VALUE:
+      value_check(c, m, p, type, top);
+      return;
+    case PATTERN_RECORD:
+      record_check(c, m, p, type, mark, top);
+      return;
+    case PATTERN_MAP:
+      map_check(c, m, p, type, mark, top);
+      return;
+    case PATTERN_LIST:
+      list_check(c, m, p, type, mark, top);
+      return;
+    case PATTERN_OR:
+      or_check(c, m, p, type, mark, top);
+      return;
   }
 }
 
@@ -397,7 +438,8 @@ static void complete_check(Checker *c, const Match *m, const Stmt *s) {
   for (uint32_t i = 0; i < m->cell_count; i++) {
     const Cell *cell = &m->cells[i];
     if (!cell_open(cell)) continue;
-    left = type_join(c->types, left, cell->literal ? type_literal(c->types, cell->literal) : cell->type);
+    left = type_join(c->types, left,
+                     cell->literal ? type_literal(c->types, cell->literal) : cell->type);
   }
   if (!left) return;
   Diag *diag = REPORT(c, MATCH_INCOMPLETE, s->span, type_text(c, left));
@@ -410,7 +452,8 @@ void match_check(Checker *c, Stmt *s) {
   bool entry = c->frame->reachable;
   Type *type = expr_infer(c, s->value, NULL);
   Symbol *symbol = s->value->kind == EXPR_NAME ? s->value->symbol : NULL;
-  if (symbol && symbol->kind == SYMBOL_VARIABLE && symbol->owner == current_function(c)) m.subject = (Variable *)symbol;
+  if (symbol && symbol->kind == SYMBOL_VARIABLE && symbol->owner == current_function(c))
+    m.subject = (Variable *)symbol;
   cells_make(c, &m, type);
   seen_make(c, &m, s->arms);
   for (Arm *arm = s->arms; arm; arm = arm->next) {

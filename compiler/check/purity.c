@@ -27,9 +27,15 @@ void purity_edge(Checker *c, Body *to, Span span, EdgeKind kind) {
     GROW(c, c->pending, c->pending_count, c->pending_cap);
     c->pending[c->pending_count++] = to;
   }
-  if (from->edges && from->edges->to == to && from->edges->kind == kind && c->place == PURE_NONE) return;
+  if (from->edges && from->edges->to == to && from->edges->kind == kind && c->place == PURE_NONE)
+    return;
   Edge *edge = ARENA_NEW(c->arena, Edge);
-  *edge = (Edge){.from = from, .to = to, .span = span, .kind = kind, .next = from->edges, .reverse = to->callers};
+  *edge = (Edge){.from = from,
+                 .to = to,
+                 .span = span,
+                 .kind = kind,
+                 .next = from->edges,
+                 .reverse = to->callers};
   from->edges = edge;
   to->callers = edge;
   if (c->place != PURE_NONE && kind != EDGE_DYNAMIC) edge_place(c, to, span);
@@ -82,17 +88,20 @@ static void spread_calls_values(Checker *c, Queue *q) {
 
 static bool is_root(Checker *c, const Function *f) {
   switch ((FnKind)f->kind) {
-    case FNKIND_SCRIPT: return f == c->out->script;
+    case FNKIND_SCRIPT:
+      return f == c->out->script;
     case FNKIND_WORKFLOW:
     case FNKIND_PERFORM:
     case FNKIND_CHECK:
     case FNKIND_UNLESS:
     case FNKIND_CONSTRUCTOR:
     case FNKIND_QUERY:
-    case FNKIND_UPCAST: return !f->unit->standard;
+    case FNKIND_UPCAST:
+      return !f->unit->standard;
     case FNKIND_FN:
     case FNKIND_LAMBDA:
-    case FNKIND_BRANCH: return false;
+    case FNKIND_BRANCH:
+      return false;
   }
   return false;
 }
@@ -118,7 +127,8 @@ static void chain_step(const Body *body, Buf *out) {
   if (body->function.kind == FNKIND_LAMBDA) buf_text(out, "a function written here");
   else if (body->function.kind == FNKIND_BRANCH) buf_text(out, "a branch");
   else {
-    Str name = body->function.decl && body->function.decl->name ? body->function.decl->name->text : body->function.name;
+    Str name = body->function.decl && body->function.decl->name ? body->function.decl->name->text
+                                                                : body->function.name;
     buf_str(out, name);
     buf_text(out, "()");
   }
@@ -147,14 +157,21 @@ static Str chain_text(Checker *c, const Body *body, Diag *diag) {
 
 static DiagId place_diag(PurePlace place) {
   switch (place) {
-    case PURE_QUERY: return DIAG_EFFECT_IN_QUERY;
-    case PURE_WHERE: return DIAG_EFFECT_IN_WHERE;
-    case PURE_GUARD: return DIAG_EFFECT_IN_GUARD;
-    case PURE_UPCAST: return DIAG_EFFECT_IN_UPCAST;
-    case PURE_UNLESS: return DIAG_EFFECT_IN_UNLESS;
-    case PURE_DEFAULT: return DIAG_EFFECT_IN_DEFAULT;
+    case PURE_QUERY:
+      return DIAG_EFFECT_IN_QUERY;
+    case PURE_WHERE:
+      return DIAG_EFFECT_IN_WHERE;
+    case PURE_GUARD:
+      return DIAG_EFFECT_IN_GUARD;
+    case PURE_UPCAST:
+      return DIAG_EFFECT_IN_UPCAST;
+    case PURE_UNLESS:
+      return DIAG_EFFECT_IN_UNLESS;
+    case PURE_DEFAULT:
+      return DIAG_EFFECT_IN_DEFAULT;
     case PURE_NONE:
-    case PURE_FN: break;
+    case PURE_FN:
+      break;
   }
   return DIAG_EFFECT_IN_PURE;
 }
@@ -168,7 +185,8 @@ static void report_body(Checker *c, Body *body) {
   Span span = body->effect_word.at ? body->effect_span : body->via->span;
   Str name = place_name(body);
   Diag *diag = checker_report(c, place_diag((PurePlace)body->place), span, 1, &name);
-  Str rest = body->effect_word.at ? str_join3(c, "", body->effect_word, ": an effect") : chain_text(c, body->via->to, diag);
+  Str rest = body->effect_word.at ? str_join3(c, "", body->effect_word, ": an effect")
+                                  : chain_text(c, body->via->to, diag);
   const char *lead = body->place == PURE_FN ? "pure fn " : "";
   report_label(c, diag, "%s" STR_FMT " -> " STR_FMT, lead, STR_ARG(name), STR_ARG(rest));
 }

@@ -26,7 +26,8 @@ void scope_bind(Checker *c, Name *name, Symbol *symbol) {
 
 /* Lambdas, branches and queries see the variables around them. */
 bool body_sees_outer(const Function *function) {
-  return function->kind == FNKIND_LAMBDA || function->kind == FNKIND_BRANCH || function->kind == FNKIND_QUERY;
+  return function->kind == FNKIND_LAMBDA || function->kind == FNKIND_BRANCH ||
+         function->kind == FNKIND_QUERY;
 }
 
 static bool owner_visible(const Function *here, const Function *owner) {
@@ -35,14 +36,16 @@ static bool owner_visible(const Function *here, const Function *owner) {
 }
 
 static bool visible(Checker *c, const Symbol *symbol) {
-  if (symbol->kind == SYMBOL_VARIABLE) return c->frame && owner_visible(current_function(c), symbol->owner);
+  if (symbol->kind == SYMBOL_VARIABLE)
+    return c->frame && owner_visible(current_function(c), symbol->owner);
   if (!symbol->decl || symbol->decl->unit == c->unit) return true;
   return symbol->kind != SYMBOL_MODULE && !c->unit->standard;
 }
 
 /* `key` of a tool's perform and check, `e` of an unless: bound only there. */
 static Symbol *special_variable(Checker *c, const Name *name) {
-  for (Function *f = c->frame ? current_function(c) : NULL; f; f = body_sees_outer(f) ? f->parent : NULL) {
+  for (Function *f = c->frame ? current_function(c) : NULL; f;
+       f = body_sees_outer(f) ? f->parent : NULL) {
     if (f->key && name_is(name, "key")) return f->key;
     if (f->kind == FNKIND_UNLESS && name_is(name, "e")) return f->params->symbol;
   }
@@ -51,7 +54,8 @@ static Symbol *special_variable(Checker *c, const Name *name) {
 
 Symbol *scope_find(Checker *c, Name *name) {
   Symbol *symbol = name->binding;
-  if (symbol && symbol->kind == SYMBOL_VARIABLE && c->frame && symbol->owner == current_function(c)) return symbol;
+  if (symbol && symbol->kind == SYMBOL_VARIABLE && c->frame && symbol->owner == current_function(c))
+    return symbol;
   if (name->text.size == 1 || name->text.size == 3) {
     Symbol *special = special_variable(c, name);
     if (special) return special;
@@ -88,14 +92,16 @@ static void report_invisible(Checker *c, Name *name, const Symbol *symbol, Span 
 
 static bool report_key_outside(Checker *c, Name *name, Span span) {
   if (name_is(name, "key")) REPORT0(c, KEY_OUTSIDE, span);
-  else if (name_is(name, "absent") || name_is(name, "confirmed")) REPORT(c, CONFIRMED_OUTSIDE, span, name->text);
+  else if (name_is(name, "absent") || name_is(name, "confirmed"))
+    REPORT(c, CONFIRMED_OUTSIDE, span, name->text);
   else return false;
   return true;
 }
 
 static bool report_later(Checker *c, const Name *name, Span span) {
   Span where;
-  if (!c->frame || c->frame->body == c->constants || !assigned_somewhere(c, name, &where)) return false;
+  if (!c->frame || c->frame->body == c->constants || !assigned_somewhere(c, name, &where))
+    return false;
   Diag *diag = REPORT(c, READ_BEFORE_SET, span, name->text);
   report_note(c, diag, where, "it gets its value only here");
   return true;
@@ -172,7 +178,8 @@ static Variable *capture_add(Checker *c, Function *f, Variable *outer, Span span
   if (inner) return inner;
   Capture *capture = ARENA_NEW(c->arena, Capture);
   inner = ARENA_NEW(c->arena, Variable);
-  inner->symbol = (Symbol){.kind = SYMBOL_VARIABLE, .name = outer->symbol.name, .span = span, .owner = f, .reg = -1};
+  inner->symbol = (Symbol){
+      .kind = SYMBOL_VARIABLE, .name = outer->symbol.name, .span = span, .owner = f, .reg = -1};
   inner->symbol.type = inner->flow = captured_type(c, f, outer);
   inner->declared = outer->declared;
   inner->quiet = true;
@@ -201,7 +208,8 @@ static void report_unset(Checker *c, Variable *v, Span span) {
   bool never = v->symbol.writes == 0 || !v->flow;
   Diag *diag = never ? REPORT(c, READ_BEFORE_SET, span, v->symbol.name->text)
                      : REPORT(c, MAYBE_UNSET, span, v->symbol.name->text);
-  report_note(c, diag, v->symbol.span, never ? "it gets its value only here" : "it is set here, on some paths");
+  report_note(c, diag, v->symbol.span,
+              never ? "it gets its value only here" : "it is set here, on some paths");
   report_help(c, diag, "give `" STR_FMT "` a value before, such as `" STR_FMT " = nil`",
               STR_ARG(v->symbol.name->text), STR_ARG(v->symbol.name->text));
   v->set = true; /* once is enough */
@@ -222,7 +230,8 @@ void scope_warn_unused(Checker *c, Body *body) {
     Variable *v = (Variable *)s;
     if (s->reads || v->quiet || s->captured || name_is_hidden(s->name)) continue;
     if (!s->parameter) REPORT(c, UNUSED_VARIABLE, s->span, s->name->text);
-    else if (body->function.kind == FNKIND_LAMBDA) REPORT(c, UNUSED_PARAMETER, s->span, s->name->text);
+    else if (body->function.kind == FNKIND_LAMBDA)
+      REPORT(c, UNUSED_PARAMETER, s->span, s->name->text);
   }
 }
 
@@ -258,7 +267,8 @@ static Str style_changed(Checker *c, Str text, bool camel) {
 void name_style_check(Checker *c, Name *name, Span span, bool camel, const char *what) {
   if (LIKELY(style_fits(name->text, camel)) || c->unit->standard) return;
   Str better = style_changed(c, name->text, camel);
-  Diag *diag = REPORT(c, NAME_STYLE, span, name->text, str_of(what), camel ? STR("UpperCamel") : STR("snake_case"));
+  Diag *diag = REPORT(c, NAME_STYLE, span, name->text, str_of(what),
+                      camel ? STR("UpperCamel") : STR("snake_case"));
   report_label(c, diag, "`" STR_FMT "`", STR_ARG(better));
   if (diag) diag_fix(diag, better);
 }

@@ -25,7 +25,8 @@ static bool take(Reader *r, const char *word) {
 }
 
 static bool word_char(char ch) {
-  return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') || ch == '_';
+  return (ch >= 'a' && ch <= 'z') || (ch >= 'A' && ch <= 'Z') || (ch >= '0' && ch <= '9') ||
+         ch == '_';
 }
 
 static Str read_word(Reader *r) {
@@ -47,7 +48,8 @@ static Type *simple_type(Reader *r, Str word) {
     if (kind == TYPE_MAP) return r->c->t_map;
     if (kind == TYPE_HANDLE) return type_handle(r->c->types, NULL);
     if (kind == TYPE_FUNCTION) return type_function(r->c->types, NULL, 0, 0, NULL);
-    if (kind == TYPE_OBJECT || kind == TYPE_RECORD || kind == TYPE_UNION || kind == TYPE_LITERAL) break;
+    if (kind == TYPE_OBJECT || kind == TYPE_RECORD || kind == TYPE_UNION || kind == TYPE_LITERAL)
+      break;
     return type_simple(r->c->types, (TypeKind)kind);
   }
   return r->c->t_any;

@@ -39,7 +39,8 @@ static uint32_t type_hash(const Type *t) {
   uint32_t h = mix(t->kind, id_of(t->elem) * 31 + id_of(t->result));
   for (uint32_t i = 0; i < t->member_count; i++) h = mix(h, t->members[i]->id);
   for (uint32_t i = 0; t->params && i < t->param_count; i++) h = mix(h, t->params[i]->id);
-  for (TypeField *f = t->fields; f; f = f->next) h = mix(h, id_of(f->type) + text_hash(f->name->text));
+  for (TypeField *f = t->fields; f; f = f->next)
+    h = mix(h, id_of(f->type) + text_hash(f->name->text));
   if (t->decl) h = mix(h, t->decl->name_span.at);
   if (t->literal) h = mix(h, literal_hash(t->literal));
   return mix(h, t->param_count * 7u + t->min_params);
@@ -53,7 +54,8 @@ static bool fields_same(const TypeField *a, const TypeField *b) {
 }
 
 static bool type_same(const Type *a, const Type *b) {
-  if (a->kind != b->kind || a->elem != b->elem || a->result != b->result || a->decl != b->decl) return false;
+  if (a->kind != b->kind || a->elem != b->elem || a->result != b->result || a->decl != b->decl)
+    return false;
   if (a->member_count != b->member_count || a->param_count != b->param_count) return false;
   if (a->min_params != b->min_params || !a->params != !b->params) return false;
   for (uint32_t i = 0; i < a->member_count; i++) {
@@ -91,7 +93,8 @@ static Type *intern(Types *types, const Type *wanted) {
   *made = *wanted;
   if (wanted->params) {
     made->params = ARENA_ARRAY(types->arena, Type *, wanted->param_count + 1);
-    if (wanted->param_count) memcpy(made->params, wanted->params, wanted->param_count * sizeof *made->params);
+    if (wanted->param_count)
+      memcpy(made->params, wanted->params, wanted->param_count * sizeof *made->params);
   }
   made->id = types->count++;
   made->chain = *slot;
@@ -130,7 +133,8 @@ Type *type_optional(Types *types, Type *type) {
   return type_union(types, members, 2);
 }
 
-/* Flattens, sorts and removes doubles. A literal beside its whole kind is dropped; so is an int beside float. */
+/* Flattens, sorts and removes doubles. A literal beside its whole kind is dropped; so is an int
+ * beside float. */
 static uint32_t union_add(Type **out, uint32_t count, Type *type) {
   uint32_t at = count;
   for (uint32_t i = 0; i < count; i++) {
@@ -146,13 +150,15 @@ static uint32_t union_add(Type **out, uint32_t count, Type *type) {
 
 static uint32_t union_size(Type **members, uint32_t count) {
   uint32_t size = 0;
-  for (uint32_t i = 0; i < count; i++) size += members[i]->kind == TYPE_UNION ? members[i]->member_count : 1;
+  for (uint32_t i = 0; i < count; i++)
+    size += members[i]->kind == TYPE_UNION ? members[i]->member_count : 1;
   return size;
 }
 
 static bool union_covered(Type **flat, uint32_t count, const Type *type) {
   for (uint32_t i = 0; i < count; i++) {
-    if (flat[i] != type && type->kind == TYPE_LITERAL && type_fit(type, flat[i]) == FIT_YES) return true;
+    if (flat[i] != type && type->kind == TYPE_LITERAL && type_fit(type, flat[i]) == FIT_YES)
+      return true;
   }
   return false;
 }
@@ -183,8 +189,11 @@ Type *type_object(Types *types, TypeField *fields) {
 }
 
 Type *type_function(Types *types, Type **params, uint32_t count, uint32_t min, Type *result) {
-  return intern(types, &(Type){.kind = TYPE_FUNCTION, .params = params, .param_count = count,
-                               .min_params = min, .result = result});
+  return intern(types, &(Type){.kind = TYPE_FUNCTION,
+                               .params = params,
+                               .param_count = count,
+                               .min_params = min,
+                               .result = result});
 }
 
 Type *type_handle(Types *types, Type *result) {
@@ -234,7 +243,8 @@ static Fit fit_elem(const Type *from, const Type *to) {
   return type_fit(from->elem, to->elem) == FIT_YES ? FIT_YES : FIT_MAYBE; /* empty ones fit */
 }
 
-/* Every value of type `from` has the field `name`? Its type or NULL; *known: whether that settles it. */
+/* Every value of type `from` has the field `name`? Its type or NULL; *known: whether that settles
+ * it. */
 static const Type *shape_field(const Type *from, const Name *name, bool *known, bool *optional) {
   *known = from->kind == TYPE_RECORD;
   *optional = false;
@@ -271,17 +281,23 @@ static Fit fit_map_to_object(const Type *from, const Type *to) {
 
 static Fit fit_function(const Type *from, const Type *to) {
   if (!from->params || !to->params) return FIT_YES;
-  return from->min_params > to->param_count || from->param_count < to->param_count ? FIT_NO : FIT_YES;
+  return from->min_params > to->param_count || from->param_count < to->param_count ? FIT_NO
+                                                                                   : FIT_YES;
 }
 
 static Fit fit_same_kind(const Type *from, const Type *to) {
   switch (to->kind) {
     case TYPE_LIST:
-    case TYPE_MAP: return fit_elem(from, to);
-    case TYPE_RECORD: return from->decl == to->decl ? FIT_YES : FIT_NO;
-    case TYPE_OBJECT: return fit_to_object(from, to);
-    case TYPE_FUNCTION: return fit_function(from, to);
-    default: return FIT_YES;
+    case TYPE_MAP:
+      return fit_elem(from, to);
+    case TYPE_RECORD:
+      return from->decl == to->decl ? FIT_YES : FIT_NO;
+    case TYPE_OBJECT:
+      return fit_to_object(from, to);
+    case TYPE_FUNCTION:
+      return fit_function(from, to);
+    default:
+      return FIT_YES;
   }
 }
 
@@ -297,7 +313,8 @@ Fit type_fit(const Type *from, const Type *to) {
   if (from->kind == TYPE_FLOAT && to->kind == TYPE_INT) return FIT_MAYBE;
   if (to->kind == TYPE_OBJECT && from->kind == TYPE_RECORD) return fit_to_object(from, to);
   if (to->kind == TYPE_OBJECT && from->kind == TYPE_MAP) return fit_map_to_object(from, to);
-  if (from->kind == TYPE_OBJECT && (to->kind == TYPE_MAP || to->kind == TYPE_RECORD)) return FIT_MAYBE;
+  if (from->kind == TYPE_OBJECT && (to->kind == TYPE_MAP || to->kind == TYPE_RECORD))
+    return FIT_MAYBE;
   return FIT_NO;
 }
 
@@ -331,7 +348,8 @@ Type *type_join(Types *types, Type *a, Type *b) {
   if (!a) return b;
   if (type_fit(a, b) == FIT_YES) return b;
   if (type_fit(b, a) == FIT_YES) return a;
-  if (a->kind == b->kind && (a->kind == TYPE_LIST || a->kind == TYPE_MAP)) return join_elems(types, a, b);
+  if (a->kind == b->kind && (a->kind == TYPE_LIST || a->kind == TYPE_MAP))
+    return join_elems(types, a, b);
   a = literal_widened(types, a);
   b = literal_widened(types, b);
   if (b->kind == TYPE_UNION) {
@@ -341,7 +359,8 @@ Type *type_join(Types *types, Type *a, Type *b) {
     }
     return all;
   }
-  Type *joined = a->kind == TYPE_UNION ? join_union(types, a, b) : type_union(types, (Type *[]){a, b}, 2);
+  Type *joined =
+      a->kind == TYPE_UNION ? join_union(types, a, b) : type_union(types, (Type *[]){a, b}, 2);
   return joined->member_count > UNION_MAX ? types->simple[TYPE_ANY] : joined;
 }
 
@@ -407,10 +426,20 @@ void type_print(const Type *type, Buf *out) {
       if (type->decl) buf_str(out, type->decl->name->text);
       else buf_text(out, "record");
       return;
-    case TYPE_OBJECT: print_object(type, out); return;
-    case TYPE_UNION: print_union(type, out); return;
-    case TYPE_LITERAL: print_literal(type->literal, out); return;
-    case TYPE_FUNCTION: print_function(type, out); return;
-    default: buf_text(out, type_kind_word(type->kind)); return;
+    case TYPE_OBJECT:
+      print_object(type, out);
+      return;
+    case TYPE_UNION:
+      print_union(type, out);
+      return;
+    case TYPE_LITERAL:
+      print_literal(type->literal, out);
+      return;
+    case TYPE_FUNCTION:
+      print_function(type, out);
+      return;
+    default:
+      buf_text(out, type_kind_word(type->kind));
+      return;
   }
 }

@@ -319,6 +319,7 @@ bool emit_bundle(Arena *arena, Diags *diags, const Checked *checked, Str root_na
   e.source_of = ARENA_ARRAY(arena, uint32_t, diags->source_count + 1);
   e.native_keeps = ARENA_ARRAY(arena, uint8_t, NATIVE_COUNT + 1);
   out->name = const_text(&e, root_name);
+  proofs_find(checked);
   declare_units(&e);
   emit_reached(&e);
   finish(&e);

@@ -194,12 +194,20 @@ void move_value(Body *b, uint8_t target, uint8_t from, const Type *type, Use use
 bool type_plain(const Type *type);                     /* no value of it can be updated in place */
 Type *expr_type(const Expr *e);
 
+/* ---- parts.c ---- */
+typedef void PartFn(Expr *part, void *context);
+void expr_parts(Expr *e, PartFn *see, void *context);   /* each direct part */
+void block_parts(Stmt *s, PartFn *see, void *context);  /* each whole expression of the statements, blocks inside too */
+
+/* ---- proofs.c ---- */
+void proofs_find(const Checked *checked);
+
 /* ---- fold.c ---- */
 /* The literal an expression is equal to: itself, a constant's value, a small sum; NULL if none. */
 Expr *literal_of(Body *b, Expr *e);
 bool literal_small(Body *b, Expr *e, int64_t *i); /* an int that fits in the I forms */
-bool expr_changes(const Expr *e); /* something in it updates a variable in place */
-void careful_begin(Body *b, const Expr *root, const Expr *other);
+bool expr_changes(Expr *e); /* something in it updates a variable in place */
+void careful_begin(Body *b, Expr *root, Expr *other);
 bool native_gives_own(Emitter *e, NativeId native);
 bool method_may_change(const Name *name);
 const Symbol *native_symbol(const Expr *call); /* NULL unless it calls a native */

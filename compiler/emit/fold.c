@@ -126,44 +126,21 @@ static bool call_changes(const Expr *e) {
   return e->resolution == CALL_METHOD && e->left->kind == EXPR_MEMBER && method_may_change(e->left->name);
 }
 
-static bool parts_change(const Expr *e);
-bool expr_changes(const Expr *e) {
-  if (e == NULL) return false;
-  return (e->kind == EXPR_CALL && call_changes(e)) || parts_change(e);
+static void look(Expr *e, void *context) {
+  bool *found = context;
+  if (*found) return;
+  if (e->kind == EXPR_CALL && call_changes(e)) *found = true;
+  else expr_parts(e, look, context);
 }
 
-static bool args_change(const Arg *arg) {
-  for (; arg != NULL; arg = arg->next) {
-    if (expr_changes(arg->key) || expr_changes(arg->value)) return true;
-  }
-  return false;
+bool expr_changes(Expr *e) {
+  bool found = false;
+  if (e != NULL) look(e, &found);
+  return found;
 }
 
-static bool items_change(const Expr *item) {
-  for (; item != NULL; item = item->next) {
-    if (expr_changes(item)) return true;
-  }
-  return false;
-}
-
-static bool parts_change(const Expr *e) {
-  switch (e->kind) {
-    case EXPR_NIL: case EXPR_BOOL: case EXPR_INT: case EXPR_FLOAT: case EXPR_DECIMAL: case EXPR_STRING:
-    case EXPR_DURATION: case EXPR_NAME: case EXPR_LAMBDA: case EXPR_RACE: case EXPR_BAD: return false;
-    case EXPR_INTERP: case EXPR_LIST: return items_change(e->first);
-    case EXPR_MEMBER: return expr_changes(e->left);
-    case EXPR_INDEX: case EXPR_BINARY: return expr_changes(e->left) || expr_changes(e->right);
-    case EXPR_SLICE: return expr_changes(e->left) || expr_changes(e->low) || expr_changes(e->high);
-    case EXPR_CALL: return expr_changes(e->left) || args_change(e->args) || expr_changes(e->because);
-    case EXPR_MAP: return args_change(e->args);
-    case EXPR_SPREAD: case EXPR_UNARY: case EXPR_TRY: case EXPR_START: return expr_changes(e->operand);
-    case EXPR_COMPREHENSION: return expr_changes(e->operand) || expr_changes(e->iter) || expr_changes(e->cond);
-    case EXPR_AWAIT: return expr_changes(e->operand) || expr_changes(e->high);
-    case EXPR_PARALLEL_FOR: return expr_changes(e->iter) || expr_changes(e->high);
-  }
-  return false;
-}
-
-void careful_begin(Body *b, const Expr *root, const Expr *other) {
-  b->careful = (root != NULL && parts_change(root)) || expr_changes(other);
+void careful_begin(Body *b, Expr *root, Expr *other) {
+  b->careful = false;
+  if (root != NULL) expr_parts(root, look, &b->careful);
+  if (!b->careful) b->careful = expr_changes(other);
 }

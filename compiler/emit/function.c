@@ -205,8 +205,10 @@ static uint32_t min_args(const Function *fn) {
 
 static BundleFn entry_begin(Emitter *e, Function *fn) {
   Bundle *out = e->out;
+  bool constructor = fn->kind == FNKIND_CONSTRUCTOR && fn->decl != NULL;
+  Type *result = constructor ? type_record(e->checked->types, fn->decl) : fn->result;
   BundleFn entry = {.name = const_text(e, fn->name), .kind = fn->kind, .min_args = (uint8_t)min_args(fn),
-                    .code = out->code_count, .result = type_index(e, fn->result), .source = source_index(e, fn->unit)};
+                    .code = out->code_count, .result = type_index(e, result), .source = source_index(e, fn->unit)};
   entry.params = fields_add(e, fn->params);
   if (fn->key != NULL) {
     uint32_t string = type_simple_index(e, TYPE_STRING);

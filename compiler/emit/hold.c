@@ -45,92 +45,34 @@ static void hold_operand(Body *b, Expr *e, BinaryOp op, bool right) {
   if (literal != NULL && !immediate(literal, op, right)) hold(b, literal);
 }
 
-static void look(Body *b, Expr *e);
-
-static void look_all(Body *b, Expr *e) {
-  for (; e != NULL; e = e->next) look(b, e);
-}
-
-static void look_args(Body *b, Arg *arg) {
-  for (; arg != NULL; arg = arg->next) {
-    look(b, arg->key);
-    look(b, arg->value);
-  }
-}
-
-static void look_binary(Body *b, Expr *e) {
-  if (literal_of(b, e) != NULL) return;
-  if (e->op != BIN_AND && e->op != BIN_OR && e->op != BIN_COALESCE) {
+static void look(Expr *e, void *context) {
+  Body *b = context;
+  bool operator = e->kind == EXPR_BINARY && e->op != BIN_AND && e->op != BIN_OR && e->op != BIN_COALESCE;
+  if (operator) {
+    if (literal_of(b, e) != NULL) return;
     hold_operand(b, e->left, (BinaryOp)e->op, false);
     hold_operand(b, e->right, (BinaryOp)e->op, true);
+  } else if (e->kind == EXPR_INDEX) {
+    Expr *key = literal_of(b, e->right);
+    if (key != NULL) hold(b, key);
   }
-  look(b, e->left);
-  look(b, e->right);
+  expr_parts(e, look, context);
 }
 
-static void look_index(Body *b, Expr *e) {
-  Expr *literal = literal_of(b, e->right);
-  if (literal != NULL) hold(b, literal);
-  else look(b, e->right);
-  look(b, e->left);
-}
-
-static void look(Body *b, Expr *e) {
-  if (e == NULL) return;
-  switch (e->kind) {
-    case EXPR_NIL: case EXPR_BOOL: case EXPR_INT: case EXPR_FLOAT: case EXPR_DECIMAL: case EXPR_STRING:
-    case EXPR_DURATION: case EXPR_NAME: case EXPR_LAMBDA: case EXPR_RACE: case EXPR_PARALLEL_FOR:
-    case EXPR_BAD: return;
-    case EXPR_INTERP: case EXPR_LIST: look_all(b, e->first); return;
-    case EXPR_MEMBER: look(b, e->left); return;
-    case EXPR_INDEX: look_index(b, e); return;
-    case EXPR_SLICE:
-      look(b, e->left);
-      look(b, e->low);
-      look(b, e->high);
-      return;
-    case EXPR_CALL:
-      look(b, e->left);
-      look_args(b, e->args);
-      return;
-    case EXPR_MAP: look_args(b, e->args); return;
-    case EXPR_SPREAD: case EXPR_UNARY: case EXPR_TRY: case EXPR_START: look(b, e->operand); return;
-    case EXPR_BINARY: look_binary(b, e); return;
-    case EXPR_AWAIT: return;
-    case EXPR_COMPREHENSION:
-      look(b, e->iter);
-      look(b, e->cond);
-      look(b, e->operand);
-      return;
-  }
-}
-
-static void look_arms(Body *b, Arm *arm);
-
-static void look_block(Body *b, Stmt *s) {
-  for (; s != NULL && b->held_count < COUNT_OF(b->held); s = s->next) {
-    if (s->kind == STMT_PARALLEL) continue;
+/* The operands of `x *= 2` and its kin, which stand in no expression. */
+static void look_updates(Body *b, Stmt *s) {
+  for (; s != NULL; s = s->next) {
     if (s->kind == STMT_ASSIGN && s->op > 0) hold_operand(b, s->value, (BinaryOp)(s->op - 1), true);
-    look(b, s->target);
-    look(b, s->value);
-    look(b, s->cond);
-    look_block(b, s->body);
-    look_block(b, s->otherwise);
-    look_arms(b, s->arms);
-  }
-}
-
-static void look_arms(Body *b, Arm *arm) {
-  for (; arm != NULL; arm = arm->next) {
-    look(b, arm->guard);
-    look_block(b, arm->body);
+    look_updates(b, s->body);
+    look_updates(b, s->otherwise);
   }
 }
 
 uint32_t hold_begin(Body *b, Expr *cond, Stmt *body) {
   if (b->dead || b->loop != NULL || b->held_count > 0) return 0;
-  look(b, cond);
-  look_block(b, body);
+  if (cond != NULL) look(cond, b);
+  block_parts(body, look, b);
+  look_updates(b, body);
   return b->held_count;
 }
 

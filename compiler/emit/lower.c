@@ -209,7 +209,7 @@ static void stmt_kind(Body *b, Stmt *s) {
   }
 }
 
-static void stmt_careful(Body *b, const Stmt *s) {
+static void stmt_careful(Body *b, Stmt *s) {
   bool own_root = s->kind == STMT_EXPR || s->kind == STMT_ASSIGN;
   if (own_root) careful_begin(b, s->value, s->target);
   else careful_begin(b, NULL, s->value);

@@ -187,7 +187,9 @@ Decl *ast_import_module(Build *b, Tok t, Expr *path, Tok alias) {
   decl->text = (Str){b->text + (path->span.at - b->base), path->span.size};
   decl->standard = path->kind == EXPR_MEMBER && path->left->kind == EXPR_NAME &&
                    str_equal(path->left->name->text, STR("std"));
-  if (!decl->standard) DIAG_ADD(b->diags, DIAG_IMPORT_FORM, path->span, decl->text);
+  if (decl->standard) return decl;
+  DIAG_ADD(b->diags, DIAG_IMPORT_FORM, path->span, decl->text);
+  decl->text = (Str){0}; /* nothing to read */
   return decl;
 }
 

@@ -177,13 +177,18 @@ static bool statement_goes_on(Layout *layout, uint32_t column) {
   return true;
 }
 
-/* A statement of a file may not be endless: the tree it makes is far larger than its text. */
+/* A file may not be endless, since the tree it makes is far larger than its text; and who has been
+** told of a hundred errors has enough to do. */
 static bool too_long(Layout *layout) {
-  if (LIKELY(++layout->token_count <= LIMIT_SOURCE_TOKENS)) return false;
   Lexer *lexer = &layout->lexer;
-  LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, lexer->at, lexer->at),
-            diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS),
-            STR("words and signs in one file"));
+  bool told_enough = lexer->diags->error_count >= LIMIT_DIAGNOSTICS;
+  if (LIKELY(++layout->token_count <= LIMIT_SOURCE_TOKENS && !told_enough)) return false;
+  if (!told_enough) {
+    LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, lexer->at, lexer->at),
+              diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS),
+              STR("words and signs in one file"));
+  }
+  lexer->reported = true;
   lexer->at = lexer->end;
   lexer->depth = 0;
   return true;
@@ -214,8 +219,9 @@ static bool skip_slashes(Lexer *lexer) {
   const char *at = lexer->at;
   if (at[1] != '/' && at[1] != '*') return false;
   LEX_ERROR0(lexer, DIAG_SLASH_COMMENT, lex_span(lexer, at, at + 2));
-  if (at[1] == '*') {
+  if (at[1] == '*' && !lexer->no_comment_end) {
     const char *end = memmem(at, (size_t)(lexer->end - at), "*/", 2);
+    lexer->no_comment_end = end == NULL;
     if (end) at = end + 2;
   }
   lexer->at = skip_line(at, lexer->end);

@@ -20,7 +20,8 @@ Diag *lex_error(Lexer *lexer, DiagId id, Span span, const Str *args, size_t coun
 /* False past the limit; then the rest of the line is left out. */
 static bool bracket_open(Lexer *lexer, char kind, bool block, const char *from) {
   if (lexer->depth == LIMIT_NESTING) {
-    LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, from, from + 1), STR("200"), STR("nested brackets"));
+    LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, from, from + 1), STR("200"),
+              STR("nested brackets"));
     lexer->depth = 0;
     const char *stop = memchr(from, '\n', (size_t)(lexer->end - from));
     lexer->at = stop ? stop : lexer->end;
@@ -92,7 +93,8 @@ static const char *check_unicode(Lexer *lexer, const char *at) {
   }
   bool surrogate = code >= 0xd800 && code < 0xe000;
   if (digits > 0 && digits < 7 && *p == '}' && code <= 0x10ffff && !surrogate) return p + 1;
-  offer_braces(lexer, LEX_ERROR0(lexer, DIAG_UNICODE_ESCAPE, lex_span(lexer, at - 2, p > at ? p : at)), at);
+  Span span = lex_span(lexer, at - 2, p > at ? p : at);
+  offer_braces(lexer, LEX_ERROR0(lexer, DIAG_UNICODE_ESCAPE, span), at);
   return at;
 }
 
@@ -106,7 +108,8 @@ static const char *check_escape(Lexer *lexer, const char *at) {
     end++;
     while (((uint8_t)*end & 0xc0) == 0x80) end++;
   }
-  Diag *diag = LEX_ERROR(lexer, DIAG_BAD_ESCAPE, lex_span(lexer, at, end), (Str){at, (size_t)(end - at)});
+  Str text = {at, (size_t)(end - at)};
+  Diag *diag = LEX_ERROR(lexer, DIAG_BAD_ESCAPE, lex_span(lexer, at, end), text);
   diag_help(diag, STR("write \\\\ for a backslash, or r\"…\" for text without escapes"));
   return end;
 }
@@ -147,13 +150,15 @@ static uint16_t string_unclosed(Lexer *lexer, Token *token, uint16_t kind, const
 }
 
 /* Reads text from `at` to the closing quote or `${`. `from` is where the token began. */
-static uint16_t string_text(Lexer *lexer, Token *token, const char *from, const char *at, bool first) {
+static uint16_t string_text(Lexer *lexer, Token *token, const char *from, const char *at,
+                            bool first) {
   uint16_t whole = first ? TK_STRING : TK_INTERP_END;
   bool block = token->tok.text.block;
   for (;;) {
     while (!string_stop[(uint8_t)*at]) at++;
-    if (*at == '"' && !block) return string_end(lexer, token, whole, from, at + 1, 1);
-    if (*at == '"' && at[1] == '"' && at[2] == '"') return string_end(lexer, token, whole, from, at + 3, 3);
+    uint8_t close = block ? 3 : 1;
+    bool closed = *at == '"' && (!block || (at[1] == '"' && at[2] == '"'));
+    if (closed) return string_end(lexer, token, whole, from, at + close, close);
     if (*at == '\\') {
       token->tok.text.escaped = true;
       at = check_escape(lexer, at);
@@ -249,8 +254,8 @@ static uint16_t unknown(Lexer *lexer, Token *token, const char *from) {
   bool word = (uint8_t)*from >= 0x80;
   while (((uint8_t)*at & 0xc0) == 0x80) at++;
   Str text = {from, (size_t)(at - from)};
-  bool quote = str_equal(text, STR("“")) || str_equal(text, STR("”")) || str_equal(text, STR("‘")) ||
-               str_equal(text, STR("’"));
+  bool quote = text.size == 3 && memcmp(from, "\xe2\x80", 2) == 0 &&
+               memchr("\x98\x99\x9c\x9d", from[2], 4) != NULL; /* ‘ ’ “ ” */
   if (quote) word = false;
   while (word && ((uint8_t)*at >= 0x80 || is_name_byte(*at))) at++;
   while (word && begin > lexer->text && is_name_byte(begin[-1])) begin--;
@@ -259,7 +264,7 @@ static uint16_t unknown(Lexer *lexer, Token *token, const char *from) {
   token->tok.span = lex_span(lexer, begin, at);
   if (lexer->reported) return TK_BAD;
   if (*from == 0) text = STR("a zero byte");
-  else if ((uint8_t)*from < ' ') text = diag_format(lexer->diags, "\\x%02x", (unsigned)(uint8_t)*from);
+  else if ((uint8_t)*from < ' ') text = diag_format(lexer->diags, "\\x%02x", (unsigned)*from);
   DiagId id = quote ? DIAG_SMART_QUOTE : word ? DIAG_NON_ASCII_NAME : DIAG_UNKNOWN_CHARACTER;
   LEX_ERROR(lexer, id, token->tok.span, text);
   return TK_BAD;
@@ -345,8 +350,8 @@ again:
         GIVE(TK_ID);
       }
       lexer->at = YYCURSOR - 1;
-      Diag *diag = LEX_ERROR(lexer, DIAG_STRING_PREFIX, lex_span(lexer, from, YYCURSOR - 1), (Str){from, 1});
-      diag_fix(diag, STR(""));
+      Span prefix = lex_span(lexer, from, from + 1);
+      diag_fix(LEX_ERROR(lexer, DIAG_STRING_PREFIX, prefix, (Str){from, 1}), STR(""));
       return string_begin(lexer, token, YYCURSOR - 1, false);
     }
 

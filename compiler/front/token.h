@@ -88,6 +88,7 @@ typedef struct Lexer {
   Bracket brackets[200];
   uint16_t before; /* kind of the token before */
   bool reported;   /* an error was told since the line began */
+  bool no_comment_end;  /* no closing sign of a foreign comment lies ahead */
 } Lexer;
 
 /* Kinds the lexer alone uses. */

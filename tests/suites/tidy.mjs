@@ -30,7 +30,7 @@ export default () => {
       return code().filter((f) => { const b = basename(f), old = seen.get(b); seen.set(b, f); return old; });
     }),
     rule("no line is longer than 120 columns", () => code().flatMap((f) => readFileSync(f, "utf8").split("\n")
-      .map((l, i) => [l, i + 1]).filter(([l]) => l.length > 130).map(([, i]) => `${f}:${i}`))),
+      .map((l, i) => [l, i + 1]).filter(([l]) => l.length > 120).map(([, i]) => `${f}:${i}`))),
     rule("no word that marks unfinished work", () => code().flatMap((f) => readFileSync(f, "utf8").split("\n")
       .map((l, i) => [l, i + 1]).filter(([l]) => /\b(FIXME|XXX|HACK|not yet implemented|unimplemented)\b/.test(l)).map(([, i]) => `${f}:${i}`))),
     rule("no file passes a thousand lines", () => code().filter((f) => readFileSync(f, "utf8").split("\n").length > 1000)),

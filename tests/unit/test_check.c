@@ -165,8 +165,8 @@ static void printing(void) {
   check_print(type_list(types, i), "list[int]");
   check_print(type_map(types, NULL), "map");
   check_print(type_optional(types, i), "int?");
-  Type *low = text_literal("low"), *high = text_literal("high");
-  check_print(either(high, low), "\"low\" | \"high\""); /* in the order of making */
+  Type *low = text_literal("early"), *high = text_literal("late");
+  check_print(either(high, low), "\"early\" | \"late\""); /* in the order of making */
   check_print(type_object(types, field_of("a", i, false, field_of("b", type_optional(types, i), true, NULL))),
               "{a: int, b: int?}");
   check_print(type_function(types, (Type *[]){i, i}, 2, 2, simple(TYPE_BOOL)), "fn(int, int) -> bool");

@@ -4,7 +4,16 @@
 #include "lang/tables.h"
 #include "vm/base/text.h"
 
-enum { MAJOR_UINT, MAJOR_NEGINT, MAJOR_BYTES, MAJOR_TEXT, MAJOR_ARRAY, MAJOR_MAP, MAJOR_TAG, MAJOR_OTHER };
+enum {
+  MAJOR_UINT,
+  MAJOR_NEGINT,
+  MAJOR_BYTES,
+  MAJOR_TEXT,
+  MAJOR_ARRAY,
+  MAJOR_MAP,
+  MAJOR_TAG,
+  MAJOR_OTHER
+};
 enum { INFO_1 = 24, INFO_2, INFO_4, INFO_8 }; /* bytes of argument that follow the head */
 enum { HEAD_FALSE = 0xf4, HEAD_TRUE, HEAD_NIL, HEAD_HALF = 0xf9, HEAD_SINGLE, HEAD_DOUBLE };
 #define HALF_NAN 0x7e00
@@ -70,7 +79,8 @@ static inline double double_of_bits(uint64_t bits) {
 
 /* Whether a double that is no NaN is exact with `exponent_bits` and `mantissa_bits`; *out gets
 ** the narrow form. Below the normal range the mantissa shifts right, and must lose only zeros. */
-static inline bool narrow(uint64_t bits, unsigned exponent_bits, unsigned mantissa_bits, uint64_t *out) {
+static inline bool narrow(uint64_t bits, unsigned exponent_bits, unsigned mantissa_bits,
+                          uint64_t *out) {
   int bias = (1 << (exponent_bits - 1)) - 1;
   int exponent = (int)(bits >> 52 & 0x7ff);
   uint64_t mantissa = bits & 0xfffffffffffff, sign = bits >> 63 << (exponent_bits + mantissa_bits);
@@ -94,7 +104,9 @@ static inline bool narrow(uint64_t bits, unsigned exponent_bits, unsigned mantis
 }
 
 static inline bool narrow_to_half(uint64_t bits, uint64_t *out) { return narrow(bits, 5, 10, out); }
-static inline bool narrow_to_single(uint64_t bits, uint64_t *out) { return narrow(bits, 8, 23, out); }
+static inline bool narrow_to_single(uint64_t bits, uint64_t *out) {
+  return narrow(bits, 8, 23, out);
+}
 static inline bool is_nan_bits(uint64_t bits) { return (bits << 1) > UINT64_C(0xffe0000000000000); }
 
 static double widen_half(uint64_t half) {
@@ -167,13 +179,15 @@ static bool next_other(CborReader *r, unsigned info, uint64_t n, CborItem *item,
 static bool next_string(CborReader *r, CborItem *item, const uint8_t **p, Err *err) {
   if (item->n > (uint64_t)(r->end - *p)) return refuse(r, err, "a string that goes past the end");
   item->bytes = (Str){(const char *)*p, (size_t)item->n};
-  if (item->kind == CBOR_TEXT && !utf8_valid(item->bytes)) return refuse(r, err, "text that is not UTF-8");
+  if (item->kind == CBOR_TEXT && !utf8_valid(item->bytes))
+    return refuse(r, err, "text that is not UTF-8");
   *p += item->n;
   return true;
 }
 
 /* What a head and its argument mean; *p stands after them. */
-static inline bool next_body(CborReader *r, unsigned major, CborItem *item, const uint8_t **p, Err *err) {
+static inline bool next_body(CborReader *r, unsigned major, CborItem *item, const uint8_t **p,
+                             Err *err) {
   switch (major) {
   case MAJOR_UINT: item->kind = CBOR_UINT; return true;
   case MAJOR_NEGINT:
@@ -189,7 +203,8 @@ static inline bool next_body(CborReader *r, unsigned major, CborItem *item, cons
   }
 }
 
-static const uint64_t shortest_from[4] = {24, UINT64_C(1) << 8, UINT64_C(1) << 16, UINT64_C(1) << 32};
+static const uint64_t shortest_from[4] = {24, UINT64_C(1) << 8, UINT64_C(1) << 16,
+                                          UINT64_C(1) << 32};
 
 bool cbor_next(CborReader *r, CborItem *item, Err *err) {
   if (UNLIKELY(r->at >= r->end)) return refuse(r, err, "the end, where an item is expected");
@@ -206,7 +221,8 @@ bool cbor_next(CborReader *r, CborItem *item, Err *err) {
       return refuse(r, err, "a head longer than it needs to be");
     }
   }
-  bool ok = major == MAJOR_OTHER ? next_other(r, info, item->n, item, err) : next_body(r, major, item, &p, err);
+  bool ok = major == MAJOR_OTHER ? next_other(r, info, item->n, item, err)
+                                 : next_body(r, major, item, &p, err);
   if (LIKELY(ok)) r->at = p;
   return ok;
 }

@@ -61,7 +61,8 @@ static Member *member_same(const Encoder *e, Member *first, Member *last, Table 
   return NULL;
 }
 
-static void member_copy(const Encoder *e, Buf *body, Hole *holes, uint32_t *count, const Member *name, const Member *m) {
+static void member_copy(const Encoder *e, Buf *body, Hole *holes, uint32_t *count,
+                        const Member *name, const Member *m) {
   buf_str(body, member_key(e, name));
   for (uint32_t i = m->holes_from; i < m->holes_to; i++) {
     holes[*count] = e->holes[i];
@@ -71,7 +72,8 @@ static void member_copy(const Encoder *e, Buf *body, Hole *holes, uint32_t *coun
 }
 
 /* Rewrites the object that began at first: chosen[i] tells whose value member i takes, -1 for none. */
-static void members_rewrite(Encoder *e, const Member *first, uint32_t count, const int64_t *chosen) {
+static void members_rewrite(Encoder *e, const Member *first, uint32_t count,
+                            const int64_t *chosen) {
   Buf body = {0};
   uint32_t kept = 0, holes_from = first->holes_from, hole_count = 0;
   size_t start = first->key;
@@ -168,7 +170,8 @@ static bool encode_event(Encoder *e, JsonEvent event, Err *err) {
   case JSON_END: return true;
   case JSON_ERROR:
     json_place(&e->json, &line, &column);
-    FAIL(err, ERR_INVALID, "JSON, line %" PRIu32 ", column %" PRIu32 ": %s", line, column, e->json.error);
+    FAIL(err, ERR_INVALID, "JSON, line %" PRIu32 ", column %" PRIu32 ": %s", line, column,
+         e->json.error);
     return false;
   }
   value_end(e);

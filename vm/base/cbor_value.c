@@ -38,7 +38,8 @@ static bool bignum(CborReader *r, bool minus, Wide *out, Err *err) {
   Str bytes;
   UWide n = 0;
   if (!cbor_bytes(r, &bytes, err)) return false;
-  if (bytes.size < 8 || bytes.size > 15 || bytes.at[0] == 0) return refuse(err, "a bignum of a wrong size");
+  if (bytes.size < 8 || bytes.size > 15 || bytes.at[0] == 0)
+    return refuse(err, "a bignum of a wrong size");
   for (size_t i = 0; i < bytes.size; i++) n = n << 8 | (uint8_t)bytes.at[i];
   if (n <= INT64_MAX) return refuse(err, "a bignum that is a plain integer");
   *out = minus ? -1 - (Wide)n : (Wide)n;
@@ -92,7 +93,8 @@ Str cbor_map_get(Str map, Str key) {
   for (; count > 0; count -= 2) {
     if (!cbor_skip(&r, &name, &err) || !cbor_skip(&r, &value, &err)) break;
     CborReader head = cbor_reader(name);
-    if (cbor_next(&head, &item, &err) && item.kind == CBOR_TEXT && str_equal(item.bytes, key)) return value;
+    if (cbor_next(&head, &item, &err) && item.kind == CBOR_TEXT && str_equal(item.bytes, key))
+      return value;
   }
   return (Str){0};
 }

@@ -60,8 +60,10 @@ void base64_encode(Str bytes, bool url, Buf *out) {
     size_t have = bytes.size - i < 3 ? bytes.size - i : 3;
     unsigned word = 0;
     char four[4];
-    for (size_t k = 0; k < 3; k++) word = word << 8 | (k < have ? (unsigned char)bytes.at[i + k] : 0u);
-    for (size_t k = 0; k < 4; k++) four[k] = k <= have ? base64_digit(word >> (18 - 6 * k) & 63, url) : '=';
+    for (size_t k = 0; k < 3; k++)
+      word = word << 8 | (k < have ? (unsigned char)bytes.at[i + k] : 0u);
+    for (size_t k = 0; k < 4; k++)
+      four[k] = k <= have ? base64_digit(word >> (18 - 6 * k) & 63, url) : '=';
     buf_put(out, four, url ? have + 1 : 4);
   }
 }

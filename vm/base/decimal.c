@@ -213,7 +213,8 @@ static bool quotient_exact(UWide q, int scale, int ideal, bool minus, Decimal *o
 }
 
 /* q has 34 or 35 digits, or fewer at the last place there is; rest / divisor follows it. */
-static bool quotient_rounded(UWide q, UWide rest, UWide divisor, int scale, bool minus, Decimal *out) {
+static bool quotient_rounded(UWide q, UWide rest, UWide divisor, int scale, bool minus,
+                             Decimal *out) {
   if (q >= powers[DIGITS]) {
     q = divide_rounded(q, 10, rest != 0, ROUND_HALF_EVEN, minus);
     scale--;
@@ -385,7 +386,8 @@ Decimal decimal_from_int(int64_t i) { return (Decimal){i, 0}; }
 
 bool decimal_to_int(Decimal d, int64_t *out) {
   strip_towards(&d, 0);
-  bool fits = (d.scale == 0 || d.coefficient == 0) && d.coefficient >= INT64_MIN && d.coefficient <= INT64_MAX;
+  bool fits = (d.scale == 0 || d.coefficient == 0) && d.coefficient >= INT64_MIN &&
+              d.coefficient <= INT64_MAX;
   if (fits) *out = (int64_t)d.coefficient;
   return fits;
 }
@@ -473,7 +475,8 @@ bool decimal_parse(Str s, Decimal *out) {
 }
 
 static void put_zeros(Buf *out, int count) {
-  for (; count > 0; count -= 16) buf_put(out, "0000000000000000", (size_t)(count < 16 ? count : 16));
+  for (; count > 0; count -= 16)
+    buf_put(out, "0000000000000000", (size_t)(count < 16 ? count : 16));
 }
 
 void decimal_print(Decimal d, Buf *out) {

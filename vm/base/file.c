@@ -74,7 +74,9 @@ static bool write_all(int fd, Str bytes) {
 /* The rename is durable only once the directory is. */
 static bool sync_parent(const char *path) {
   const char *slash = strrchr(path, '/');
-  char *parent = slash == path ? strdup("/") : slash ? strndup(path, (size_t)(slash - path)) : strdup(".");
+  char *parent = slash == path ? strdup("/")
+                 : slash       ? strndup(path, (size_t)(slash - path))
+                               : strdup(".");
   ASSERT(parent);
   int fd = open(parent, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   free(parent);
@@ -98,7 +100,8 @@ bool file_write(const char *path, Str bytes, Err *err) {
   Buf temporary = {0};
   buf_format(&temporary, "%s.%ld.new", path, (long)getpid());
   buf_byte(&temporary, 0);
-  bool ok = write_synced(temporary.at, bytes) && rename(temporary.at, path) == 0 && sync_parent(path);
+  bool ok =
+      write_synced(temporary.at, bytes) && rename(temporary.at, path) == 0 && sync_parent(path);
   if (!ok) {
     fail_errno(err, "cannot write", path);
     unlink(temporary.at);

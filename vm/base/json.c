@@ -39,7 +39,8 @@ void json_place(const JsonReader *r, uint32_t *line, uint32_t *column) {
   *column = (uint32_t)utf8_count((Str){r->text.at + start, at - start}) + 1;
 }
 
-__attribute__((cold, noinline)) static JsonEvent fail(JsonReader *r, const char *at, const char *why) {
+__attribute__((cold, noinline)) static JsonEvent fail(JsonReader *r, const char *at,
+                                                      const char *why) {
   r->at = (size_t)(at - r->text.at);
   r->error = why;
   r->state = STATE_FAILED;
@@ -76,7 +77,8 @@ static inline const char *skip_plain(const char *p, const char *end, bool *high)
     if (control | has_zero(w ^ ONES * '"') | has_zero(w ^ ONES * '\\')) break;
     highs |= w;
   }
-  for (; p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\'; p++) highs |= (unsigned char)*p;
+  for (; p < end && (unsigned char)*p >= 0x20 && *p != '"' && *p != '\\'; p++)
+    highs |= (unsigned char)*p;
   *high |= (highs & HIGHS) != 0;
   return p;
 }
@@ -101,8 +103,8 @@ static const char *escape_unicode(const char *p, const char *end, Buf *out, cons
   p += 4;
   if (code >= 0xd800 && code < 0xe000) {
     *why = "half of a surrogate pair stands alone";
-    bool paired = code < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' && hex4(p + 2, end, &low) &&
-                  low >= 0xdc00 && low < 0xe000;
+    bool paired = code < 0xdc00 && end - p >= 6 && p[0] == '\\' && p[1] == 'u' &&
+                  hex4(p + 2, end, &low) && low >= 0xdc00 && low < 0xe000;
     if (!paired) return NULL;
     code = 0x10000 + ((code - 0xd800) << 10) + (low - 0xdc00);
     p += 6;
@@ -187,7 +189,8 @@ static JsonEvent read_number(JsonReader *r, const char *p) {
   for (; q < end && is_digit(*q) && q - digits < 18; q++) n = n * 10 + (unsigned)(*q - '0');
   if (q == digits) return fail(r, p, "a minus without digits");
   if (*digits == '0' && q - digits > 1) return fail(r, p, "a number with leading zeros");
-  if (q < end && (is_digit(*q) || *q == '.' || *q == 'e' || *q == 'E')) return read_long_number(r, p);
+  if (q < end && (is_digit(*q) || *q == '.' || *q == 'e' || *q == 'E'))
+    return read_long_number(r, p);
   r->integer = digits > p ? -(int64_t)n : (int64_t)n;
   r->at = (size_t)(q - r->text.at);
   r->state = STATE_AFTER;

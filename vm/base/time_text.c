@@ -61,7 +61,8 @@ static bool within(int64_t n, int64_t low, int64_t high) { return n >= low && n 
 bool time_join(const TimeParts *t, int64_t *us) {
   if (!within(t->year, 1, 9999) || !within(t->month, 1, 12)) return false;
   if (!within(t->day, 1, month_days(t->year, t->month))) return false;
-  if (!within(t->hour, 0, 23) || !within(t->minute, 0, 59) || !within(t->second, 0, 59)) return false;
+  if (!within(t->hour, 0, 23) || !within(t->minute, 0, 59) || !within(t->second, 0, 59))
+    return false;
   if (!within(t->microsecond, 0, SECOND - 1)) return false;
   int64_t seconds = (int64_t)t->hour * 3600 + t->minute * 60 + t->second;
   *us = days_from_date(t->year, t->month, t->day) * DAY + seconds * SECOND + t->microsecond;
@@ -117,7 +118,9 @@ static bool take_char(Scan *s, char c) {
   return true;
 }
 
-static bool next_is_digit(const Scan *s) { return s->at < s->end && *s->at >= '0' && *s->at <= '9'; }
+static bool next_is_digit(const Scan *s) {
+  return s->at < s->end && *s->at >= '0' && *s->at <= '9';
+}
 
 static bool take_digits(Scan *s, int width, int32_t *out) {
   *out = 0;
@@ -144,7 +147,8 @@ static bool take_offset(Scan *s, int64_t *us) {
   if (take_char(s, 'Z') || take_char(s, 'z')) return true;
   bool minus = s->at < s->end && *s->at == '-';
   if (!take_char(s, minus ? '-' : '+')) return false;
-  if (!take_digits(s, 2, &hours) || !take_char(s, ':') || !take_digits(s, 2, &minutes)) return false;
+  if (!take_digits(s, 2, &hours) || !take_char(s, ':') || !take_digits(s, 2, &minutes))
+    return false;
   if (hours > 23 || minutes > 59) return false;
   *us = (hours * 60 + minutes) * 60 * SECOND * (minus ? -1 : 1);
   return true;
@@ -191,7 +195,8 @@ bool time_parse(Str text, int64_t *us) {
 static const struct Unit {
   const char *name;
   int64_t us;
-} units[] = {{"d", DAY}, {"h", 3600 * SECOND}, {"m", 60 * SECOND}, {"s", SECOND}, {"ms", 1000}, {"us", 1}};
+} units[] = {{"d", DAY},    {"h", 3600 * SECOND}, {"m", 60 * SECOND},
+             {"s", SECOND}, {"ms", 1000},         {"us", 1}};
 
 void duration_print(int64_t us, Buf *out) {
   uint64_t left = us < 0 ? 0 - (uint64_t)us : (uint64_t)us;

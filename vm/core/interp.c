@@ -18,7 +18,7 @@ static bool call_room(Machine *m, uint32_t words) {
 static void call_fill(const FnInfo *fn, Value *window, uint32_t given) {
   uint32_t i = given;
   for (; i < fn->params; i++) window[i] = VALUE_MISSING;
-  if (!(fn->flags & FN_MAY_SUSPEND)) return;
+  if (fn->quick != FILLED) return;
   for (; i < fn->regs; i++) window[i] = VALUE_NIL;
 }
 

@@ -27,12 +27,23 @@ NATIVE_BODY(core_len) {
 
 /* ---- as text ---- */
 
+/* By hand, as it is what programs do most. */
+static bool int_text(Machine *m, int64_t i, Value *result) {
+  char digits[24], *at = digits + sizeof digits;
+  uint64_t rest = i < 0 ? -(uint64_t)i : (uint64_t)i;
+  do *--at = (char)('0' + rest % 10);
+  while ((rest /= 10) > 0);
+  if (i < 0) *--at = '-';
+  *result = string_new(m, (Str){at, (size_t)(digits + sizeof digits - at)});
+  return true;
+}
+
 static bool value_text(Machine *m, Value v, bool quoted, Value *result) {
   if (value_is_kind(v, OBJ_SEALED)) return arg_mismatch(m, "str: the value", "readable", v, result);
-  Buf text = {.max = LIMIT_VALUE_BYTES};
   int64_t i;
-  if (value_to_int(v, &i)) int_print(i, &text);
-  else value_print(m, v, quoted, &text);
+  if (value_to_int(v, &i)) return int_text(m, i, result);
+  Buf text = {.max = LIMIT_VALUE_BYTES};
+  value_print(m, v, quoted, &text);
   machine_work(m, text.size);
   return string_take(m, &text, result);
 }

@@ -121,7 +121,7 @@ static void program_fns(Program *p) {
     p->fns[i] = (FnInfo){
         .code = b->code + fn->code, .code_count = fn->code_count, .cache = p->cache_total,
         .regs = fn->regs, .params = (uint8_t)fn->params.count, .captures = fn->captures,
-        .quick = fn->flags & FN_MAY_SUSPEND ? 255 : (uint8_t)fn->params.count, .min_args = fn->min_args, .flags = fn->flags, .kind = fn->kind,
+        .quick = (uint8_t)fn->params.count, .min_args = fn->min_args, .flags = fn->flags, .kind = fn->kind,
         .frame_flags = fn->flags & FN_PURE ? FRAME_PURE : 0};
     p->cache_total += fn->cache_count;
   }
@@ -138,6 +138,53 @@ static void program_widths(Program *p) {
       pc += words;
     }
   }
+}
+
+/* ---- which frames are filled ----
+** A frame that may be kept must hold nothing but what execution put there, so those on the way to a suspension
+** are filled on entry: functions that may suspend, that call values or methods, and all that call such. */
+
+typedef struct Callers { /* edges from callee to caller, as lists in arrays */
+  uint32_t *first, *next, *caller, *work;
+  uint32_t count, waiting;
+} Callers;
+
+static void fill_mark(Program *p, Callers *c, uint32_t fn) {
+  FnInfo *info = &p->fns[fn];
+  if (info->quick == FILLED || (info->flags & FN_PURE)) return;
+  info->quick = FILLED;
+  c->work[c->waiting++] = fn;
+}
+
+static void fill_scan(Program *p, Callers *c, uint32_t fn) {
+  const FnInfo *info = &p->fns[fn];
+  if (info->flags & FN_MAY_SUSPEND) fill_mark(p, c, fn);
+  for (uint32_t pc = 0; pc < info->code_count; pc += op_info[info->code[pc] & 0xff].words) {
+    uint8_t op = info->code[pc] & 0xff;
+    if (op == OP_CALLV || op == OP_CALLM) fill_mark(p, c, fn);
+    if (op != OP_CALL) continue;
+    uint32_t callee = info->code[pc + 1];
+    c->caller[c->count] = fn;
+    c->next[c->count] = c->first[callee];
+    c->first[callee] = ++c->count;
+  }
+}
+
+static void program_fill(Program *p) {
+  const Bundle *b = p->bundle;
+  Callers c = {0};
+  c.first = mem_alloc(((size_t)b->fn_count + 1) * 4);
+  c.work = mem_alloc(((size_t)b->fn_count + 1) * 4);
+  c.next = mem_alloc(((size_t)b->code_count / 2 + 1) * 4);
+  c.caller = mem_alloc(((size_t)b->code_count / 2 + 1) * 4);
+  for (uint32_t i = 0; i < b->fn_count; i++) fill_scan(p, &c, i);
+  while (c.waiting > 0) {
+    for (uint32_t e = c.first[c.work[--c.waiting]]; e; e = c.next[e - 1]) fill_mark(p, &c, c.caller[e - 1]);
+  }
+  mem_free(c.first);
+  mem_free(c.work);
+  mem_free(c.next);
+  mem_free(c.caller);
 }
 
 bool program_starts(const Program *p, uint32_t fn, uint32_t pc) {
@@ -198,6 +245,7 @@ bool program_new(const Bundle *bundle, Program **out, Err *err) {
   p->bundle = bundle;
   program_consts(p);
   program_fns(p);
+  program_fill(p);
   program_widths(p);
   program_methods(p);
   *out = p;

@@ -12,10 +12,12 @@ typedef struct FnInfo { /* what a call needs, in half a cache line */
   uint8_t flags;       /* FN_* */
   uint8_t frame_flags; /* FRAME_PURE or 0 */
   uint8_t kind;
-  uint8_t quick;       /* arguments with which a call has nothing to fill; 255: it always has */
+  uint8_t quick;       /* arguments with which a call has nothing to fill; FILLED: the whole frame is, always */
   uint32_t code_count;
   uint32_t padding[2];
 } FnInfo;
+
+enum { FILLED = 255 };
 
 struct Program {
   const Bundle *bundle;

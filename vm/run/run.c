@@ -53,6 +53,7 @@ void run_free(Run *run) {
   buf_deinit(&run->head_bytes);
   buf_deinit(&run->result);
   buf_deinit(&run->kill_reason);
+  run_output_deinit(&run->early);
   buf_deinit(&run->scratch);
   journal_free(run->journal);
   mem_free(run);
@@ -180,6 +181,7 @@ bool run_begin(const Program *program, const RunHost *host, Journal *journal, co
   }
   Record put = run->head;
   if (!journal_put(journal, &put)) UNREACHABLE();
+  run->fresh = true;
   *out = run;
   return true;
 }
@@ -255,7 +257,8 @@ void run_start_generation(Run *run) {
 
 bool run_put(Run *run, Record *record) {
   if (run->diverged) return false;
-  if (journal_live(run->journal)) {
+  run->fresh = journal_live(run->journal);
+  if (run->fresh) {
     for (uint32_t i = 0; i < run->patch_count; i++) { /* decisions that history had no place for */
       Patch *p = &run->patches[i];
       if (!p->unwritten) continue;

@@ -104,6 +104,7 @@ struct Run {
   int64_t now_us;       /* the latest time on record */
   uint64_t delivered;   /* events so far */
   uint64_t draws;       /* random numbers drawn */
+  bool fresh;           /* what is being asked now was never asked before: its requests leave */
   uint64_t settled;     /* records before this seq were durable when the step began */
   bool began, cancelling, ended, diverged, killed, park_due, commit_due;
   RunStatus status;
@@ -121,6 +122,7 @@ struct Run {
   Wait **sends; uint32_t send_count, send_cap;
 
   RunOutput *out;       /* of the step in progress */
+  RunOutput early;      /* asked for while an event was applied: the next step gives it out first */
   Buf scratch;
 };
 
@@ -144,6 +146,7 @@ void wait_free(Wait *wait);
 Wait *wait_new(const Request *request, uint32_t fiber);
 void wait_drop(Run *run, Wait *wait, Str why); /* CANCELLED record and DROP request */
 void request_put(Run *run, const Request *request);
+void requests_early(Run *run); /* what was asked early, into run->out */
 void requests_fix(RunOutput *out); /* turns offsets into pointers: once, when the step is over */
 Request wait_request(const Wait *wait);
 void strand_free(Strand *strand);

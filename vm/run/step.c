@@ -152,8 +152,13 @@ StepResult run_step(Run *run, uint64_t ticks, RunOutput *out) {
   out->count = 0;
   buf_clear(&out->bytes);
   run->out = out;
+  requests_early(run);
   run->settled = journal_seq(run->journal);
-  if (run->ended || run->diverged) return outcome(run);
+  if (run->ended || run->diverged) {
+    run->out = NULL;
+    requests_fix(out);
+    return outcome(run);
+  }
   if (run->began) {
     run->began = false;
     run->park_due = true;
@@ -335,6 +340,7 @@ static bool replay_event(Run *run) {
     }
     return false;
   }
+  run->fresh = false;
   if (event.kind == RECORD_SIGNALLED && event.SIGNALLED.id.size) (void)signal_seen(run, event.SIGNALLED.id);
   RecordKind kind = event.kind;
   if (!event_sound(run, &event, &wait, &err) || event.kind != kind) {
@@ -369,6 +375,7 @@ void run_open_requests(Run *run, RunOutput *out) {
   out->count = 0;
   buf_clear(&out->bytes);
   run->out = out;
+  run->fresh = true;
   for (uint32_t i = 0; i < run->send_count; i++) {
     Request r = wait_request(run->sends[i]);
     r.resend = true;

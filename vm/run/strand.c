@@ -147,7 +147,7 @@ void wait_drop(Run *run, Wait *w, Str why) {
   else wait_remove(run, w->seq);
 }
 
-/* ---- requests: nothing leaves while history is walked; what is still open then comes from
+/* ---- requests: nothing leaves for a command that history has; what is still open at its end comes from
 ** run_open_requests ---- */
 
 static Str out_copy(RunOutput *out, Str s) {
@@ -171,7 +171,7 @@ void requests_fix(RunOutput *out) {
 
 void request_put(Run *run, const Request *request) {
   RunOutput *out = run->out;
-  if (!out || !journal_live(run->journal)) return;
+  if (!out || !run->fresh) return;
   out->requests = mem_grow(out->requests, &out->cap, out->count + 1, sizeof *out->requests);
   Request r = *request;
   r.target = out_copy(out, r.target);
