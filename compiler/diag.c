@@ -55,11 +55,18 @@ static bool is_kept(const Diags *diags, DiagId id, Span span) {
   return true;
 }
 
+/* What nobody will see is written into one spare, so that callers need not care. */
+static Diag *spare(Diags *diags) {
+  if (!diags->spare) diags->spare = ARENA_NEW(diags->arena, Diag);
+  *diags->spare = (Diag){0};
+  return diags->spare;
+}
+
 Diag *diag_add(Diags *diags, DiagId id, Span span, const Str *args, size_t arg_count) {
-  Diag *diag = ARENA_NEW(diags->arena, Diag);
+  Diag *diag = is_kept(diags, id, span) ? ARENA_NEW(diags->arena, Diag) : spare(diags);
   diag->id = id;
   diag->span = span;
-  if (!is_kept(diags, id, span)) return diag; /* nobody sees it, and callers need not care */
+  if (diag == diags->spare) return diag;
   diag->message = fill(diags->arena, diag_info[id].message, args, arg_count);
   *diags->last = diag;
   diags->last = &diag->next;
@@ -239,45 +246,66 @@ static uint32_t drawn(const char *at, size_t size) {
 }
 
 typedef struct Excerpt {
-  Str line;
+  Str line;                /* what is shown of it */
+  bool left, right;        /* cut there */
   uint32_t before, length; /* characters before the span, and of it, on this line */
-  uint32_t from, to;       /* window, in characters */
 } Excerpt;
 
-static Excerpt excerpt_of(Place place, Span span) {
-  Excerpt e = {.line = line_text(place)};
-  size_t start = span.at - place.source->base - place.source->lines[place.line - 1];
-  if (start > e.line.size) start = e.line.size;
-  size_t size = span.size < e.line.size - start ? span.size : e.line.size - start;
-  e.before = drawn(e.line.at, start);
-  e.length = drawn(e.line.at + start, size);
-  if (e.length == 0) e.length = 1;
-  uint32_t total = drawn(e.line.at, e.line.size);
-  e.to = total;
-  if (total > WINDOW) {
-    e.from = e.before > WINDOW / 3 ? e.before - WINDOW / 3 : 0;
-    e.to = e.from + WINDOW < total ? e.from + WINDOW : total;
+/* Lines of machines are long: only the bytes near the span are looked at, and of those a window
+** of characters is shown. */
+static Str near_bytes(Str line, size_t start, size_t size) {
+  enum { NEAR_BYTES = 4 * WINDOW };
+  size_t from = start > NEAR_BYTES ? start - NEAR_BYTES : 0;
+  size_t to = line.size - start - size > NEAR_BYTES ? start + size + NEAR_BYTES : line.size;
+  if (to - from > 4 * NEAR_BYTES) to = from + 4 * NEAR_BYTES;
+  while (from > 0 && from < start && is_continuation(line.at[from])) from++;
+  return (Str){line.at + from, to - from};
+}
+
+/* The bytes of so many characters. */
+static size_t character_bytes(Str text, uint32_t count) {
+  size_t at = 0;
+  while (count-- > 0 && at < text.size) {
+    size_t length = 1;
+    while (at + length < text.size && length < 4 && is_continuation(text.at[at + length])) length++;
+    at += length;
   }
-  if (e.before + e.length > e.to + 1) e.length = e.to + 1 - e.before;
+  return at;
+}
+
+static Excerpt excerpt_of(Place place, Span span) {
+  Str line = line_text(place);
+  size_t start = span.at - place.source->base - place.source->lines[place.line - 1];
+  if (start > line.size) start = line.size;
+  size_t size = span.size < line.size - start ? span.size : line.size - start;
+  Str shown = near_bytes(line, start, size);
+  size_t inside = start - (size_t)(shown.at - line.at);
+  uint32_t before = drawn(shown.at, inside), cut = before > WINDOW ? before - WINDOW / 3 : 0;
+  shown.at += character_bytes(shown, cut);
+  shown.size = line.size - (size_t)(shown.at - line.at) < shown.size
+                   ? line.size - (size_t)(shown.at - line.at)
+                   : shown.size;
+  shown.size = character_bytes(shown, WINDOW);
+  Excerpt e = {.line = shown, .left = shown.at > line.at, .before = before - cut};
+  e.right = shown.at + shown.size < line.at + line.size;
+  e.length = drawn(line.at + start, size < 4 * WINDOW ? size : 4 * WINDOW);
+  if (e.length == 0) e.length = 1;
+  if (e.before + e.length > WINDOW + 1) e.length = WINDOW + 1 - e.before;
   return e;
 }
 
 static void draw_line(Paint p, const Excerpt *e) {
-  if (e->from > 0) buf_text(p.out, "…");
-  uint32_t column = 0;
-  for (size_t i = 0; i < e->line.size && column < e->to; column++) {
-    Buf sink = {.max = 8};
-    i += put_character(column >= e->from ? p.out : &sink, e->line.at + i, e->line.size - i);
-    buf_deinit(&sink);
+  if (e->left) buf_text(p.out, "…");
+  for (size_t at = 0; at < e->line.size;) {
+    at += put_character(p.out, e->line.at + at, e->line.size - at);
   }
-  uint32_t total_shown = e->to;
-  if (e->line.size > 0 && total_shown < drawn(e->line.at, e->line.size)) buf_text(p.out, "…");
+  if (e->right) buf_text(p.out, "…");
   while (p.out->size > 0 && p.out->at[p.out->size - 1] == ' ') p.out->size--;
   buf_byte(p.out, '\n');
 }
 
 static void draw_carets(Paint p, const Excerpt *e, const char *colour, Str label) {
-  for (uint32_t i = e->from; i < e->before + (e->from > 0); i++) buf_byte(p.out, ' ');
+  for (uint32_t i = 0; i < e->before + e->left; i++) buf_byte(p.out, ' ');
   if (p.colour) buf_text(p.out, colour);
   for (uint32_t i = 0; i < e->length; i++) buf_byte(p.out, '^');
   if (label.size > 0) buf_byte(p.out, ' ');

@@ -66,6 +66,7 @@ typedef struct Source {
 typedef struct Diags {
   Arena *arena;
   Diag *first, **last;
+  Diag *spare; /* stands for those past the limits */
   uint32_t error_count, warning_count;
   Source *sources; /* array kept by the compilation */
   uint32_t source_count;

@@ -162,6 +162,27 @@ static bool bracket_goes_on(Layout *layout, uint32_t column) {
 
 /* ---- a line ---- */
 
+static bool told_enough(const Lexer *lexer) {
+  return lexer->diags->error_count >= LIMIT_DIAGNOSTICS;
+}
+
+/* A file may not be endless, since the tree it makes is far larger than its text; and who has been
+** told of a hundred errors has enough to do. */
+static bool too_long(Layout *layout) {
+  Lexer *lexer = &layout->lexer;
+  bool enough = told_enough(lexer);
+  if (LIKELY(++layout->token_count <= LIMIT_SOURCE_TOKENS && !enough)) return false;
+  if (!enough) {
+    LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, lexer->at, lexer->at),
+              diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS),
+              STR("words and signs in one file"));
+  }
+  lexer->reported = true;
+  lexer->at = lexer->end;
+  lexer->depth = 0;
+  return true;
+}
+
 static bool statement_goes_on(Layout *layout, uint32_t column) {
   Lexer *lexer = &layout->lexer;
   if (lexer->depth > 0) return bracket_goes_on(layout, column);
@@ -174,23 +195,6 @@ static bool statement_goes_on(Layout *layout, uint32_t column) {
   Start start = find_start(lexer->at, lexer->end);
   if (!continues(start.at)) return false;
   lexer->at = start.at;
-  return true;
-}
-
-/* A file may not be endless, since the tree it makes is far larger than its text; and who has been
-** told of a hundred errors has enough to do. */
-static bool too_long(Layout *layout) {
-  Lexer *lexer = &layout->lexer;
-  bool told_enough = lexer->diags->error_count >= LIMIT_DIAGNOSTICS;
-  if (LIKELY(++layout->token_count <= LIMIT_SOURCE_TOKENS && !told_enough)) return false;
-  if (!told_enough) {
-    LEX_ERROR(lexer, DIAG_TOO_DEEP, lex_span(lexer, lexer->at, lexer->at),
-              diag_format(lexer->diags, "%" PRIu64, LIMIT_SOURCE_TOKENS),
-              STR("words and signs in one file"));
-  }
-  lexer->reported = true;
-  lexer->at = lexer->end;
-  lexer->depth = 0;
   return true;
 }
 
@@ -234,7 +238,7 @@ static Start next_start(Lexer *lexer) {
     Start start = find_start(lexer->at, lexer->end);
     lexer->at = start.at;
     if (UNLIKELY(start.tab != NULL) && start.at < lexer->end) tell_tab(lexer, &start);
-    if (LIKELY(*start.at != '/') || !skip_slashes(lexer)) return start;
+    if (LIKELY(*start.at != '/') || told_enough(lexer) || !skip_slashes(lexer)) return start;
   }
 }
 

@@ -103,6 +103,7 @@ static const char *check_escape(Lexer *lexer, const char *at) {
   char c = at[1];
   if (c == 'u') return check_unicode(lexer, at + 2);
   if (c != 0 && strchr("nrt\\\"$", c)) return at + 2;
+  if (lexer->diags->error_count >= LIMIT_DIAGNOSTICS) return at + 1;
   const char *end = at + 1;
   if (c != '\n' && c != '\r' && at + 1 < lexer->end) {
     end++;

@@ -86,8 +86,8 @@ function killedAfter(h, args, env, ms) {
 let seed = 20261120;
 const chance = () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
 
-async function killed({ h, dir, steps, kills, window }) {
-  const server = counter();
+async function killed({ h, dir, steps, kills, window, delayMs }) {
+  const server = counter({ delayMs });
   const env = { Z8_HOST: `http://127.0.0.1:${await server.listen()}`, Z8_DIR: dir + "/data", NO_COLOR: "1" };
   writeFileSync(dir + "/steps.z8", PROGRAM(steps));
   let out = "", done = 0;
@@ -127,8 +127,8 @@ async function killed({ h, dir, steps, kills, window }) {
 }
 
 export default (h) => [
-  { name: "200 HTTP steps under 30 kills", alone: true, test: async (t) => { await killed({ ...t, steps: 200, kills: 30, window: 180 }); } },
-  { name: "60 HTTP steps under quick kills", alone: true, test: async (t) => { await killed({ ...t, steps: 60, kills: 20, window: 40 }); } },
+  { name: "200 HTTP steps under 30 kills", alone: true, test: async (t) => { const n = await killed({ ...t, steps: 200, kills: 30, window: 180, delayMs: 30 }); expect(n >= 25, `only ${n} kills came before the end`); } },
+  { name: "60 HTTP steps under quick kills", alone: true, test: async (t) => { await killed({ ...t, steps: 60, kills: 20, window: 40, delayMs: 3 }); } },
   {
     name: "a lost reply: reversible is sent again under its key, irreversible is checked",
     test: async ({ h, dir }) => {

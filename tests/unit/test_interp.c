@@ -12,7 +12,7 @@ typedef struct World {
   Err err;
 } World;
 
-typedef Stop Loop(Machine *, Fiber *);
+static uint64_t charged_limit = 1 << 30;
 
 static bool world_begin(World *w, Asm *a, const char *text) {
   *w = (World){.a = a};
@@ -41,6 +41,8 @@ static const char *run_asm(Asm *a, const char *text) {
   for (int i = 0; i < 2; i++) {
     Machine *m = i ? machine_new(w.p) : w.m;
     Fiber *f = i ? fiber_new(m, 0, NULL, 0) : w.f;
+    m->ticks_limit = 1000000;
+    m->charged_limit = charged_limit;
     Stop stop = (i ? interp_run_switch : interp_run)(m, f);
     Buf text_ = {.max = 500};
     value_print(m, f->result, false, &text_);
@@ -154,7 +156,8 @@ static void test_ropes(void) {
        "LOADI 1 995\nGETI 2 0 1\nMOVE 3 0\nEQ 4 0 3\nLOADK 5 \"0\"\nADD 0 5 0\nEQ 5 0 3\nNEWLIST 0 2 4\nLOADNIL 3\nLOADI 1 1\nNEWLIST 2 2 1\nRET 2",
        "[\"5\"]");
   RUNS("LOADK 0 \"x\"\ntop:\nADD 0 0 0\nLOOP @top", "fault limit_size: one value would be larger than the limit of 256 MB");
-  RUNS("LOADI 0 1\ntop:\nNEWLIST 1 0 1\nLOOP @top", "fault limit_memory: the run went past its limit of 8192 MB of new memory between two deliveries");
+  charged_limit = 1 << 22;
+  RUNS("LOADI 0 1\ntop:\nNEWLIST 1 0 1\nLOOP @top", "fault limit_memory: the run went past its limit of 4 MB of new memory between two deliveries");
 }
 
 static void test_effects(void) {

@@ -58,10 +58,11 @@ static void test_ints(void) {
     Value v = value_int(w.m, some[i]);
     CHECK(value_to_int(v, &back) && back == some[i]);
     CHECK(value_is_int(v) == (some[i] >= SMALL_INT_MIN && some[i] <= SMALL_INT_MAX));
+    w.m->roots[0] = v;
     for (size_t j = 0; j < COUNT_OF(some); j++) {
       int want = some[i] < some[j] ? -1 : some[i] > some[j];
-      w.m->roots[0] = v;
-      CHECK(value_compare(w.m->roots[0], value_int(w.m, some[j])) == want);
+      Value other = value_int(w.m, some[j]);
+      CHECK(value_compare(w.m->roots[0], other) == want);
     }
   }
   world_end(&w);

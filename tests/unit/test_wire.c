@@ -110,9 +110,10 @@ static void test_refusals(void) {
   const char *why = NULL;
   Buf out = {0};
   Err err;
-  Value v = list_new(w.m, 0);
-  for (int i = 0; i < 1100; i++) v = list_from(w.m, &v, 1);
-  CHECK(!wire_put(w.m, v, &out, &why) && out.size == 0 && strstr(why, "deep"));
+  Value v = VALUE_NIL;
+  w.m->roots[0] = list_new(w.m, 0);
+  for (int i = 0; i < 1100; i++) w.m->roots[0] = list_from(w.m, &w.m->roots[0], 1);
+  CHECK(!wire_put(w.m, w.m->roots[0], &out, &why) && out.size == 0 && strstr(why, "deep"));
   CHECK(!wire_get(w.m, STR("\x82\x01"), &v, &err));
   CHECK(!wire_get(w.m, STR("\x18\x01"), &v, &err));
   CHECK(!wire_get(w.m, STR("\xd9\x9c\x4a\x84\x01\x01\x01\x01"), &v, &err)); /* the same key twice */

@@ -247,7 +247,8 @@ bool decimal_quotient(Decimal a, Decimal b, uint16_t scale, Rounding rounding, D
   mpz_fdiv_qr(up, rest, up, down);
   bool negative = (a.coefficient < 0) != (b.coefficient < 0), exact = mpz_sgn(rest) == 0;
   mpz_mul_2exp(rest, rest, 1);
-  if (!exact && goes_up(rounding, negative, mpz_odd_p(up), mpz_cmp(rest, down))) mpz_add_ui(up, up, 1);
+  if (!exact && goes_up(rounding, negative, mpz_odd_p(up), mpz_cmp(rest, down)))
+    mpz_add_ui(up, up, 1);
   bool ok = mpz_to_decimal(up, negative, scale, out);
   mpz_clears(up, down, rest, NULL);
   return ok;
@@ -260,10 +261,11 @@ typedef int Elementary2(mpfr_ptr out, mpfr_srcptr x, mpfr_srcptr y, mpfr_rnd_t r
 
 double math_apply(MathFn fn, double x) {
   static Elementary *const functions[] = {
-      [MATH_CBRT] = mpfr_cbrt, [MATH_EXP] = mpfr_exp,   [MATH_LOG] = mpfr_log,   [MATH_LOG2] = mpfr_log2,
-      [MATH_LOG10] = mpfr_log10, [MATH_SIN] = mpfr_sin, [MATH_COS] = mpfr_cos,   [MATH_TAN] = mpfr_tan,
-      [MATH_ASIN] = mpfr_asin, [MATH_ACOS] = mpfr_acos, [MATH_ATAN] = mpfr_atan, [MATH_SINH] = mpfr_sinh,
-      [MATH_COSH] = mpfr_cosh, [MATH_TANH] = mpfr_tanh, [MATH_SQRT] = mpfr_sqrt,
+      [MATH_CBRT] = mpfr_cbrt, [MATH_EXP] = mpfr_exp,     [MATH_LOG] = mpfr_log,
+      [MATH_LOG2] = mpfr_log2, [MATH_LOG10] = mpfr_log10, [MATH_SIN] = mpfr_sin,
+      [MATH_COS] = mpfr_cos,   [MATH_TAN] = mpfr_tan,     [MATH_ASIN] = mpfr_asin,
+      [MATH_ACOS] = mpfr_acos, [MATH_ATAN] = mpfr_atan,   [MATH_SINH] = mpfr_sinh,
+      [MATH_COSH] = mpfr_cosh, [MATH_TANH] = mpfr_tanh,   [MATH_SQRT] = mpfr_sqrt,
   };
   MPFR_DECL_INIT(in, 53);
   MPFR_DECL_INIT(out, 53);

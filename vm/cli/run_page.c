@@ -118,11 +118,9 @@ static bool parked_row(void *context, const RunRow *row) {
   char id[37];
   uuid_text(row->id, id);
   if (scheduler_find(page->cli->scheduler, row->number) == NULL) return true;
-  buf_format(&page->cli->err, "run %s %s%s" STR_FMT "\n", id,
-             row->status == RUN_STATUS_RUNNING || row->status == RUN_STATUS_PARKED
-                 ? "waits for"
-                 : run_status_word(row->status),
-             row->note.size > 0 ? ": " : "", STR_ARG(row->note));
+  bool calm = row->status == RUN_STATUS_RUNNING || row->status == RUN_STATUS_PARKED;
+  buf_format(&page->cli->err, "run %s %s\n", id,
+             calm ? "waits for" : run_status_word(row->status));
   waits_put(page->cli, row, &page->cli->err);
   return true;
 }

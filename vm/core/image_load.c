@@ -345,7 +345,7 @@ static bool check_fiber(Load *l, Fiber *f, uint8_t dest) {
 }
 
 static bool take_fiber(Load *l, uint32_t *last) {
-  uint32_t id, frames, words, stored;
+  uint32_t id, frames, words = 0, stored;
   uint8_t small[4];
   Machine *m = l->m;
   if (!take(l, &id, 4) || !take(l, small, 4) || !take(l, &frames, 4)) return false;

@@ -20,10 +20,12 @@ Str record_name(const Machine *m, Value v) {
 
 bool arg_mismatch(Machine *m, const char *what, const char *wanted, Value got, Value *result) {
   if (value_is_kind(got, OBJ_SEALED)) {
-    return native_fault(m, result, FAULT_SEALED, "%s is sealed, and cannot be read or changed", what);
+    return native_fault(m, result, FAULT_SEALED, "%s is sealed, and cannot be read or changed",
+                        what);
   }
   Brief shown = value_brief(m, got == VALUE_MISSING ? VALUE_NIL : got, true);
-  return native_fault(m, result, FAULT_TYPE, "%s must be %s, and this is %s", what, wanted, shown.text);
+  return native_fault(m, result, FAULT_TYPE, "%s must be %s, and this is %s", what, wanted,
+                      shown.text);
 }
 
 /* ---- arguments ---- */
@@ -90,8 +92,8 @@ static bool list_of_range(Machine *m, Value *arg, Value *result) {
   Value list;
   if (!list_of_nils(m, count, &list, result)) return false;
   Value *items = list_items(list);
-  bool small = range.from >= SMALL_INT_MIN && range.from <= SMALL_INT_MAX && range.to >= SMALL_INT_MIN &&
-               range.to <= SMALL_INT_MAX;
+  bool small = range.from >= SMALL_INT_MIN && range.from <= SMALL_INT_MAX &&
+               range.to >= SMALL_INT_MIN && range.to <= SMALL_INT_MAX;
   *arg = list;
   for (uint64_t i = 0; i < count; i++) {
     int64_t n = (int64_t)((uint64_t)range.from + i * (uint64_t)range.step);
@@ -167,17 +169,23 @@ bool arg_bounds(Machine *m, const Value *args, uint32_t count, const char *what,
 
 /* ---- room and construction ---- */
 
+bool live_room(Machine *m, Value *result) {
+  if (LIKELY(!m->heap->over_live)) return true;
+  return native_fault(m, result, FAULT_LIVE, "%zu MB", m->heap->live_limit >> 20);
+}
+
 bool room_for(Machine *m, uint64_t bytes, Value *result) {
   if (bytes > LIMIT_VALUE_BYTES) return native_fault(m, result, FAULT_SIZE, "256 MB");
-  if (heap_reserve(m, object_round((size_t)bytes + 64))) return true;
-  return native_fault(m, result, FAULT_LIVE, "%zu MB", m->heap->live_limit >> 20);
+  bool room = heap_reserve(m, object_round((size_t)bytes + 64));
+  return room || native_fault(m, result, FAULT_LIVE, "%zu MB", m->heap->live_limit >> 20);
 }
 
 char *string_begin(Machine *m, size_t size, size_t chars, Value *out) {
   ASSERT(size <= LIMIT_VALUE_BYTES);
   machine_charge(m, COST_TEXT + size);
   StringObj *s = heap_take(m, object_round(sizeof(StringObj) + size));
-  s->head = (Obj){.kind = OBJ_STRING, .flags = size == chars ? OBJ_ASCII : 0, .size = (uint32_t)size};
+  s->head =
+      (Obj){.kind = OBJ_STRING, .flags = size == chars ? OBJ_ASCII : 0, .size = (uint32_t)size};
   s->chars = (uint32_t)chars;
   s->hash = 0;
   *out = (Value)(uintptr_t)s;
@@ -217,14 +225,16 @@ bool list_of_nils(Machine *m, uint64_t count, Value *out, Value *result) {
 
 CompareWork compare_begin(const Machine *m) {
   uint64_t left = m->ticks_limit > m->ticks ? m->ticks_limit - m->ticks : 0;
-  return (CompareWork){.max = left > UINT64_MAX / 16 ? UINT64_MAX / 2 : (left + 1) * (64 / WORK_COMPARE)};
+  return (CompareWork){.max = left > UINT64_MAX / 16 ? UINT64_MAX / 2
+                                                     : (left + 1) * (64 / WORK_COMPARE)};
 }
 
 bool compare_end(Machine *m, const CompareWork *work, const char *what, Value *result) {
   machine_work(m, work->steps * WORK_COMPARE);
   if (work->deep) {
-    return native_fault(m, result, FAULT_VALUE, "%s: a value nested more than %d deep cannot be compared",
-                        what, (int)LIMIT_VALUE_DEPTH);
+    return native_fault(m, result, FAULT_VALUE,
+                        "%s: a value nested more than %d deep cannot be compared", what,
+                        (int)LIMIT_VALUE_DEPTH);
   }
   if (work->long_) {
     return native_fault(m, result, FAULT_FUEL, "%" PRIu64, m->ticks_limit);

@@ -14,8 +14,8 @@
 #include "vm/core/heap.h"
 
 #define UNUSED __attribute__((unused))
-#define NATIVE_BODY(id)                                                                     \
-  bool native_##id(Machine *m UNUSED, Value *args UNUSED, uint32_t count UNUSED,            \
+#define NATIVE_BODY(id)                                                          \
+  bool native_##id(Machine *m UNUSED, Value *args UNUSED, uint32_t count UNUSED, \
                    Value *result UNUSED)
 
 #define NATIVE(id, ...) NativeFn native_##id;
@@ -56,6 +56,8 @@ bool arg_duration(Machine *m, Value arg, const char *what, int64_t *us, Value *r
 
 /* Room for a value of so many bytes; false with the fault when a limit stands against it. */
 bool room_for(Machine *m, uint64_t bytes, Value *result);
+/* Whether the run is still within the node's live limit: for loops that allocate many small values. */
+bool live_room(Machine *m, Value *result);
 /* A flat string of `size` bytes (within LIMIT_VALUE_BYTES) to be filled at once, before anything else
 ** allocates; `chars` characters. Charged like any string. */
 char *string_begin(Machine *m, size_t size, size_t chars, Value *out);
@@ -105,7 +107,8 @@ bool decimal_read(Str text, Decimal *out);
 /* From, to and step of range's arguments. */
 bool range_read(Machine *m, Value *args, uint32_t count, int64_t out[3], Value *result);
 /* The least (sign -1) or greatest (1) of at least one value. */
-bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const char *what, Value *result);
+bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const char *what,
+                Value *result);
 /* Elements [from, to) of *list, which is a root, as a new list. */
 bool list_copy(Machine *m, Value *list, uint32_t from, uint32_t to, Value *out, Value *result);
 /* The sum or product of a list. */

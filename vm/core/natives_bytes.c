@@ -31,7 +31,8 @@ static bool bytes_of_list(Machine *m, Value *args, Value *result) {
   if (!out) return false;
   for (uint32_t i = 0; i < n; i++) {
     int64_t byte;
-    if (!arg_int_in(m, list_at(args[0], i), "bytes.from: an element", 0, 255, &byte, result)) return false;
+    if (!arg_int_in(m, list_at(args[0], i), "bytes.from: an element", 0, 255, &byte, result))
+      return false;
     out[i] = (uint8_t)byte;
   }
   *result = made;
@@ -45,7 +46,8 @@ NATIVE_BODY(bytes_from) {
   if (value_is_kind(args[0], OBJ_LIST) || value_is_kind(args[0], OBJ_RANGE)) {
     return arg_list(m, &args[0], "bytes.from: the value", result) && bytes_of_list(m, args, result);
   }
-  return arg_mismatch(m, "bytes.from: the value", "a string, bytes or a list of ints", args[0], result);
+  return arg_mismatch(m, "bytes.from: the value", "a string, bytes or a list of ints", args[0],
+                      result);
 }
 
 NATIVE_BODY(bytes_is_text) {
@@ -59,7 +61,8 @@ NATIVE_BODY(bytes_text) {
   if (!arg_bytes(m, args[0], "bytes.text: the bytes", result)) return false;
   Str bytes = bytes_of(args[0]);
   machine_work(m, bytes.size);
-  if (!utf8_valid(bytes)) return native_fault(m, result, FAULT_PARSE, "bytes.text: the bytes are not UTF-8");
+  if (!utf8_valid(bytes))
+    return native_fault(m, result, FAULT_PARSE, "bytes.text: the bytes are not UTF-8");
   size_t size = bytes.size, chars = utf8_count(bytes);
   Value made;
   if (!room_for(m, size, result)) return false;
@@ -69,8 +72,14 @@ NATIVE_BODY(bytes_text) {
   return true;
 }
 
-NATIVE_BODY(bytes_hex) { return arg_bytes(m, args[0], "bytes.hex: the bytes", result) && native_hex_encode(m, args, 1, result); }
-NATIVE_BODY(bytes_base64) { return arg_bytes(m, args[0], "bytes.base64: the bytes", result) && native_base64_encode(m, args, 1, result); }
+NATIVE_BODY(bytes_hex) {
+  return arg_bytes(m, args[0], "bytes.hex: the bytes", result) &&
+         native_hex_encode(m, args, 1, result);
+}
+NATIVE_BODY(bytes_base64) {
+  return arg_bytes(m, args[0], "bytes.base64: the bytes", result) &&
+         native_base64_encode(m, args, 1, result);
+}
 
 NATIVE_BODY(bytes_list) {
   Value made;
@@ -97,7 +106,8 @@ NATIVE_BODY(bytes_slice) {
   uint32_t bounds[2];
   Value made;
   if (!arg_bytes(m, args[0], "bytes.slice: the bytes", result)) return false;
-  if (!arg_bounds(m, args, count, "bytes.slice: a bound", value_obj(args[0])->size, bounds, result)) return false;
+  if (!arg_bounds(m, args, count, "bytes.slice: a bound", value_obj(args[0])->size, bounds, result))
+    return false;
   uint32_t size = bounds[1] - bounds[0];
   uint8_t *out = bytes_begin(m, size, &made, result);
   if (!out) return false;
@@ -129,7 +139,8 @@ NATIVE_BODY(bytes_repeat) {
   uint64_t size;
   Value made;
   if (!arg_bytes(m, args[0], "bytes.repeat: the bytes", result)) return false;
-  if (!arg_int_in(m, args[1], "bytes.repeat: how often", 0, INT64_MAX, &times, result)) return false;
+  if (!arg_int_in(m, args[1], "bytes.repeat: how often", 0, INT64_MAX, &times, result))
+    return false;
   uint32_t one = value_obj(args[0])->size;
   if (__builtin_mul_overflow((uint64_t)one, (uint64_t)times, &size)) size = UINT64_MAX;
   uint8_t *out = bytes_begin(m, size, &made, result);
@@ -174,7 +185,8 @@ NATIVE_BODY(bytes_contains) {
 NATIVE_BODY(bytes_index_of) {
   int64_t from = 0;
   if (!two_bytes(m, args, "bytes.index_of: an argument", result)) return false;
-  if (arg_given(args, count, 2) && !arg_int(m, args[2], "bytes.index_of: the start", &from, result)) return false;
+  if (arg_given(args, count, 2) && !arg_int(m, args[2], "bytes.index_of: the start", &from, result))
+    return false;
   Str s = bytes_of(args[0]);
   if (from < 0) from = from < -(int64_t)s.size ? 0 : from + (int64_t)s.size;
   machine_work(m, s.size);
@@ -193,7 +205,8 @@ NATIVE_BODY(bytes_starts_with) {
 NATIVE_BODY(bytes_ends_with) {
   if (!two_bytes(m, args, "bytes.ends_with: an argument", result)) return false;
   Str s = bytes_of(args[0]), part = bytes_of(args[1]);
-  *result = value_bool(s.size >= part.size && memcmp(s.at + s.size - part.size, part.at, part.size) == 0);
+  *result =
+      value_bool(s.size >= part.size && memcmp(s.at + s.size - part.size, part.at, part.size) == 0);
   return true;
 }
 
@@ -202,9 +215,11 @@ NATIVE_BODY(bytes_ends_with) {
 NATIVE_BODY(bytes_to_int) {
   bool little = false;
   if (!arg_bytes(m, args[0], "bytes.to_int: the bytes", result)) return false;
-  if (arg_given(args, count, 1) && !arg_bool(m, args[1], "bytes.to_int: little", &little, result)) return false;
+  if (arg_given(args, count, 1) && !arg_bool(m, args[1], "bytes.to_int: little", &little, result))
+    return false;
   Str s = bytes_of(args[0]);
-  if (s.size > 8) return native_fault(m, result, FAULT_VALUE, "bytes.to_int: %zu bytes are more than 8", s.size);
+  if (s.size > 8)
+    return native_fault(m, result, FAULT_VALUE, "bytes.to_int: %zu bytes are more than 8", s.size);
   uint64_t n = 0;
   for (size_t i = 0; i < s.size; i++) n = n << 8 | (uint8_t)s.at[little ? s.size - 1 - i : i];
   if (n > INT64_MAX) return native_fault(m, result, FAULT_OVERFLOW, "bytes.to_int");
@@ -218,11 +233,14 @@ NATIVE_BODY(bytes_from_int) {
   uint8_t bytes[8];
   if (!arg_int_in(m, args[0], "bytes.from_int: the int", 0, INT64_MAX, &n, result)) return false;
   if (!arg_int_in(m, args[1], "bytes.from_int: the size", 1, 8, &size, result)) return false;
-  if (arg_given(args, count, 2) && !arg_bool(m, args[2], "bytes.from_int: little", &little, result)) return false;
+  if (arg_given(args, count, 2) && !arg_bool(m, args[2], "bytes.from_int: little", &little, result))
+    return false;
   if (size < 8 && n >> (8 * size)) {
-    return native_fault(m, result, FAULT_OVERFLOW, "bytes.from_int(%" PRId64 ", %" PRId64 ")", n, size);
+    return native_fault(m, result, FAULT_OVERFLOW, "bytes.from_int(%" PRId64 ", %" PRId64 ")", n,
+                        size);
   }
-  for (int64_t i = 0; i < size; i++) bytes[little ? i : size - 1 - i] = (uint8_t)((uint64_t)n >> (8 * i));
+  for (int64_t i = 0; i < size; i++)
+    bytes[little ? i : size - 1 - i] = (uint8_t)((uint64_t)n >> (8 * i));
   *result = bytes_new(m, (Str){(const char *)bytes, (size_t)size});
   return true;
 }

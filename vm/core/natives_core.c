@@ -4,25 +4,16 @@
 
 NATIVE_BODY(core_len) {
   Value v = args[0];
-  if (value_is_text(v)) {
-    *result = value_small_int(string_chars(m, &args[0]));
-    return true;
-  }
-  if (!value_is_obj(v)) return arg_mismatch(m, "len: the value", "a string, list, map or bytes", v, result);
-  switch ((ObjKind)value_obj(v)->kind) {
-    case OBJ_LIST: case OBJ_BYTES: case OBJ_RECORD: *result = value_small_int(value_obj(v)->size); return true;
-    case OBJ_MAP: *result = value_small_int(map_count(v)); return true;
-    case OBJ_RANGE: {
-      uint64_t n = range_length((const RangeObj *)value_obj(v));
-      if (n > INT64_MAX) return native_fault(m, result, FAULT_OVERFLOW, "the length of this range");
-      *result = value_int(m, (int64_t)n);
-      return true;
-    }
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_DECIMAL: case OBJ_STRING: case OBJ_ROPE: case OBJ_ARRAY:
-    case OBJ_TABLE: case OBJ_TIME: case OBJ_DURATION: case OBJ_CLOSURE: case OBJ_HANDLE: case OBJ_SEALED:
-    case OBJ_ERROR: break;
-  }
-  return arg_mismatch(m, "len: the value", "a string, list, map or bytes", v, result);
+  uint64_t n;
+  if (value_is_text(v)) n = string_chars(m, &args[0]);
+  else if (value_is_kind(v, OBJ_MAP)) n = map_count(v);
+  else if (value_is_kind(v, OBJ_RANGE)) n = range_length((const RangeObj *)value_obj(v));
+  else if (value_is_kind(v, OBJ_LIST) || value_is_kind(v, OBJ_BYTES) || value_is_kind(v, OBJ_RECORD))
+    n = value_obj(v)->size;
+  else return arg_mismatch(m, "len: the value", "a string, list, map or bytes", v, result);
+  if (n > INT64_MAX) return native_fault(m, result, FAULT_OVERFLOW, "the length of this range");
+  *result = value_int(m, (int64_t)n);
+  return true;
 }
 
 /* ---- as text ---- */
@@ -69,7 +60,8 @@ NATIVE_BODY(core_type) {
 /* ---- as another kind ---- */
 
 static bool unreadable(Machine *m, const char *what, Value text, Value *result) {
-  return native_fault(m, result, FAULT_VALUE, "%s, and this is %s", what, value_brief(m, text, true).text);
+  return native_fault(m, result, FAULT_VALUE, "%s, and this is %s", what,
+                      value_brief(m, text, true).text);
 }
 
 bool float_to_int(Machine *m, double f, const char *what, Value *result) {
@@ -105,14 +97,16 @@ NATIVE_BODY(core_int) {
     return true;
   }
   if (value_to_float(v, &f)) return float_to_int(m, f, "int", result);
-  if (value_is_kind(v, OBJ_DECIMAL)) return decimal_cut(m, value_decimal(v), ROUND_DOWN, "int", result);
+  if (value_is_kind(v, OBJ_DECIMAL))
+    return decimal_cut(m, value_decimal(v), ROUND_DOWN, "int", result);
   if (value_is_bool(v)) {
     *result = value_small_int(v == VALUE_TRUE);
     return true;
   }
   if (!value_is_text(v)) return arg_mismatch(m, "int: the value", "a number or text", v, result);
   if (!arg_text(m, &args[0], "int: the value", result)) return false;
-  if (!int_parse(text_of(args[0]), &i)) return unreadable(m, "int: the text must be a whole number of 64 bits", args[0], result);
+  if (!int_parse(text_of(args[0]), &i))
+    return unreadable(m, "int: the text must be a whole number of 64 bits", args[0], result);
   *result = value_int(m, i);
   return true;
 }
@@ -123,7 +117,8 @@ NATIVE_BODY(core_float) {
     if (!arg_float(m, args[0], "float: the value", &f, result)) return false;
   } else {
     if (!arg_text(m, &args[0], "float: the value", result)) return false;
-    if (!float_parse(text_of(args[0]), &f)) return unreadable(m, "float: the text must be a number", args[0], result);
+    if (!float_parse(text_of(args[0]), &f))
+      return unreadable(m, "float: the text must be a number", args[0], result);
   }
   *result = value_float(m, f);
   return true;
@@ -151,7 +146,9 @@ NATIVE_BODY(core_decimal) {
     ok = true;
     if (!arg_decimal(m, args[0], "decimal: the value", &d, result)) return false;
   }
-  if (!ok) return unreadable(m, "decimal: the value must be a decimal of at most 34 digits", args[0], result);
+  if (!ok)
+    return unreadable(m, "decimal: the value must be a decimal of at most 34 digits", args[0],
+                      result);
   *result = decimal_value(m, d);
   return true;
 }
@@ -171,9 +168,11 @@ NATIVE_BODY(core_bool) {
 bool range_read(Machine *m, Value *args, uint32_t count, int64_t out[3], Value *result) {
   out[0] = 0, out[2] = 1;
   bool two = arg_given(args, count, 1);
-  if (!arg_int(m, args[0], two ? "range: the start" : "range: the end", &out[two ? 0 : 1], result)) return false;
+  if (!arg_int(m, args[0], two ? "range: the start" : "range: the end", &out[two ? 0 : 1], result))
+    return false;
   if (two && !arg_int(m, args[1], "range: the end", &out[1], result)) return false;
-  if (arg_given(args, count, 2) && !arg_int(m, args[2], "range: the step", &out[2], result)) return false;
+  if (arg_given(args, count, 2) && !arg_int(m, args[2], "range: the step", &out[2], result))
+    return false;
   return out[2] != 0 || native_fault(m, result, FAULT_VALUE, "range: the step must not be 0");
 }
 
@@ -184,12 +183,14 @@ NATIVE_BODY(core_range) {
   return true;
 }
 
-bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const char *what, Value *result) {
+bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const char *what,
+                Value *result) {
   CompareWork work = compare_begin(m);
   uint32_t best = 0;
   for (uint32_t i = 1; i < count; i++) {
     int order = value_compare_bounded(items[i], items[best], &work);
-    if (order == 2 && !work.deep && !work.long_) return unordered(m, what, items[i], items[best], result);
+    if (order == 2 && !work.deep && !work.long_)
+      return unordered(m, what, items[i], items[best], result);
     if (order == sign) best = i;
   }
   Value found = items[best];
@@ -198,13 +199,15 @@ bool extreme_of(Machine *m, const Value *items, uint32_t count, int sign, const 
   return true;
 }
 
-static bool core_extreme(Machine *m, Value *args, uint32_t count, int sign, const char *what, Value *result) {
+static bool core_extreme(Machine *m, Value *args, uint32_t count, int sign, const char *what,
+                         Value *result) {
   if (count > 1) {
     for (uint32_t i = 0; i < count; i++) args[i] = value_settle(m, args[i]);
     return extreme_of(m, args, count, sign, what, result);
   }
   if (!arg_list(m, &args[0], what, result)) return false;
-  if (list_count(args[0]) == 0) return native_fault(m, result, FAULT_VALUE, "%s: the list is empty", what);
+  if (list_count(args[0]) == 0)
+    return native_fault(m, result, FAULT_VALUE, "%s: the list is empty", what);
   return extreme_of(m, list_items(args[0]), list_count(args[0]), sign, what, result);
 }
 
@@ -240,11 +243,12 @@ static bool can_fold(Value v, bool add) {
 }
 
 /* The leading small ints, without boxes: gives how many there were. */
-static bool fold_ints(Machine *m, const Value *items, uint32_t count, int64_t *total, uint32_t *done, const char *what,
-                      Value *result) {
+static bool fold_ints(Machine *m, const Value *items, uint32_t count, int64_t *total,
+                      uint32_t *done, const char *what, Value *result) {
   uint32_t i = 0;
   for (; i < count && value_is_int(items[i]); i++) {
-    if (__builtin_add_overflow(*total, value_small(items[i]), total)) return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
+    if (__builtin_add_overflow(*total, value_small(items[i]), total))
+      return native_fault(m, result, FAULT_OVERFLOW, "%s", what);
   }
   *done = i;
   return true;
@@ -258,10 +262,12 @@ bool list_fold(Machine *m, Value *list, bool add, const char *what, Value *resul
   int64_t total = !add;
   if (add && !fold_ints(m, list_items(*list), count, &total, &i, what, result)) return false;
   m->temp[4] = value_int(m, total);
-  if (add && i == 0 && count > 0 && value_is_kind(list_at(*list, 0), OBJ_DURATION)) m->temp[4] = list_at(*list, i++);
+  if (add && i == 0 && count > 0 && value_is_kind(list_at(*list, 0), OBJ_DURATION))
+    m->temp[4] = list_at(*list, i++);
   for (; i < count; i++) {
     m->temp[5] = list_at(*list, i);
-    if (!can_fold(m->temp[5], add)) return arg_mismatch(m, what, "given numbers", m->temp[5], result);
+    if (!can_fold(m->temp[5], add))
+      return arg_mismatch(m, what, "given numbers", m->temp[5], result);
     if (!(add ? op_add : op_mul)(m, &m->temp[4], &m->temp[4], &m->temp[5])) {
       m->temp[4] = m->temp[5] = VALUE_NIL;
       *result = m->running->result;
@@ -277,8 +283,8 @@ NATIVE_BODY(core_sum) { return list_fold(m, &args[0], true, "sum", result); }
 
 /* ---- order ---- */
 
-static bool descending_arg(Machine *m, const Value *args, uint32_t count, uint32_t i, const char *what,
-                           bool *out, Value *result) {
+static bool descending_arg(Machine *m, const Value *args, uint32_t count, uint32_t i,
+                           const char *what, bool *out, Value *result) {
   *out = false;
   return !arg_given(args, count, i) || arg_bool(m, args[i], what, out, result);
 }
@@ -305,7 +311,8 @@ NATIVE_BODY(core_ord) {
   if (!arg_text(m, &args[0], "ord: the character", result)) return false;
   Str s = text_of(args[0]);
   size_t at = 0;
-  if (string_chars(m, &args[0]) != 1) return unreadable(m, "ord: the text must have one character", args[0], result);
+  if (string_chars(m, &args[0]) != 1)
+    return unreadable(m, "ord: the text must have one character", args[0], result);
   *result = value_small_int((int64_t)utf8_next(s, &at));
   return true;
 }
@@ -314,7 +321,8 @@ NATIVE_BODY(core_chr) {
   int64_t code;
   if (!arg_int_in(m, args[0], "chr: the code point", 0, 0x10ffff, &code, result)) return false;
   if (code >= 0xd800 && code <= 0xdfff) {
-    return native_fault(m, result, FAULT_VALUE, "chr: %" PRId64 " is half of a surrogate pair, no character", code);
+    return native_fault(m, result, FAULT_VALUE,
+                        "chr: %" PRId64 " is half of a surrogate pair, no character", code);
   }
   char bytes[4];
   size_t size = utf8_put(bytes, (uint32_t)code);
@@ -328,10 +336,12 @@ static bool duration_of(Machine *m, Value n, int64_t unit, const char *what, Val
   int64_t i, us;
   double f;
   if (value_to_int(n, &i)) {
-    if (__builtin_mul_overflow(i, unit, &us)) return native_fault(m, result, FAULT_OVERFLOW, "%s(%" PRId64 ")", what, i);
+    if (__builtin_mul_overflow(i, unit, &us))
+      return native_fault(m, result, FAULT_OVERFLOW, "%s(%" PRId64 ")", what, i);
   } else if (value_to_float(n, &f)) {
     double all = f * (double)unit;
-    if (!(all > -9.2e18 && all < 9.2e18)) return native_fault(m, result, FAULT_OVERFLOW, "%s of a float", what);
+    if (!(all > -9.2e18 && all < 9.2e18))
+      return native_fault(m, result, FAULT_OVERFLOW, "%s of a float", what);
     us = (int64_t)(all < 0 ? all - 0.5 : all + 0.5);
   } else {
     return arg_mismatch(m, what, "given an int or a float", n, result);

@@ -6,11 +6,13 @@
 NATIVE_BODY(error_make) {
   bool said = arg_given(args, count, 1);
   if (!arg_text(m, &args[0], "error.make: the code", result)) return false;
-  if (value_obj(args[0])->size == 0) return native_fault(m, result, FAULT_VALUE, "error.make: the code must not be empty");
+  if (value_obj(args[0])->size == 0)
+    return native_fault(m, result, FAULT_VALUE, "error.make: the code must not be empty");
   if (said && !arg_text(m, &args[1], "error.make: the message", result)) return false;
   bool data = arg_given(args, count, 2);
   if (data) args[2] = value_settle(m, args[2]);
-  *result = error_value(m, args[0], said ? args[1] : args[0], data ? shared(args[2]) : VALUE_NIL, VALUE_NIL, true);
+  *result = error_value(m, args[0], said ? args[1] : args[0], data ? shared(args[2]) : VALUE_NIL,
+                        VALUE_NIL, true);
   return true;
 }
 

@@ -14,13 +14,15 @@ bool list_copy(Machine *m, Value *list, uint32_t from, uint32_t to, Value *out, 
 }
 
 /* An index, negatives from the back, of which `count` are allowed. */
-static bool index_arg(Machine *m, Value v, const char *what, uint32_t count, uint32_t *out, Value *result) {
+static bool index_arg(Machine *m, Value v, const char *what, uint32_t count, uint32_t *out,
+                      Value *result) {
   int64_t i;
   if (!arg_int(m, v, what, &i, result)) return false;
   int64_t at = i < 0 ? i + (int64_t)count : i;
   *out = (uint32_t)at;
   if (at >= 0 && at < (int64_t)count) return true;
-  return native_fault(m, result, FAULT_INDEX, "%s %" PRId64 " is outside a list of %" PRIu32, what, i, count);
+  return native_fault(m, result, FAULT_INDEX, "%s %" PRId64 " is outside a list of %" PRIu32, what,
+                      i, count);
 }
 
 /* ---- reading ---- */
@@ -45,7 +47,9 @@ NATIVE_BODY(list_get) {
   int64_t n = list_count(args[0]);
   if (i < 0) i += n;
   bool there = i >= 0 && i < n;
-  *result = there ? shared(list_at(args[0], (uint32_t)i)) : arg_given(args, count, 2) ? shared(args[2]) : VALUE_NIL;
+  *result = there                       ? shared(list_at(args[0], (uint32_t)i))
+            : arg_given(args, count, 2) ? shared(args[2])
+                                        : VALUE_NIL;
   return true;
 }
 
@@ -65,12 +69,14 @@ NATIVE_BODY(list_last) {
 NATIVE_BODY(list_slice) {
   uint32_t bounds[2];
   if (!arg_list(m, &args[0], "list.slice: the list", result)) return false;
-  if (!arg_bounds(m, args, count, "list.slice: a bound", list_count(args[0]), bounds, result)) return false;
+  if (!arg_bounds(m, args, count, "list.slice: a bound", list_count(args[0]), bounds, result))
+    return false;
   return list_copy(m, &args[0], bounds[0], bounds[1], result, result);
 }
 
 /* How many of `length` a count takes: from the front, or from the back when it is negative. */
-static bool count_arg(Machine *m, Value v, const char *what, uint32_t length, uint32_t *n, bool *back, Value *result) {
+static bool count_arg(Machine *m, Value v, const char *what, uint32_t length, uint32_t *n,
+                      bool *back, Value *result) {
   int64_t i;
   if (!arg_int(m, v, what, &i, result)) return false;
   *back = i < 0;
@@ -207,7 +213,9 @@ static bool ranges_open(Machine *m, Value *list, Value *result) {
 NATIVE_BODY(list_flatten) {
   int64_t depth = 1;
   if (!arg_list(m, &args[0], "list.flatten: the list", result)) return false;
-  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "list.flatten: the depth", 0, (int64_t)LIMIT_VALUE_DEPTH, &depth, result)) return false;
+  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "list.flatten: the depth", 0,
+                                               (int64_t)LIMIT_VALUE_DEPTH, &depth, result))
+    return false;
   value_share(args[0]);
   for (; depth > 0; depth--) {
     if (!ranges_open(m, &args[0], result)) return false;
@@ -222,7 +230,8 @@ NATIVE_BODY(list_flatten) {
 /* ---- lists of lists ---- */
 
 /* Fills *result with `rows` lists of elements [i * step, i * step + size) of args[0]. */
-static bool cut_rows(Machine *m, Value *args, uint64_t rows, uint64_t step, uint64_t size, Value *result) {
+static bool cut_rows(Machine *m, Value *args, uint64_t rows, uint64_t step, uint64_t size,
+                     Value *result) {
   uint32_t all = list_count(args[0]);
   Value row;
   if (!list_of_nils(m, rows, &m->temp[0], result)) return false;
@@ -276,7 +285,9 @@ NATIVE_BODY(list_enumerate) {
   if (!arg_list(m, &args[0], "enumerate: the list", result)) return false;
   uint32_t rows = list_count(args[0]);
   int64_t most = SMALL_INT_MAX - (int64_t)rows;
-  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "enumerate: the start", SMALL_INT_MIN, most, &start, result)) return false;
+  if (arg_given(args, count, 1) &&
+      !arg_int_in(m, args[1], "enumerate: the start", SMALL_INT_MIN, most, &start, result))
+    return false;
   if (!list_of_nils(m, rows, &m->temp[0], result)) return false;
   for (uint32_t i = 0; i < rows; i++) {
     Value row;
@@ -316,7 +327,8 @@ NATIVE_BODY(list_repeat) {
 NATIVE_BODY(list_from) {
   if (value_is_text(args[0])) return native_text_chars(m, args, 1, result);
   if (value_is_kind(args[0], OBJ_BYTES)) return native_bytes_list(m, args, 1, result);
-  if (value_is_kind(args[0], OBJ_MAP) || value_is_kind(args[0], OBJ_RECORD)) return native_map_entries(m, args, 1, result);
+  if (value_is_kind(args[0], OBJ_MAP) || value_is_kind(args[0], OBJ_RECORD))
+    return native_map_entries(m, args, 1, result);
   if (!arg_list(m, &args[0], "list.from: the value", result)) return false;
   *result = shared(args[0]);
   return true;
@@ -327,7 +339,8 @@ NATIVE_BODY(list_product) { return list_fold(m, &args[0], false, "list.product",
 
 static bool list_extreme(Machine *m, Value *args, int sign, const char *what, Value *result) {
   if (!arg_list(m, &args[0], what, result)) return false;
-  if (list_count(args[0]) == 0) return native_fault(m, result, FAULT_VALUE, "%s: the list is empty", what);
+  if (list_count(args[0]) == 0)
+    return native_fault(m, result, FAULT_VALUE, "%s: the list is empty", what);
   return extreme_of(m, list_items(args[0]), list_count(args[0]), sign, what, result);
 }
 
@@ -339,7 +352,9 @@ NATIVE_BODY(list_max) { return list_extreme(m, args, 1, "list.max", result); }
 
 static bool own_list(Machine *m, Value *args, const char *what, Value *result) {
   if (value_is_kind(args[0], OBJ_RANGE)) {
-    return native_fault(m, result, FAULT_TYPE, "%s is a range, which cannot be changed; list.from makes a list of it", what);
+    return native_fault(m, result, FAULT_TYPE,
+                        "%s is a range, which cannot be changed; list.from makes a list of it",
+                        what);
   }
   if (!arg_list(m, &args[0], what, result)) return false;
   value_own(m, &args[0]);
@@ -353,7 +368,8 @@ static bool grow_by(Machine *m, Value list, uint64_t more, Value *result) {
 }
 
 NATIVE_BODY(list_push) {
-  if (!own_list(m, args, "list.push: the list", result) || !grow_by(m, args[0], 1, result)) return false;
+  if (!own_list(m, args, "list.push: the list", result) || !grow_by(m, args[0], 1, result))
+    return false;
   list_push(m, &args[0], shared(args[1]));
   *result = VALUE_NIL;
   return true;
@@ -371,7 +387,8 @@ NATIVE_BODY(list_pop) {
 
 NATIVE_BODY(list_insert) {
   uint32_t at;
-  if (!own_list(m, args, "list.insert: the list", result) || !grow_by(m, args[0], 1, result)) return false;
+  if (!own_list(m, args, "list.insert: the list", result) || !grow_by(m, args[0], 1, result))
+    return false;
   uint32_t n = list_count(args[0]);
   int64_t i;
   if (value_to_int(args[1], &i) && i == (int64_t)n) at = n;

@@ -26,7 +26,8 @@ static void map_of_record(Machine *m, Value *arg) {
   m->temp[0] = map_new(m, n);
   for (uint32_t i = 0; i < n; i++) {
     Value field = shared(((RecordObj *)value_obj(*arg))->field[i]);
-    map_set_text(m, &m->temp[0], bundle_text(m->bundle, m->bundle->fields[shape->fields.first + i].name), field);
+    map_set_text(m, &m->temp[0],
+                 bundle_text(m->bundle, m->bundle->fields[shape->fields.first + i].name), field);
   }
   *arg = m->temp[0];
   m->temp[0] = keep;
@@ -34,7 +35,8 @@ static void map_of_record(Machine *m, Value *arg) {
 
 static bool arg_entries(Machine *m, Value *arg, const char *what, Value *result) {
   if (value_is_kind(*arg, OBJ_MAP)) return true;
-  if (!value_is_kind(*arg, OBJ_RECORD)) return arg_mismatch(m, what, "a map or a record", *arg, result);
+  if (!value_is_kind(*arg, OBJ_RECORD))
+    return arg_mismatch(m, what, "a map or a record", *arg, result);
   map_of_record(m, arg);
   return true;
 }
@@ -65,12 +67,15 @@ NATIVE_BODY(map_is_empty) {
 }
 
 static bool holder_arg(Machine *m, Value v, const char *what, Value *result) {
-  return value_is_kind(v, OBJ_MAP) || value_is_kind(v, OBJ_RECORD) || arg_mismatch(m, what, "a map or a record", v, result);
+  return value_is_kind(v, OBJ_MAP) || value_is_kind(v, OBJ_RECORD) ||
+         arg_mismatch(m, what, "a map or a record", v, result);
 }
 
 NATIVE_BODY(map_get) {
   Value v;
-  if (!holder_arg(m, args[0], "map.get: the map", result) || !arg_key(m, &args[1], "map.get: the key", result)) return false;
+  if (!holder_arg(m, args[0], "map.get: the map", result) ||
+      !arg_key(m, &args[1], "map.get: the key", result))
+    return false;
   if (entry_find(m, args[0], args[1], &v)) *result = shared(v);
   else *result = arg_given(args, count, 2) ? shared(args[2]) : VALUE_NIL;
   return true;
@@ -78,7 +83,9 @@ NATIVE_BODY(map_get) {
 
 NATIVE_BODY(map_has) {
   Value v;
-  if (!holder_arg(m, args[0], "map.has: the map", result) || !arg_key(m, &args[1], "map.has: the key", result)) return false;
+  if (!holder_arg(m, args[0], "map.has: the map", result) ||
+      !arg_key(m, &args[1], "map.has: the key", result))
+    return false;
   *result = value_bool(entry_find(m, args[0], args[1], &v));
   return true;
 }
@@ -122,11 +129,13 @@ static bool entries_list(Machine *m, Value *args, bool keys, Value *result) {
 }
 
 NATIVE_BODY(map_keys) {
-  return arg_entries(m, &args[0], "map.keys: the map", result) && entries_list(m, args, true, result);
+  return arg_entries(m, &args[0], "map.keys: the map", result) &&
+         entries_list(m, args, true, result);
 }
 
 NATIVE_BODY(map_values) {
-  return arg_entries(m, &args[0], "map.values: the map", result) && entries_list(m, args, false, result);
+  return arg_entries(m, &args[0], "map.values: the map", result) &&
+         entries_list(m, args, false, result);
 }
 
 NATIVE_BODY(map_entries) {
@@ -181,13 +190,16 @@ static bool pair_fault(Machine *m, Value v, const char *what, Value *result) {
 static bool from_pairs(Machine *m, Value *list, const char *what, Value *result) {
   if (!arg_list(m, list, what, result)) return false;
   uint32_t n = list_count(*list);
-  if (n > LIMIT_VALUE_BYTES / sizeof(MapEntry)) return native_fault(m, result, FAULT_SIZE, "256 MB");
+  if (n > LIMIT_VALUE_BYTES / sizeof(MapEntry))
+    return native_fault(m, result, FAULT_SIZE, "256 MB");
   machine_work(m, (uint64_t)n * sizeof(MapEntry));
   m->temp[4] = map_new(m, n);
   for (uint32_t i = 0; i < n; i++) {
     Value pair = list_at(*list, i);
-    if (!value_is_kind(pair, OBJ_LIST) || list_count(pair) != 2) return pair_fault(m, pair, what, result);
-    if (!value_can_key(list_at(pair, 0))) return key_refuse(m, "map.from_entries: a key", list_at(pair, 0), result);
+    if (!value_is_kind(pair, OBJ_LIST) || list_count(pair) != 2)
+      return pair_fault(m, pair, what, result);
+    if (!value_can_key(list_at(pair, 0)))
+      return key_refuse(m, "map.from_entries: a key", list_at(pair, 0), result);
     map_set(m, &m->temp[4], list_at(pair, 0), shared(list_at(pair, 1)));
   }
   *result = m->temp[4];
@@ -195,10 +207,13 @@ static bool from_pairs(Machine *m, Value *list, const char *what, Value *result)
   return true;
 }
 
-NATIVE_BODY(map_from_entries) { return from_pairs(m, &args[0], "map.from_entries: an entry", result); }
+NATIVE_BODY(map_from_entries) {
+  return from_pairs(m, &args[0], "map.from_entries: an entry", result);
+}
 
 NATIVE_BODY(map_from) {
-  if (value_is_kind(args[0], OBJ_LIST)) return from_pairs(m, &args[0], "map.from: an entry", result);
+  if (value_is_kind(args[0], OBJ_LIST))
+    return from_pairs(m, &args[0], "map.from: an entry", result);
   if (!arg_entries(m, &args[0], "map.from: the value", result)) return false;
   *result = shared(args[0]);
   return true;
@@ -207,7 +222,8 @@ NATIVE_BODY(map_from) {
 static bool keys_argument(Machine *m, Value *args, const char *what, Value *result) {
   if (!arg_entries(m, &args[0], what, result) || !arg_list(m, &args[1], what, result)) return false;
   for (uint32_t i = 0, n = list_count(args[1]); i < n; i++) {
-    if (!value_can_key(list_at(args[1], i))) return key_refuse(m, what, list_at(args[1], i), result);
+    if (!value_can_key(list_at(args[1], i)))
+      return key_refuse(m, what, list_at(args[1], i), result);
   }
   machine_work(m, (uint64_t)list_count(args[1]) * sizeof(MapEntry));
   return true;
@@ -230,7 +246,8 @@ NATIVE_BODY(map_without) {
   if (!keys_argument(m, args, "map.without: an argument", result)) return false;
   machine_work(m, (uint64_t)map_count(args[0]) * sizeof(MapEntry));
   m->temp[4] = map_copy(m, &args[0], 0);
-  for (uint32_t i = 0; i < list_count(args[1]); i++) map_remove(m, &m->temp[4], list_at(args[1], i));
+  for (uint32_t i = 0; i < list_count(args[1]); i++)
+    map_remove(m, &m->temp[4], list_at(args[1], i));
   *result = m->temp[4];
   m->temp[4] = VALUE_NIL;
   return true;
@@ -260,7 +277,9 @@ static bool own_map(Machine *m, Value *args, const char *what, Value *result) {
 }
 
 NATIVE_BODY(map_set) {
-  if (!own_map(m, args, "map.set: the map", result) || !arg_key(m, &args[1], "map.set: the key", result)) return false;
+  if (!own_map(m, args, "map.set: the map", result) ||
+      !arg_key(m, &args[1], "map.set: the key", result))
+    return false;
   if (!entries_room(m, args[0], 1, result)) return false;
   map_set(m, &args[0], args[1], shared(args[2]));
   *result = VALUE_NIL;
@@ -268,7 +287,9 @@ NATIVE_BODY(map_set) {
 }
 
 NATIVE_BODY(map_remove) {
-  if (!own_map(m, args, "map.remove: the map", result) || !arg_key(m, &args[1], "map.remove: the key", result)) return false;
+  if (!own_map(m, args, "map.remove: the map", result) ||
+      !arg_key(m, &args[1], "map.remove: the key", result))
+    return false;
   map_find(args[0], args[1], result);
   map_remove(m, &args[0], args[1]);
   return true;

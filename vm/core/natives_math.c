@@ -51,7 +51,8 @@ NATIVE_BODY(math_tanh) { return apply(m, args[0], MATH_TANH, "math.tanh: the num
 
 NATIVE_BODY(math_log) {
   double x, base;
-  if (!arg_given(args, count, 1)) return apply(m, args[0], MATH_LOG, "math.log: the number", result);
+  if (!arg_given(args, count, 1))
+    return apply(m, args[0], MATH_LOG, "math.log: the number", result);
   if (!arg_float(m, args[0], "math.log: the number", &x, result)) return false;
   if (!arg_float(m, args[1], "math.log: the base", &base, result)) return false;
   machine_work(m, 2 * MATH_WORK);
@@ -62,7 +63,8 @@ NATIVE_BODY(math_log) {
 
 static bool apply2(Machine *m, const Value *args, MathFn2 fn, const char *what, Value *result) {
   double x, y;
-  if (!arg_float(m, args[0], what, &x, result) || !arg_float(m, args[1], what, &y, result)) return false;
+  if (!arg_float(m, args[0], what, &x, result) || !arg_float(m, args[1], what, &y, result))
+    return false;
   machine_work(m, MATH_WORK);
   return give(m, math_apply2(fn, x, y), result);
 }
@@ -99,13 +101,15 @@ NATIVE_BODY(math_pow) {
   bool whole = value_to_int(args[1], &n) && n >= 0;
   if (whole && value_to_int(args[0], &base)) {
     int64_t power;
-    if (!int_power(base, n, &power)) return native_fault(m, result, FAULT_OVERFLOW, "math.pow(%" PRId64 ", %" PRId64 ")", base, n);
+    if (!int_power(base, n, &power))
+      return native_fault(m, result, FAULT_OVERFLOW, "math.pow(%" PRId64 ", %" PRId64 ")", base, n);
     *result = value_int(m, power);
     return true;
   }
   if (whole && value_is_kind(args[0], OBJ_DECIMAL)) {
     Decimal power = {0};
-    if (!decimal_power(value_decimal(args[0]), n, &power)) return native_fault(m, result, FAULT_DECIMAL, "math.pow");
+    if (!decimal_power(value_decimal(args[0]), n, &power))
+      return native_fault(m, result, FAULT_DECIMAL, "math.pow");
     *result = decimal_value(m, power);
     return true;
   }
@@ -178,7 +182,8 @@ NATIVE_BODY(math_sign) {
     if (!arg_float(m, v, "math.sign: the number", &f, result)) return false;
     if (f != f) return native_fault(m, result, FAULT_VALUE, "math.sign: nan has no sign");
     i = f > 0 ? 1 : f < 0 ? -1 : 0;
-    if (i == 0 && value_is_kind(v, OBJ_DECIMAL)) i = decimal_compare(value_decimal(v), decimal_from_int(0));
+    if (i == 0 && value_is_kind(v, OBJ_DECIMAL))
+      i = decimal_compare(value_decimal(v), decimal_from_int(0));
   }
   *result = value_small_int(i > 0 ? 1 : i < 0 ? -1 : 0);
   return true;
@@ -187,12 +192,14 @@ NATIVE_BODY(math_sign) {
 NATIVE_BODY(math_clamp) {
   for (uint32_t i = 0; i < 3; i++) args[i] = value_settle(m, args[i]);
   CompareWork work = compare_begin(m);
-  int low = value_compare_bounded(args[0], args[1], &work), high = value_compare_bounded(args[0], args[2], &work);
+  int low = value_compare_bounded(args[0], args[1], &work),
+      high = value_compare_bounded(args[0], args[2], &work);
   int bounds = value_compare_bounded(args[1], args[2], &work);
   if (!compare_end(m, &work, "math.clamp", result)) return false;
   if (low == 2) return unordered(m, "math.clamp", args[0], args[1], result);
   if (high == 2) return unordered(m, "math.clamp", args[0], args[2], result);
-  if (bounds > 0) return native_fault(m, result, FAULT_VALUE, "math.clamp: the least is above the greatest");
+  if (bounds > 0)
+    return native_fault(m, result, FAULT_VALUE, "math.clamp: the least is above the greatest");
   *result = shared(low < 0 ? args[1] : high > 0 ? args[2] : args[0]);
   return true;
 }

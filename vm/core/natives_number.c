@@ -10,7 +10,8 @@ bool number_whole(Machine *m, Value v, Rounding rounding, const char *name, Valu
   int64_t i;
   double f;
   if (value_to_int(v, &i)) return *result = v, true;
-  if (value_is_kind(v, OBJ_DECIMAL)) return decimal_cut(m, value_decimal(v), rounding, name, result);
+  if (value_is_kind(v, OBJ_DECIMAL))
+    return decimal_cut(m, value_decimal(v), rounding, name, result);
   if (!arg_float(m, v, name, &f, result)) return false;
   return float_to_int(m, float_whole(f, rounding), name, result);
 }
@@ -48,10 +49,12 @@ NATIVE_BODY(core_round) {
   double f;
   Decimal d;
   if (!arg_given(args, count, 1)) return number_whole(m, args[0], ROUND_HALF_UP, "round", result);
-  if (!arg_int_in(m, args[1], "round: the digits", -DIGITS_MAX, DIGITS_MAX, &digits, result)) return false;
+  if (!arg_int_in(m, args[1], "round: the digits", -DIGITS_MAX, DIGITS_MAX, &digits, result))
+    return false;
   machine_work(m, 1024);
   if (value_to_int(args[0], &i)) {
-    if (!int_round_digits(i, (int)digits, &i)) return native_fault(m, result, FAULT_OVERFLOW, "round");
+    if (!int_round_digits(i, (int)digits, &i))
+      return native_fault(m, result, FAULT_OVERFLOW, "round");
     *result = value_int(m, i);
     return true;
   }
@@ -60,8 +63,10 @@ NATIVE_BODY(core_round) {
     return true;
   }
   if (!arg_decimal(m, args[0], "round: the number", &d, result)) return false;
-  if (digits < 0) return native_fault(m, result, FAULT_VALUE, "round: the digits of a decimal must be 0 or more");
-  if (!decimal_round(d, (uint16_t)digits, ROUND_HALF_UP, &d)) return native_fault(m, result, FAULT_DECIMAL, "round");
+  if (digits < 0)
+    return native_fault(m, result, FAULT_VALUE, "round: the digits of a decimal must be 0 or more");
+  if (!decimal_round(d, (uint16_t)digits, ROUND_HALF_UP, &d))
+    return native_fault(m, result, FAULT_DECIMAL, "round");
   *result = decimal_value(m, d);
   return true;
 }
@@ -81,7 +86,9 @@ static bool int_parse_base(Str s, int base, int64_t *out) {
   if (i == s.size) return false;
   for (; i < s.size; i++) {
     int digit = digit_value(s.at[i]);
-    if (digit >= base || __builtin_mul_overflow(n, base, &n) || __builtin_sub_overflow(n, digit, &n)) return false;
+    if (digit >= base || __builtin_mul_overflow(n, base, &n) ||
+        __builtin_sub_overflow(n, digit, &n))
+      return false;
   }
   *out = n; /* gathered below zero, where there is one more */
   return negative || !__builtin_sub_overflow(0, n, out);
@@ -90,7 +97,8 @@ static bool int_parse_base(Str s, int base, int64_t *out) {
 static bool int_read(Machine *m, Value *args, uint32_t count, const char *what, Value *result) {
   int64_t base = 10, i;
   if (!arg_text(m, &args[0], what, result)) return false;
-  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "the base", 2, 36, &base, result)) return false;
+  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "the base", 2, 36, &base, result))
+    return false;
   machine_work(m, text_of(args[0]).size);
   *result = int_parse_base(text_of(args[0]), (int)base, &i) ? value_int(m, i) : VALUE_NIL;
   return true;
@@ -102,8 +110,12 @@ NATIVE_BODY(text_to_int) { return int_read(m, args, count, "text.to_int: the tex
 NATIVE_BODY(int_format) {
   int64_t i, base = 10, width = 0;
   if (!arg_int(m, args[0], "int.format: the int", &i, result)) return false;
-  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "int.format: the base", 2, 36, &base, result)) return false;
-  if (arg_given(args, count, 2) && !arg_int_in(m, args[2], "int.format: the width", 0, 1000, &width, result)) return false;
+  if (arg_given(args, count, 1) &&
+      !arg_int_in(m, args[1], "int.format: the base", 2, 36, &base, result))
+    return false;
+  if (arg_given(args, count, 2) &&
+      !arg_int_in(m, args[2], "int.format: the width", 0, 1000, &width, result))
+    return false;
   char digits[64];
   size_t n = 0;
   uint64_t rest = i < 0 ? -(uint64_t)i : (uint64_t)i;
@@ -133,7 +145,8 @@ NATIVE_BODY(int_group) {
   return string_take(m, &out, result);
 }
 
-static bool two_ints(Machine *m, const Value *args, const char *what, int64_t out[2], Value *result) {
+static bool two_ints(Machine *m, const Value *args, const char *what, int64_t out[2],
+                     Value *result) {
   return arg_int(m, args[0], what, &out[0], result) && arg_int(m, args[1], what, &out[1], result);
 }
 
@@ -242,9 +255,11 @@ NATIVE_BODY(float_is_whole) {
 
 /* ---- decimal ---- */
 
-static const char *const rounding_names[] = {"half_even", "half_up", "down", "up", "floor", "ceiling"};
+static const char *const rounding_names[] = {"half_even", "half_up", "down",
+                                             "up",        "floor",   "ceiling"};
 
-static bool arg_rounding(Machine *m, Value *args, uint32_t count, uint32_t i, Rounding *out, Value *result) {
+static bool arg_rounding(Machine *m, Value *args, uint32_t count, uint32_t i, Rounding *out,
+                         Value *result) {
   *out = ROUND_HALF_UP;
   if (!arg_given(args, count, i)) return true;
   if (!arg_text(m, &args[i], "decimal: the rounding", result)) return false;
@@ -253,8 +268,9 @@ static bool arg_rounding(Machine *m, Value *args, uint32_t count, uint32_t i, Ro
     *out = (Rounding)k;
     return true;
   }
-  return native_fault(m, result, FAULT_VALUE,
-                      "decimal: the rounding must be half_up, half_even, down, up, floor or ceiling");
+  return native_fault(
+      m, result, FAULT_VALUE,
+      "decimal: the rounding must be half_up, half_even, down, up, floor or ceiling");
 }
 
 static bool decimal_result(Machine *m, bool ok, Decimal d, const char *what, Value *result) {
@@ -279,7 +295,9 @@ NATIVE_BODY(decimal_round) {
   int64_t scale = 0;
   Rounding rounding;
   if (!arg_decimal(m, args[0], "decimal.round: the decimal", &d, result)) return false;
-  if (arg_given(args, count, 1) && !arg_int_in(m, args[1], "decimal.round: the scale", 0, SCALE_MAX, &scale, result)) return false;
+  if (arg_given(args, count, 1) &&
+      !arg_int_in(m, args[1], "decimal.round: the scale", 0, SCALE_MAX, &scale, result))
+    return false;
   if (!arg_rounding(m, args, count, 2, &rounding, result)) return false;
   bool ok = decimal_round(d, (uint16_t)scale, rounding, &d);
   return decimal_result(m, ok, d, "decimal.round", result);
@@ -329,10 +347,14 @@ NATIVE_BODY(decimal_units) {
   Decimal d, cut;
   int64_t scale, i;
   if (!arg_decimal(m, args[0], "decimal.units: the decimal", &d, result)) return false;
-  if (!arg_int_in(m, args[1], "decimal.units: the scale", 0, SCALE_MAX, &scale, result)) return false;
-  if (!decimal_round(d, (uint16_t)scale, ROUND_DOWN, &cut)) return native_fault(m, result, FAULT_DECIMAL, "decimal.units");
+  if (!arg_int_in(m, args[1], "decimal.units: the scale", 0, SCALE_MAX, &scale, result))
+    return false;
+  if (!decimal_round(d, (uint16_t)scale, ROUND_DOWN, &cut))
+    return native_fault(m, result, FAULT_DECIMAL, "decimal.units");
   if (decimal_compare(cut, d) != 0) {
-    return native_fault(m, result, FAULT_VALUE, "decimal.units: the decimal has more than %" PRId64 " digits after the point", scale);
+    return native_fault(
+        m, result, FAULT_VALUE,
+        "decimal.units: the decimal has more than %" PRId64 " digits after the point", scale);
   }
   cut.scale = 0;
   if (!decimal_to_int(cut, &i)) return native_fault(m, result, FAULT_OVERFLOW, "decimal.units");
@@ -343,7 +365,8 @@ NATIVE_BODY(decimal_units) {
 NATIVE_BODY(decimal_from_units) {
   int64_t i, scale;
   if (!arg_int(m, args[0], "decimal.from_units: the units", &i, result)) return false;
-  if (!arg_int_in(m, args[1], "decimal.from_units: the scale", 0, SCALE_MAX, &scale, result)) return false;
+  if (!arg_int_in(m, args[1], "decimal.from_units: the scale", 0, SCALE_MAX, &scale, result))
+    return false;
   *result = decimal_value(m, (Decimal){i, (uint16_t)scale});
   return true;
 }

@@ -38,7 +38,8 @@ NATIVE_BODY(list_index_of) {
   int64_t from = 0;
   if (!search_arguments(m, args, "list.index_of: the list", result)) return false;
   uint32_t n = list_count(args[0]);
-  if (arg_given(args, count, 2) && !arg_int(m, args[2], "list.index_of: the start", &from, result)) return false;
+  if (arg_given(args, count, 2) && !arg_int(m, args[2], "list.index_of: the start", &from, result))
+    return false;
   if (from < 0) from = from < -(int64_t)n ? 0 : from + (int64_t)n;
   CompareWork work = compare_begin(m);
   uint32_t i = from >= (int64_t)n ? n : find_from(&work, args[0], args[1], (uint32_t)from, 1);
@@ -50,7 +51,8 @@ NATIVE_BODY(list_last_index_of) {
   if (!search_arguments(m, args, "list.last_index_of: the list", result)) return false;
   CompareWork work = compare_begin(m);
   uint32_t n = list_count(args[0]);
-  uint32_t i = n ? find_from(&work, args[0], args[1], n - 1, UINT32_MAX) : 0; /* adds -1: past 0 it wraps above n */
+  uint32_t i = n ? find_from(&work, args[0], args[1], n - 1, UINT32_MAX)
+                 : 0; /* adds -1: past 0 it wraps above n */
   *result = i < n ? value_small_int(i) : VALUE_NIL;
   return compare_end(m, &work, "list.last_index_of", result);
 }
@@ -84,7 +86,8 @@ static uint64_t number_hash(Value v) {
     f = decimal_to_float(value_decimal(v));
   } else {
     value_to_float(v, &f);
-    if (f >= -9223372036854775808.0 && f < 9223372036854775808.0 && (double)(int64_t)f == f) return mix((uint64_t)(int64_t)f);
+    if (f >= -9223372036854775808.0 && f < 9223372036854775808.0 && (double)(int64_t)f == f)
+      return mix((uint64_t)(int64_t)f);
   }
   uint64_t bits;
   memcpy(&bits, &f, sizeof bits);
@@ -104,7 +107,8 @@ static uint64_t map_hash(Value map, uint32_t depth) {
   uint64_t h = map_count(map);
   Value key, v;
   if (h > HASH_ITEMS) return mix(h);
-  for (uint32_t cursor = 0; map_next(map, &cursor, &key, &v);) h += mix(hash_at(key, depth) + hash_at(v, depth) * 3);
+  for (uint32_t cursor = 0; map_next(map, &cursor, &key, &v);)
+    h += mix(hash_at(key, depth) + hash_at(v, depth) * 3);
   return mix(h);
 }
 
@@ -112,17 +116,26 @@ static uint64_t object_hash(Value v, uint32_t depth) {
   const Obj *o = value_obj(v);
   if (depth > HASH_DEPTH) return o->kind;
   switch ((ObjKind)o->kind) {
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_DECIMAL: return number_hash(v);
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_DECIMAL: return number_hash(v);
     case OBJ_STRING: return string_hash(v);
     case OBJ_BYTES: return hash_bytes(((const BytesObj *)o)->bytes, o->size);
-    case OBJ_TIME: case OBJ_DURATION: return mix((uint64_t)((const IntObj *)o)->i + o->kind);
+    case OBJ_TIME:
+    case OBJ_DURATION: return mix((uint64_t)((const IntObj *)o)->i + o->kind);
     case OBJ_LIST: return items_hash(list_items(v), o->size, depth + 1);
     case OBJ_MAP: return map_hash(v, depth + 1);
-    case OBJ_RECORD: return items_hash(((const RecordObj *)o)->field, o->size, depth + 1) + ((const RecordObj *)o)->shape;
+    case OBJ_RECORD:
+      return items_hash(((const RecordObj *)o)->field, o->size, depth + 1) +
+             ((const RecordObj *)o)->shape;
     case OBJ_HANDLE: return hash_bytes(((const HandleObj *)o)->run, 16);
     case OBJ_ERROR: return items_hash(&((const ErrorObj *)o)->code, 4, depth + 1);
     case OBJ_RANGE: return hash_bytes(&((const RangeObj *)o)->from, 24);
-    case OBJ_ROPE: case OBJ_CLOSURE: case OBJ_SEALED: case OBJ_ARRAY: case OBJ_TABLE: break;
+    case OBJ_ROPE:
+    case OBJ_CLOSURE:
+    case OBJ_SEALED:
+    case OBJ_ARRAY:
+    case OBJ_TABLE: break;
   }
   return o->kind;
 }
@@ -161,7 +174,8 @@ static uint32_t *seen_slot(Seen *s, Value v) {
 }
 
 static void seen_all(Seen *s, Value list) {
-  for (uint32_t i = 0, n = list_count(list); i < n && !s->work.long_; i++) *seen_slot(s, s->items[i]) = i + 1;
+  for (uint32_t i = 0, n = list_count(list); i < n && !s->work.long_; i++)
+    *seen_slot(s, s->items[i]) = i + 1;
 }
 
 /* The elements of *list that are marked. */
@@ -191,7 +205,8 @@ NATIVE_BODY(list_unique) {
     if (keep[i]) *slot = i + 1;
   }
   mem_free(seen.slots);
-  bool ok = compare_end(m, &seen.work, "list.unique", result) && keep_marked(m, &args[0], keep, result);
+  bool ok =
+      compare_end(m, &seen.work, "list.unique", result) && keep_marked(m, &args[0], keep, result);
   mem_free(keep);
   return ok;
 }
@@ -205,14 +220,17 @@ static bool keep_if_in(Machine *m, Value *args, bool in, const char *what, Value
   machine_work(m, (uint64_t)n * WORK_COMPARE);
   seen_begin(m, &seen, args[1]);
   seen_all(&seen, args[1]);
-  for (uint32_t i = 0; i < n && !seen.work.long_; i++) keep[i] = (*seen_slot(&seen, list_at(args[0], i)) != 0) == in;
+  for (uint32_t i = 0; i < n && !seen.work.long_; i++)
+    keep[i] = (*seen_slot(&seen, list_at(args[0], i)) != 0) == in;
   mem_free(seen.slots);
   bool ok = compare_end(m, &seen.work, what, result) && keep_marked(m, &args[0], keep, result);
   mem_free(keep);
   return ok;
 }
 
-NATIVE_BODY(list_without) { return keep_if_in(m, args, false, "list.without: an argument", result); }
+NATIVE_BODY(list_without) {
+  return keep_if_in(m, args, false, "list.without: an argument", result);
+}
 NATIVE_BODY(list_common) { return keep_if_in(m, args, true, "list.common: an argument", result); }
 
 NATIVE_BODY(list_frequencies) {

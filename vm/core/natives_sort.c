@@ -10,8 +10,8 @@ typedef struct Pair {
 
 typedef struct Sort {
   CompareWork work;
-  int sign;        /* -1: the greatest first */
-  Value bad[2];    /* two that have no order */
+  int sign;     /* -1: the greatest first */
+  Value bad[2]; /* two that have no order */
   bool stopped;
 } Sort;
 
@@ -42,7 +42,8 @@ static int compare_any(Sort *s, Value a, Value b) {
 
 enum { RUN = 8 };
 
-static inline __attribute__((always_inline)) void sort_run(Sort *s, Pair *p, size_t n, CompareFn *compare) {
+static inline __attribute__((always_inline)) void sort_run(Sort *s, Pair *p, size_t n,
+                                                           CompareFn *compare) {
   for (size_t i = 1; i < n; i++) {
     Pair x = p[i];
     size_t j = i;
@@ -51,7 +52,8 @@ static inline __attribute__((always_inline)) void sort_run(Sort *s, Pair *p, siz
   }
 }
 
-static inline __attribute__((always_inline)) void merge(Sort *s, const Pair *a, size_t na, const Pair *b, size_t nb, Pair *out,
+static inline __attribute__((always_inline)) void merge(Sort *s, const Pair *a, size_t na,
+                                                        const Pair *b, size_t nb, Pair *out,
                                                         CompareFn *compare) {
   if (s->sign * compare(s, a[na - 1].key, b[0].key) <= 0) { /* already in order */
     memcpy(out, a, na * sizeof *out);
@@ -69,7 +71,8 @@ static inline __attribute__((always_inline)) void merge(Sort *s, const Pair *a, 
 }
 
 /* Sorts p with scratch of the same size; the result is in whichever of the two it returns. */
-static inline __attribute__((always_inline)) Pair *sort_pairs(Sort *s, Pair *p, Pair *scratch, size_t n, CompareFn *compare) {
+static inline __attribute__((always_inline)) Pair *sort_pairs(Sort *s, Pair *p, Pair *scratch,
+                                                              size_t n, CompareFn *compare) {
   for (size_t i = 0; i < n; i += RUN) sort_run(s, p + i, n - i < RUN ? n - i : RUN, compare);
   for (size_t width = RUN; width < n && !s->stopped; width *= 2) {
     for (size_t i = 0; i < n; i += 2 * width) {
@@ -84,9 +87,15 @@ static inline __attribute__((always_inline)) Pair *sort_pairs(Sort *s, Pair *p, 
   return p;
 }
 
-static Pair *sort_ints(Sort *s, Pair *p, Pair *scratch, size_t n) { return sort_pairs(s, p, scratch, n, compare_ints); }
-static Pair *sort_texts(Sort *s, Pair *p, Pair *scratch, size_t n) { return sort_pairs(s, p, scratch, n, compare_texts); }
-static Pair *sort_any(Sort *s, Pair *p, Pair *scratch, size_t n) { return sort_pairs(s, p, scratch, n, compare_any); }
+static Pair *sort_ints(Sort *s, Pair *p, Pair *scratch, size_t n) {
+  return sort_pairs(s, p, scratch, n, compare_ints);
+}
+static Pair *sort_texts(Sort *s, Pair *p, Pair *scratch, size_t n) {
+  return sort_pairs(s, p, scratch, n, compare_texts);
+}
+static Pair *sort_any(Sort *s, Pair *p, Pair *scratch, size_t n) {
+  return sort_pairs(s, p, scratch, n, compare_any);
+}
 
 static Pair *sort_by_kind(Sort *s, Pair *p, Pair *scratch, size_t n) {
   size_t ints = 0, texts = 0;
@@ -105,12 +114,14 @@ static void charge_sort(Machine *m, uint64_t n) {
 }
 
 static bool sort_fault(Machine *m, Sort *s, const char *what, Value *result) {
-  if (s->stopped && !s->work.deep && !s->work.long_) return unordered(m, what, s->bad[0], s->bad[1], result);
+  if (s->stopped && !s->work.deep && !s->work.long_)
+    return unordered(m, what, s->bad[0], s->bad[1], result);
   return compare_end(m, &s->work, what, result);
 }
 
 /* `keys` may be NULL: the elements are their own. Both are roots and have as many elements. */
-bool list_sort_by(Machine *m, Value *list, Value *keys, bool descending, const char *what, Value *result) {
+bool list_sort_by(Machine *m, Value *list, Value *keys, bool descending, const char *what,
+                  Value *result) {
   uint32_t n = list_count(*list);
   Value made;
   if (!list_of_nils(m, n, &made, result)) return false;
@@ -130,10 +141,12 @@ bool list_sort_by(Machine *m, Value *list, Value *keys, bool descending, const c
   return true;
 }
 
-static bool sort_arguments(Machine *m, Value *args, uint32_t count, uint32_t flag, bool *down, Value *result) {
+static bool sort_arguments(Machine *m, Value *args, uint32_t count, uint32_t flag, bool *down,
+                           Value *result) {
   *down = false;
   if (!arg_list(m, &args[0], "list.sort: the list", result)) return false;
-  return !arg_given(args, count, flag) || arg_bool(m, args[flag], "list.sort: descending", down, result);
+  return !arg_given(args, count, flag) ||
+         arg_bool(m, args[flag], "list.sort: descending", down, result);
 }
 
 NATIVE_BODY(list_sort) {
@@ -147,7 +160,8 @@ NATIVE_BODY(list_sort_keys) {
   if (!sort_arguments(m, args, count, 2, &down, result)) return false;
   if (!arg_list(m, &args[1], "list.sort_keys: the keys", result)) return false;
   if (list_count(args[0]) != list_count(args[1])) {
-    return native_fault(m, result, FAULT_VALUE, "list.sort_keys: %" PRIu32 " elements, and %" PRIu32 " keys",
+    return native_fault(m, result, FAULT_VALUE,
+                        "list.sort_keys: %" PRIu32 " elements, and %" PRIu32 " keys",
                         list_count(args[0]), list_count(args[1]));
   }
   return list_sort_by(m, &args[0], &args[1], down, "list.sort_keys", result);
@@ -160,7 +174,8 @@ NATIVE_BODY(list_is_sorted) {
   bool sorted = true;
   for (uint32_t i = 1, n = list_count(args[0]); i < n && sorted; i++) {
     int c = value_compare_bounded(items[i - 1], items[i], &work);
-    if (c == 2 && !work.deep && !work.long_) return unordered(m, "list.is_sorted", items[i - 1], items[i], result);
+    if (c == 2 && !work.deep && !work.long_)
+      return unordered(m, "list.is_sorted", items[i - 1], items[i], result);
     sorted = c <= 0;
   }
   *result = value_bool(sorted);

@@ -8,12 +8,14 @@
 static uint32_t chars_of(Value v) { return ((const StringObj *)value_obj(v))->chars; }
 
 /* The two strings of a call, both flat. */
-static bool two_texts(Machine *m, Value *args, const char *first, const char *second, Value *result) {
+static bool two_texts(Machine *m, Value *args, const char *first, const char *second,
+                      Value *result) {
   return arg_text(m, &args[0], first, result) && arg_text(m, &args[1], second, result);
 }
 
 static const char *find_from(Str text, size_t from, Str part) {
-  if (part.size == 1) return from < text.size ? memchr(text.at + from, part.at[0], text.size - from) : NULL;
+  if (part.size == 1)
+    return from < text.size ? memchr(text.at + from, part.at[0], text.size - from) : NULL;
   return memmem(text.at + from, text.size - from, part.at, part.size);
 }
 
@@ -25,7 +27,8 @@ static Value char_index(Value text, size_t offset) {
 /* ---- asking ---- */
 
 NATIVE_BODY(text_len) {
-  if (!value_is_text(args[0])) return arg_mismatch(m, "text.len: the text", "a string", args[0], result);
+  if (!value_is_text(args[0]))
+    return arg_mismatch(m, "text.len: the text", "a string", args[0], result);
   *result = value_small_int(string_chars(m, &args[0]));
   return true;
 }
@@ -37,7 +40,8 @@ NATIVE_BODY(text_is_empty) {
 }
 
 NATIVE_BODY(text_contains) {
-  if (!two_texts(m, args, "text.contains: the text", "text.contains: the part", result)) return false;
+  if (!two_texts(m, args, "text.contains: the text", "text.contains: the part", result))
+    return false;
   Str s = text_of(args[0]), part = text_of(args[1]);
   machine_work(m, s.size);
   *result = value_bool(part.size == 0 || find_from(s, 0, part) != NULL);
@@ -52,21 +56,25 @@ static bool ends_with(Str s, Str part) {
 }
 
 NATIVE_BODY(text_starts_with) {
-  if (!two_texts(m, args, "text.starts_with: the text", "text.starts_with: the start", result)) return false;
+  if (!two_texts(m, args, "text.starts_with: the text", "text.starts_with: the start", result))
+    return false;
   *result = value_bool(starts_with(text_of(args[0]), text_of(args[1])));
   return true;
 }
 
 NATIVE_BODY(text_ends_with) {
-  if (!two_texts(m, args, "text.ends_with: the text", "text.ends_with: the end", result)) return false;
+  if (!two_texts(m, args, "text.ends_with: the text", "text.ends_with: the end", result))
+    return false;
   *result = value_bool(ends_with(text_of(args[0]), text_of(args[1])));
   return true;
 }
 
 NATIVE_BODY(text_index_of) {
   int64_t from = 0;
-  if (!two_texts(m, args, "text.index_of: the text", "text.index_of: the part", result)) return false;
-  if (arg_given(args, count, 2) && !arg_int(m, args[2], "text.index_of: the start", &from, result)) return false;
+  if (!two_texts(m, args, "text.index_of: the text", "text.index_of: the part", result))
+    return false;
+  if (arg_given(args, count, 2) && !arg_int(m, args[2], "text.index_of: the start", &from, result))
+    return false;
   Str s = text_of(args[0]), part = text_of(args[1]);
   int64_t chars = chars_of(args[0]);
   if (from < 0) from = from < -chars ? 0 : from + chars;
@@ -97,7 +105,8 @@ static size_t find_last(Str s, Str part) {
 }
 
 NATIVE_BODY(text_last_index_of) {
-  if (!two_texts(m, args, "text.last_index_of: the text", "text.last_index_of: the part", result)) return false;
+  if (!two_texts(m, args, "text.last_index_of: the text", "text.last_index_of: the part", result))
+    return false;
   machine_work(m, text_of(args[0]).size);
   size_t offset = find_last(text_of(args[0]), text_of(args[1]));
   *result = offset == SIZE_MAX ? VALUE_NIL : char_index(args[0], offset);
@@ -114,7 +123,8 @@ static uint64_t count_parts(Str s, Str part, uint64_t limit) {
 }
 
 static bool refuse_empty(Machine *m, Value v, const char *what, Value *result) {
-  return value_obj(v)->size > 0 || native_fault(m, result, FAULT_VALUE, "%s must not be empty", what);
+  return value_obj(v)->size > 0 ||
+         native_fault(m, result, FAULT_VALUE, "%s must not be empty", what);
 }
 
 NATIVE_BODY(text_count) {
@@ -151,7 +161,7 @@ static bool push_part(Machine *m, Value *text, size_t from, size_t to, Value *re
   }
   Value part = string_part(m, text, from, to - from);
   list_push(m, &m->temp[0], part);
-  return true;
+  return live_room(m, result);
 }
 
 static bool list_done(Machine *m, Value *result) {
@@ -174,10 +184,16 @@ static bool split_at(Machine *m, Value *args, uint64_t cuts, Value *result) {
 
 NATIVE_BODY(text_split) {
   int64_t limit = INT64_MAX;
-  if (!arg_given(args, count, 1)) return native_text_words(m, args, 1, result);
-  if (!two_texts(m, args, "text.split: the text", "text.split: the separator", result)) return false;
+  if (!arg_given(args, count, 1)) {
+    if (!arg_given(args, count, 2)) return native_text_words(m, args, 1, result);
+    return native_fault(m, result, FAULT_VALUE, "text.split: a number of cuts needs a separator");
+  }
+  if (!two_texts(m, args, "text.split: the text", "text.split: the separator", result))
+    return false;
   if (!refuse_empty(m, args[1], "text.split: the separator", result)) return false;
-  if (arg_given(args, count, 2) && !arg_int_in(m, args[2], "text.split: the number of cuts", 0, INT64_MAX, &limit, result)) return false;
+  if (arg_given(args, count, 2) &&
+      !arg_int_in(m, args[2], "text.split: the number of cuts", 0, INT64_MAX, &limit, result))
+    return false;
   Str s = text_of(args[0]);
   machine_work(m, s.size);
   uint64_t cuts = count_parts(s, text_of(args[1]), (uint64_t)limit);
@@ -186,7 +202,8 @@ NATIVE_BODY(text_split) {
 }
 
 NATIVE_BODY(text_split_once) {
-  if (!two_texts(m, args, "text.split_once: the text", "text.split_once: the separator", result)) return false;
+  if (!two_texts(m, args, "text.split_once: the text", "text.split_once: the separator", result))
+    return false;
   if (!refuse_empty(m, args[1], "text.split_once: the separator", result)) return false;
   machine_work(m, text_of(args[0]).size);
   *result = VALUE_NIL;
@@ -216,8 +233,9 @@ size_t space_size(Str s, size_t at) {
   if (c < 0x80) return c == ' ' || (c >= '\t' && c <= '\r');
   size_t next = at;
   uint32_t code = utf8_next(s, &next);
-  bool space = code == 0x85 || code == 0xa0 || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
-               code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000;
+  bool space = code == 0x85 || code == 0xa0 || code == 0x1680 ||
+               (code >= 0x2000 && code <= 0x200a) || code == 0x2028 || code == 0x2029 ||
+               code == 0x202f || code == 0x205f || code == 0x3000;
   return space ? next - at : 0;
 }
 
@@ -259,6 +277,7 @@ NATIVE_BODY(text_chars) {
     size_t size = char_size(text_of(args[0]), at);
     Value c = string_part(m, &args[0], at, size);
     list_set(m->temp[0], (uint32_t)i, c);
+    if (!live_room(m, result)) return false;
     at += size;
   }
   return list_done(m, result);
@@ -270,7 +289,8 @@ NATIVE_BODY(text_codes) {
   if (!list_of_nils(m, chars_of(args[0]), &list, result)) return false;
   Str s = text_of(args[0]);
   Value *items = list_items(list);
-  for (size_t at = 0, i = 0; at < s.size; i++) items[i] = value_small_int((int64_t)utf8_next(s, &at));
+  for (size_t at = 0, i = 0; at < s.size; i++)
+    items[i] = value_small_int((int64_t)utf8_next(s, &at));
   *result = list;
   return true;
 }
@@ -286,7 +306,8 @@ NATIVE_BODY(text_bytes) {
 NATIVE_BODY(text_slice) {
   uint32_t bounds[2];
   if (!arg_text(m, &args[0], "text.slice: the text", result)) return false;
-  if (!arg_bounds(m, args, count, "text.slice: a bound", chars_of(args[0]), bounds, result)) return false;
+  if (!arg_bounds(m, args, count, "text.slice: a bound", chars_of(args[0]), bounds, result))
+    return false;
   machine_work(m, text_of(args[0]).size);
   *result = string_slice(m, &args[0], bounds[0], bounds[1]);
   return true;
@@ -313,7 +334,8 @@ static size_t char_before(Str s, size_t at) {
 
 enum { TRIM_START = 1, TRIM_END = 2 };
 
-static bool trim(Machine *m, Value *args, uint32_t count, int ends, const char *what, Value *result) {
+static bool trim(Machine *m, Value *args, uint32_t count, int ends, const char *what,
+                 Value *result) {
   bool has_set = arg_given(args, count, 1);
   if (!arg_text(m, &args[0], what, result)) return false;
   if (has_set && !arg_text(m, &args[1], what, result)) return false;
@@ -321,18 +343,27 @@ static bool trim(Machine *m, Value *args, uint32_t count, int ends, const char *
   const Str *chars = has_set ? &set : NULL;
   size_t from = 0, to = s.size;
   machine_work(m, has_set ? s.size * (set.size / 16 + 1) : s.size);
-  for (size_t n; (ends & TRIM_START) && from < to && (n = trimmed_size(s, from, chars)) > 0;) from += n;
-  while ((ends & TRIM_END) && to > from && trimmed_size(s, char_before(s, to), chars)) to = char_before(s, to);
+  for (size_t n; (ends & TRIM_START) && from < to && (n = trimmed_size(s, from, chars)) > 0;)
+    from += n;
+  while ((ends & TRIM_END) && to > from && trimmed_size(s, char_before(s, to), chars))
+    to = char_before(s, to);
   *result = string_part(m, &args[0], from, to - from);
   return true;
 }
 
-NATIVE_BODY(text_trim) { return trim(m, args, count, TRIM_START | TRIM_END, "text.trim: the text", result); }
-NATIVE_BODY(text_trim_start) { return trim(m, args, count, TRIM_START, "text.trim_start: the text", result); }
-NATIVE_BODY(text_trim_end) { return trim(m, args, count, TRIM_END, "text.trim_end: the text", result); }
+NATIVE_BODY(text_trim) {
+  return trim(m, args, count, TRIM_START | TRIM_END, "text.trim: the text", result);
+}
+NATIVE_BODY(text_trim_start) {
+  return trim(m, args, count, TRIM_START, "text.trim_start: the text", result);
+}
+NATIVE_BODY(text_trim_end) {
+  return trim(m, args, count, TRIM_END, "text.trim_end: the text", result);
+}
 
 NATIVE_BODY(text_remove_prefix) {
-  if (!two_texts(m, args, "text.remove_prefix: the text", "text.remove_prefix: the start", result)) return false;
+  if (!two_texts(m, args, "text.remove_prefix: the text", "text.remove_prefix: the start", result))
+    return false;
   Str s = text_of(args[0]), part = text_of(args[1]);
   size_t from = starts_with(s, part) ? part.size : 0;
   *result = string_part(m, &args[0], from, s.size - from);
@@ -340,7 +371,8 @@ NATIVE_BODY(text_remove_prefix) {
 }
 
 NATIVE_BODY(text_remove_suffix) {
-  if (!two_texts(m, args, "text.remove_suffix: the text", "text.remove_suffix: the end", result)) return false;
+  if (!two_texts(m, args, "text.remove_suffix: the text", "text.remove_suffix: the end", result))
+    return false;
   Str s = text_of(args[0]), part = text_of(args[1]);
   *result = string_part(m, &args[0], 0, ends_with(s, part) ? s.size - part.size : s.size);
   return true;
@@ -369,15 +401,19 @@ static void replace_write(char *out, Str s, Str old, Str new, uint64_t cuts) {
 
 NATIVE_BODY(text_replace) {
   int64_t limit = INT64_MAX;
-  if (!two_texts(m, args, "text.replace: the text", "text.replace: what is replaced", result)) return false;
+  if (!two_texts(m, args, "text.replace: the text", "text.replace: what is replaced", result))
+    return false;
   if (!arg_text(m, &args[2], "text.replace: the replacement", result)) return false;
   if (!refuse_empty(m, args[1], "text.replace: what is replaced", result)) return false;
-  if (arg_given(args, count, 3) && !arg_int_in(m, args[3], "text.replace: how many", 0, INT64_MAX, &limit, result)) return false;
+  if (arg_given(args, count, 3) &&
+      !arg_int_in(m, args[3], "text.replace: how many", 0, INT64_MAX, &limit, result))
+    return false;
   machine_work(m, text_of(args[0]).size);
   uint64_t cuts = count_parts(text_of(args[0]), text_of(args[1]), (uint64_t)limit);
   *result = args[0];
   if (!cuts) return true;
-  uint64_t size = text_of(args[0]).size + cuts * text_of(args[2]).size - cuts * text_of(args[1]).size;
+  uint64_t size =
+      text_of(args[0]).size + cuts * text_of(args[2]).size - cuts * text_of(args[1]).size;
   uint64_t chars = chars_of(args[0]) + cuts * chars_of(args[2]) - cuts * chars_of(args[1]);
   Value made;
   if (!text_room(m, size, result)) return false;
@@ -443,7 +479,8 @@ static char *fill_write(const Fill *f, char *out) {
 
 typedef enum { PAD_START, PAD_END, PAD_BOTH } PadEnd;
 
-static bool pad_write(Machine *m, Value *args, Value pattern, const uint64_t add[2], Value *result) {
+static bool pad_write(Machine *m, Value *args, Value pattern, const uint64_t add[2],
+                      Value *result) {
   m->temp[0] = pattern;
   Fill before = fill_of(pattern, add[0]), after = fill_of(pattern, add[1]);
   uint64_t size = text_of(args[0]).size + before.bytes + after.bytes;
@@ -460,12 +497,14 @@ static bool pad_write(Machine *m, Value *args, Value pattern, const uint64_t add
   return true;
 }
 
-static bool pad(Machine *m, Value *args, uint32_t count, PadEnd where, const char *what, Value *result) {
+static bool pad(Machine *m, Value *args, uint32_t count, PadEnd where, const char *what,
+                Value *result) {
   int64_t width;
   bool given = arg_given(args, count, 2);
   if (!arg_text(m, &args[0], what, result)) return false;
   if (!arg_int_in(m, args[1], what, 0, (int64_t)LIMIT_VALUE_BYTES, &width, result)) return false;
-  if (given && (!arg_text(m, &args[2], what, result) || !refuse_empty(m, args[2], what, result))) return false;
+  if (given && (!arg_text(m, &args[2], what, result) || !refuse_empty(m, args[2], what, result)))
+    return false;
   uint64_t chars = chars_of(args[0]);
   *result = args[0];
   if ((uint64_t)width <= chars) return true;
@@ -476,9 +515,15 @@ static bool pad(Machine *m, Value *args, uint32_t count, PadEnd where, const cha
   return pad_write(m, args, given ? args[2] : m->program->chars[' '], add, result);
 }
 
-NATIVE_BODY(text_pad_start) { return pad(m, args, count, PAD_START, "text.pad_start: an argument", result); }
-NATIVE_BODY(text_pad_end) { return pad(m, args, count, PAD_END, "text.pad_end: an argument", result); }
-NATIVE_BODY(text_center) { return pad(m, args, count, PAD_BOTH, "text.center: an argument", result); }
+NATIVE_BODY(text_pad_start) {
+  return pad(m, args, count, PAD_START, "text.pad_start: an argument", result);
+}
+NATIVE_BODY(text_pad_end) {
+  return pad(m, args, count, PAD_END, "text.pad_end: an argument", result);
+}
+NATIVE_BODY(text_center) {
+  return pad(m, args, count, PAD_BOTH, "text.center: an argument", result);
+}
 
 NATIVE_BODY(text_reverse) {
   if (!arg_text(m, &args[0], "text.reverse: the text", result)) return false;

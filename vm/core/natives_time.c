@@ -12,18 +12,20 @@ enum { MONTHS = 12 };
 static bool time_parts_arg(Machine *m, Value v, const char *what, TimeParts *out, Value *result) {
   int64_t us;
   if (!arg_time(m, v, what, &us, result)) return false;
-  return time_split(us, out) || native_fault(m, result, FAULT_VALUE, "%s is outside the years 1 to 9999", what);
+  return time_split(us, out) ||
+         native_fault(m, result, FAULT_VALUE, "%s is outside the years 1 to 9999", what);
 }
 
 static bool give_time(Machine *m, bool ok, int64_t us, const char *what, Value *result) {
   TimeParts parts;
-  if (!ok || !time_split(us, &parts)) return native_fault(m, result, FAULT_VALUE, "%s: outside the years 1 to 9999", what);
+  if (!ok || !time_split(us, &parts))
+    return native_fault(m, result, FAULT_VALUE, "%s: outside the years 1 to 9999", what);
   *result = time_new(m, us);
   return true;
 }
 
-static bool part_arg(Machine *m, const Value *args, uint32_t count, uint32_t i, const char *what, int64_t high, int32_t *out,
-                     Value *result) {
+static bool part_arg(Machine *m, const Value *args, uint32_t count, uint32_t i, const char *what,
+                     int64_t high, int32_t *out, Value *result) {
   int64_t n;
   if (!arg_given(args, count, i)) return true;
   if (!arg_int_in(m, args[i], what, i < 3 ? 1 : 0, high, &n, result)) return false;
@@ -44,7 +46,8 @@ NATIVE_BODY(time_of) {
   if (!ok) return false;
   if (p.year == 0) return arg_mismatch(m, "time.of: the year", "an int", args[0], result);
   if (p.day > days_of_month(p.year, p.month)) {
-    return native_fault(m, result, FAULT_VALUE, "time.of: month %d of %d has no day %d", p.month, p.year, p.day);
+    return native_fault(m, result, FAULT_VALUE, "time.of: month %d of %d has no day %d", p.month,
+                        p.year, p.day);
   }
   ok = time_join(&p, &us);
   return give_time(m, ok, us, "time.of", result);
@@ -53,9 +56,18 @@ NATIVE_BODY(time_of) {
 NATIVE_BODY(time_parts) {
   TimeParts p;
   if (!time_parts_arg(m, args[0], "time.parts: the time", &p, result)) return false;
-  const struct { const char *name; int32_t n; } parts[] = {
-      {"year", p.year}, {"month", p.month}, {"day", p.day}, {"hour", p.hour}, {"minute", p.minute},
-      {"second", p.second}, {"microsecond", p.microsecond}, {"weekday", p.weekday}, {"yearday", p.yearday}};
+  const struct {
+    const char *name;
+    int32_t n;
+  } parts[] = {{"year", p.year},
+               {"month", p.month},
+               {"day", p.day},
+               {"hour", p.hour},
+               {"minute", p.minute},
+               {"second", p.second},
+               {"microsecond", p.microsecond},
+               {"weekday", p.weekday},
+               {"yearday", p.yearday}};
   m->temp[4] = map_new(m, COUNT_OF(parts));
   for (size_t i = 0; i < COUNT_OF(parts); i++) {
     map_set_text(m, &m->temp[4], str_of(parts[i].name), value_small_int(parts[i].n));
@@ -65,12 +77,12 @@ NATIVE_BODY(time_parts) {
   return true;
 }
 
-#define TIME_PART(field)                                                                     \
-  NATIVE_BODY(time_##field) {                                                                \
-    TimeParts p;                                                                             \
-    if (!time_parts_arg(m, args[0], "time." #field ": the time", &p, result)) return false;  \
-    *result = value_small_int(p.field);                                                      \
-    return true;                                                                             \
+#define TIME_PART(field)                                                                    \
+  NATIVE_BODY(time_##field) {                                                               \
+    TimeParts p;                                                                            \
+    if (!time_parts_arg(m, args[0], "time." #field ": the time", &p, result)) return false; \
+    *result = value_small_int(p.field);                                                     \
+    return true;                                                                            \
   }
 TIME_PART(year)
 TIME_PART(month)
@@ -118,7 +130,8 @@ NATIVE_BODY(time_week) {
 }
 
 /* A year given as an int or as a time; *month stays 0 for an int. */
-static bool year_arg(Machine *m, Value v, const char *what, int32_t *year, int32_t *month, Value *result) {
+static bool year_arg(Machine *m, Value v, const char *what, int32_t *year, int32_t *month,
+                     Value *result) {
   TimeParts p;
   int64_t n;
   *month = 0;
@@ -167,7 +180,8 @@ NATIVE_BODY(time_add_months) {
   TimeParts p;
   int64_t more, us = 0;
   if (!time_parts_arg(m, args[0], "time.add_months: the time", &p, result)) return false;
-  if (!arg_int_in(m, args[1], "time.add_months: the months", -200000, 200000, &more, result)) return false;
+  if (!arg_int_in(m, args[1], "time.add_months: the months", -200000, 200000, &more, result))
+    return false;
   int64_t month = (int64_t)p.year * MONTHS + p.month - 1 + more;
   int64_t year = month / MONTHS;
   if (month < MONTHS || year > 9999) return give_time(m, false, 0, "time.add_months", result);
@@ -182,7 +196,8 @@ NATIVE_BODY(time_since) {
   int64_t later, earlier, us;
   if (!arg_time(m, args[0], "time.since: the time", &later, result)) return false;
   if (!arg_time(m, args[1], "time.since: the other time", &earlier, result)) return false;
-  if (__builtin_sub_overflow(later, earlier, &us)) return native_fault(m, result, FAULT_OVERFLOW, "time.since");
+  if (__builtin_sub_overflow(later, earlier, &us))
+    return native_fault(m, result, FAULT_OVERFLOW, "time.since");
   *result = duration_new(m, us);
   return true;
 }
@@ -210,7 +225,9 @@ NATIVE_BODY(time_start_of) {
   if (!arg_text(m, &args[1], "time.start_of: the unit", result)) return false;
   Str unit = text_of(args[1]);
   if (!parts_start(&p, unit)) {
-    return native_fault(m, result, FAULT_VALUE, "time.start_of: the unit must be second, minute, hour, day, week, month or year");
+    return native_fault(
+        m, result, FAULT_VALUE,
+        "time.start_of: the unit must be second, minute, hour, day, week, month or year");
   }
   bool ok = time_join(&p, &us);
   if (str_equal(unit, STR("week"))) us -= (int64_t)(p.weekday - 1) * 86400000000;
@@ -242,7 +259,8 @@ NATIVE_BODY(time_from_unix) {
   if (value_to_int(args[0], &seconds)) {
     ok = !__builtin_mul_overflow(seconds, 1000000, &us);
   } else {
-    if (!value_to_float(args[0], &f)) return arg_mismatch(m, "time.from_unix: the seconds", "an int or a float", args[0], result);
+    if (!value_to_float(args[0], &f))
+      return arg_mismatch(m, "time.from_unix: the seconds", "an int or a float", args[0], result);
     f *= 1000000;
     ok = f > -9.2e18 && f < 9.2e18;
     if (ok) us = (int64_t)(f < 0 ? f - 0.5 : f + 0.5);
@@ -259,12 +277,14 @@ NATIVE_BODY(time_from_unix_ms) {
 
 /* ---- text ---- */
 
-static bool parse_fault(Machine *m, const char *what, Value text, const char *wanted, Value *result) {
+static bool parse_fault(Machine *m, const char *what, Value text, const char *wanted,
+                        Value *result) {
   Str s = text_of(text);
   int size = s.size > 60 ? 60 : (int)s.size;
   char copy[64] = {0};
   memcpy(copy, s.at, (size_t)size);
-  while (size > 0 && (size_t)size < s.size && ((uint8_t)s.at[size] & 0xc0) == 0x80) copy[--size] = 0;
+  while (size > 0 && (size_t)size < s.size && ((uint8_t)s.at[size] & 0xc0) == 0x80)
+    copy[--size] = 0;
   return native_fault(m, result, FAULT_PARSE, "%s: \"%s\" is not %s", what, copy, wanted);
 }
 
@@ -275,13 +295,16 @@ NATIVE_BODY(time_parse) {
   if (given && !arg_text(m, &args[1], "time.parse: the pattern", result)) return false;
   machine_work(m, text_of(args[0]).size);
   if (!given) {
-    if (!time_parse(text_of(args[0]), &us)) return parse_fault(m, "time.parse", args[0], "a time like 2026-11-20T14:05:00Z", result);
+    if (!time_parse(text_of(args[0]), &us))
+      return parse_fault(m, "time.parse", args[0], "a time like 2026-11-20T14:05:00Z", result);
     *result = time_new(m, us);
     return true;
   }
   bool bad_pattern = false;
   bool ok = pattern_parse(text_of(args[0]), text_of(args[1]), &us, &bad_pattern);
-  if (bad_pattern) return native_fault(m, result, FAULT_VALUE, "time.parse: the pattern has a %% that is followed by no known letter");
+  if (bad_pattern)
+    return native_fault(m, result, FAULT_VALUE,
+                        "time.parse: the pattern has a %% that is followed by no known letter");
   if (!ok) return parse_fault(m, "time.parse", args[0], "a time of this pattern", result);
   return give_time(m, ok, us, "time.parse", result);
 }
@@ -290,9 +313,12 @@ NATIVE_BODY(time_format) {
   int64_t us, offset = 0;
   TimeParts p;
   if (!arg_time(m, args[0], "time.format: the time", &us, result)) return false;
-  if (arg_given(args, count, 2) && !arg_duration(m, args[2], "time.format: the offset", &offset, result)) return false;
+  if (arg_given(args, count, 2) &&
+      !arg_duration(m, args[2], "time.format: the offset", &offset, result))
+    return false;
   if (offset % 60000000 != 0 || offset <= -86400000000 || offset >= 86400000000) {
-    return native_fault(m, result, FAULT_VALUE, "time.format: the offset must be whole minutes, less than a day");
+    return native_fault(m, result, FAULT_VALUE,
+                        "time.format: the offset must be whole minutes, less than a day");
   }
   if (!time_split(us + offset, &p)) return give_time(m, false, 0, "time.format", result);
   Buf out = {.max = LIMIT_VALUE_BYTES};
@@ -305,7 +331,8 @@ NATIVE_BODY(time_format) {
   machine_work(m, text_of(args[1]).size);
   if (pattern_print(&p, offset, text_of(args[1]), &out)) return string_take(m, &out, result);
   buf_deinit(&out);
-  return native_fault(m, result, FAULT_VALUE, "time.format: the pattern has a %% that is followed by no known letter");
+  return native_fault(m, result, FAULT_VALUE,
+                      "time.format: the pattern has a %% that is followed by no known letter");
 }
 
 /* ---- durations ---- */
@@ -314,7 +341,8 @@ NATIVE_BODY(duration_parse) {
   int64_t us;
   if (!arg_text(m, &args[0], "duration.parse: the text", result)) return false;
   machine_work(m, text_of(args[0]).size);
-  if (!duration_parse(text_of(args[0]), &us)) return parse_fault(m, "duration.parse", args[0], "a duration like 1h30m or 250ms", result);
+  if (!duration_parse(text_of(args[0]), &us))
+    return parse_fault(m, "duration.parse", args[0], "a duration like 1h30m or 250ms", result);
   *result = duration_new(m, us);
   return true;
 }
@@ -340,18 +368,33 @@ static bool duration_in(Machine *m, Value v, double unit, const char *what, Valu
   return true;
 }
 
-NATIVE_BODY(duration_milliseconds) { return duration_in(m, args[0], 1e3, "duration.milliseconds: the duration", result); }
-NATIVE_BODY(duration_seconds) { return duration_in(m, args[0], 1e6, "duration.seconds: the duration", result); }
-NATIVE_BODY(duration_minutes) { return duration_in(m, args[0], 6e7, "duration.minutes: the duration", result); }
-NATIVE_BODY(duration_hours) { return duration_in(m, args[0], 3.6e9, "duration.hours: the duration", result); }
-NATIVE_BODY(duration_days) { return duration_in(m, args[0], 8.64e10, "duration.days: the duration", result); }
+NATIVE_BODY(duration_milliseconds) {
+  return duration_in(m, args[0], 1e3, "duration.milliseconds: the duration", result);
+}
+NATIVE_BODY(duration_seconds) {
+  return duration_in(m, args[0], 1e6, "duration.seconds: the duration", result);
+}
+NATIVE_BODY(duration_minutes) {
+  return duration_in(m, args[0], 6e7, "duration.minutes: the duration", result);
+}
+NATIVE_BODY(duration_hours) {
+  return duration_in(m, args[0], 3.6e9, "duration.hours: the duration", result);
+}
+NATIVE_BODY(duration_days) {
+  return duration_in(m, args[0], 8.64e10, "duration.days: the duration", result);
+}
 
 NATIVE_BODY(duration_parts) {
   int64_t us;
   if (!arg_duration(m, args[0], "duration.parts: the duration", &us, result)) return false;
-  const struct { const char *name; int64_t n; } parts[] = {
-      {"days", us / 86400000000}, {"hours", us / 3600000000 % 24}, {"minutes", us / 60000000 % 60},
-      {"seconds", us / 1000000 % 60}, {"microseconds", us % 1000000}};
+  const struct {
+    const char *name;
+    int64_t n;
+  } parts[] = {{"days", us / 86400000000},
+               {"hours", us / 3600000000 % 24},
+               {"minutes", us / 60000000 % 60},
+               {"seconds", us / 1000000 % 60},
+               {"microseconds", us % 1000000}};
   m->temp[4] = map_new(m, COUNT_OF(parts));
   for (size_t i = 0; i < COUNT_OF(parts); i++) {
     map_set_text(m, &m->temp[4], str_of(parts[i].name), value_small_int(parts[i].n));

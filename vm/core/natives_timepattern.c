@@ -1,9 +1,11 @@
 /* Times as text of a pattern, both ways: see natives_time.h for the letters. */
 #include "vm/core/natives_time.h"
 
-static const char *const day_names[] = {"Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday"};
-static const char *const month_names[] = {"January", "February", "March", "April", "May", "June", "July",
-                                          "August", "September", "October", "November", "December"};
+static const char *const day_names[] = {"Monday", "Tuesday",  "Wednesday", "Thursday",
+                                        "Friday", "Saturday", "Sunday"};
+static const char *const month_names[] = {"January",   "February", "March",    "April",
+                                          "May",       "June",     "July",     "August",
+                                          "September", "October",  "November", "December"};
 enum { SHORT_NAME = 3 };
 
 /* ---- printing ---- */
@@ -159,7 +161,8 @@ static bool scan_letter(Scan *s, char letter) {
     case 'Y': return scan_digits(s, 4, 1, 9999, &s->p.year);
     case 'y': return scan_short_year(s);
     case 'm': return scan_digits(s, 2, 1, 12, &s->p.month);
-    case 'd': case 'e': scan_char(s, ' '); return scan_digits(s, 2, 1, 31, &s->p.day);
+    case 'd':
+    case 'e': scan_char(s, ' '); return scan_digits(s, 2, 1, 31, &s->p.day);
     case 'H': return scan_digits(s, 2, 0, 23, &s->p.hour);
     case 'I': return scan_digits(s, 2, 1, 12, &s->p.hour);
     case 'p': return scan_half(s);

@@ -28,8 +28,11 @@ static void ascii_case(char *out, Str s, Case to) {
 
 static bool is_letter(uint32_t code) {
   switch (utf8proc_category((utf8proc_int32_t)code)) {
-    case UTF8PROC_CATEGORY_LU: case UTF8PROC_CATEGORY_LL: case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM: case UTF8PROC_CATEGORY_LO: return true;
+    case UTF8PROC_CATEGORY_LU:
+    case UTF8PROC_CATEGORY_LL:
+    case UTF8PROC_CATEGORY_LT:
+    case UTF8PROC_CATEGORY_LM:
+    case UTF8PROC_CATEGORY_LO: return true;
     default: return false;
   }
 }
@@ -54,9 +57,11 @@ static void unicode_case(Buf *out, Str s, Case to) {
   bool start = true;
   for (size_t at = 0; at < s.size;) {
     uint32_t code = utf8_next(s, &at);
-    if (code == 0xdf && to == CASE_UPPER) buf_text(out, "SS"); /* the one common letter that grows */
+    if (code == 0xdf && to == CASE_UPPER)
+      buf_text(out, "SS"); /* the one common letter that grows */
     else put_code(out, code_case(code, to, start));
-    start = to == CASE_TITLE && !is_letter(code) && !is_mark(code) && code != '\'' && code != 0x2019;
+    start =
+        to == CASE_TITLE && !is_letter(code) && !is_mark(code) && code != '\'' && code != 0x2019;
   }
 }
 
@@ -77,20 +82,31 @@ static bool text_case(Machine *m, Value *arg, Case to, const char *what, Value *
   return true;
 }
 
-NATIVE_BODY(text_upper) { return text_case(m, &args[0], CASE_UPPER, "text.upper: the text", result); }
-NATIVE_BODY(text_lower) { return text_case(m, &args[0], CASE_LOWER, "text.lower: the text", result); }
-NATIVE_BODY(text_title) { return text_case(m, &args[0], CASE_TITLE, "text.title: the text", result); }
-NATIVE_BODY(text_capitalize) { return text_case(m, &args[0], CASE_CAPITAL, "text.capitalize: the text", result); }
+NATIVE_BODY(text_upper) {
+  return text_case(m, &args[0], CASE_UPPER, "text.upper: the text", result);
+}
+NATIVE_BODY(text_lower) {
+  return text_case(m, &args[0], CASE_LOWER, "text.lower: the text", result);
+}
+NATIVE_BODY(text_title) {
+  return text_case(m, &args[0], CASE_TITLE, "text.title: the text", result);
+}
+NATIVE_BODY(text_capitalize) {
+  return text_case(m, &args[0], CASE_CAPITAL, "text.capitalize: the text", result);
+}
 
 /* ---- normal forms and folding: the text is taken apart, and put together again ---- */
 
 static bool unicode_map(Machine *m, Value *arg, utf8proc_option_t options, Value *result) {
   Str s = text_of(*arg);
   machine_work(m, s.size * 4);
-  utf8proc_ssize_t wanted = utf8proc_decompose((const utf8proc_uint8_t *)s.at, (utf8proc_ssize_t)s.size, NULL, 0, options);
-  if (wanted < 0 || (uint64_t)wanted > LIMIT_VALUE_BYTES) return native_fault(m, result, FAULT_SIZE, "256 MB");
+  utf8proc_ssize_t wanted = utf8proc_decompose((const utf8proc_uint8_t *)s.at,
+                                               (utf8proc_ssize_t)s.size, NULL, 0, options);
+  if (wanted < 0 || (uint64_t)wanted > LIMIT_VALUE_BYTES)
+    return native_fault(m, result, FAULT_SIZE, "256 MB");
   utf8proc_int32_t *codes = mem_alloc(((size_t)wanted + 1) * sizeof *codes);
-  utf8proc_ssize_t got = utf8proc_decompose((const utf8proc_uint8_t *)s.at, (utf8proc_ssize_t)s.size, codes, wanted, options);
+  utf8proc_ssize_t got = utf8proc_decompose((const utf8proc_uint8_t *)s.at,
+                                            (utf8proc_ssize_t)s.size, codes, wanted, options);
   if (options & UTF8PROC_COMPOSE) got = utf8proc_normalize_utf32(codes, got, options);
   Buf out = {.max = LIMIT_VALUE_BYTES};
   for (utf8proc_ssize_t i = 0; i < got; i++) put_code(&out, (uint32_t)codes[i]);
@@ -100,15 +116,18 @@ static bool unicode_map(Machine *m, Value *arg, utf8proc_option_t options, Value
 
 NATIVE_BODY(text_casefold) {
   if (!arg_text(m, &args[0], "text.casefold: the text", result)) return false;
-  if (text_is_plain(args[0])) return text_case(m, &args[0], CASE_LOWER, "text.casefold: the text", result);
+  if (text_is_plain(args[0]))
+    return text_case(m, &args[0], CASE_LOWER, "text.casefold: the text", result);
   return unicode_map(m, &args[0], UTF8PROC_STABLE | UTF8PROC_CASEFOLD | UTF8PROC_COMPOSE, result);
 }
 
 static bool form_options(Str form, utf8proc_option_t *out) {
   if (str_equal(form, STR("NFC"))) *out = UTF8PROC_STABLE | UTF8PROC_COMPOSE;
   else if (str_equal(form, STR("NFD"))) *out = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE;
-  else if (str_equal(form, STR("NFKC"))) *out = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
-  else if (str_equal(form, STR("NFKD"))) *out = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
+  else if (str_equal(form, STR("NFKC")))
+    *out = UTF8PROC_STABLE | UTF8PROC_COMPOSE | UTF8PROC_COMPAT;
+  else if (str_equal(form, STR("NFKD")))
+    *out = UTF8PROC_STABLE | UTF8PROC_DECOMPOSE | UTF8PROC_COMPAT;
   else return false;
   return true;
 }
@@ -119,7 +138,8 @@ NATIVE_BODY(text_normalize) {
   if (arg_given(args, count, 1)) {
     if (!arg_text(m, &args[1], "text.normalize: the form", result)) return false;
     if (!form_options(text_of(args[1]), &options)) {
-      return native_fault(m, result, FAULT_VALUE, "text.normalize: the form must be NFC, NFD, NFKC or NFKD");
+      return native_fault(m, result, FAULT_VALUE,
+                          "text.normalize: the form must be NFC, NFD, NFKC or NFKD");
     }
   }
   *result = args[0];
@@ -157,7 +177,8 @@ NATIVE_BODY(text_width) {
   Str s = text_of(args[0]);
   int64_t width = 0;
   machine_work(m, s.size);
-  for (size_t at = 0; at < s.size;) width += utf8proc_charwidth((utf8proc_int32_t)utf8_next(s, &at));
+  for (size_t at = 0; at < s.size;)
+    width += utf8proc_charwidth((utf8proc_int32_t)utf8_next(s, &at));
   *result = value_small_int(width);
   return true;
 }

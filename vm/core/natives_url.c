@@ -31,7 +31,9 @@ static bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 static Str scheme_of(Str s) {
   size_t i = 0;
-  while (i < s.size && (is_letter(s.at[i]) || (i > 0 && (is_digit(s.at[i]) || strchr("+-.", s.at[i]))))) i++;
+  while (i < s.size &&
+         (is_letter(s.at[i]) || (i > 0 && (is_digit(s.at[i]) || strchr("+-.", s.at[i])))))
+    i++;
   return i > 0 && i < s.size && s.at[i] == ':' ? (Str){s.at, i} : (Str){0};
 }
 
@@ -60,7 +62,8 @@ static const char *authority_split(Str authority, Url *out) {
 static const char *url_split(Str s, Url *out) {
   *out = (Url){0};
   for (size_t i = 0; i < s.size; i++) {
-    if ((uint8_t)s.at[i] <= ' ' || s.at[i] == 0x7f) return "a URL has no blanks or control characters";
+    if ((uint8_t)s.at[i] <= ' ' || s.at[i] == 0x7f)
+      return "a URL has no blanks or control characters";
   }
   out->fragment = cut_after(&s, '#');
   out->query = cut_after(&s, '?');
@@ -78,7 +81,8 @@ static const char *url_split(Str s, Url *out) {
 }
 
 static void put_lower(Buf *out, Str s) {
-  for (size_t i = 0; i < s.size; i++) buf_byte(out, (uint8_t)(s.at[i] >= 'A' && s.at[i] <= 'Z' ? s.at[i] + 32 : s.at[i]));
+  for (size_t i = 0; i < s.size; i++)
+    buf_byte(out, (uint8_t)(s.at[i] >= 'A' && s.at[i] <= 'Z' ? s.at[i] + 32 : s.at[i]));
 }
 
 /* Puts a part into the map in m->temp[4]; nil when it is absent. */
@@ -100,7 +104,8 @@ static void set_parts(Machine *m, const Url *u) {
   set_part(m, "scheme", u->scheme, true);
   set_part(m, "user", u->user, false);
   set_part(m, "host", u->host, true);
-  map_set_text(m, &m->temp[4], STR("port"), u->port.at && int_parse(u->port, &port) ? value_small_int(port) : VALUE_NIL);
+  map_set_text(m, &m->temp[4], STR("port"),
+               u->port.at && int_parse(u->port, &port) ? value_small_int(port) : VALUE_NIL);
   set_part(m, "path", u->path, false);
   set_part(m, "query", u->query, false);
   set_part(m, "fragment", u->fragment, false);
@@ -128,7 +133,8 @@ NATIVE_BODY(url_parse) {
   if (!arg_text(m, &args[0], "url.parse: the URL", result)) return false;
   Buf copy = text_copy(m, args[0]);
   const char *why = url_split(buf_view(&copy), &u);
-  if (!why && u.port.at && (!int_parse(u.port, &port) || port > 65535)) why = "the port must be a number up to 65535";
+  if (!why && u.port.at && (!int_parse(u.port, &port) || port > 65535))
+    why = "the port must be a number up to 65535";
   if (!why) set_parts(m, &u);
   buf_deinit(&copy);
   return why ? native_fault(m, result, FAULT_PARSE, "url.parse: %s", why) : take_map(m, result);
@@ -140,7 +146,8 @@ static bool put_query_value(Machine *m, Str name, Value v, Buf *out, Value *resu
   Buf text = {.max = LIMIT_VALUE_BYTES};
   if (v == VALUE_NIL) return true;
   if (value_is_kind(v, OBJ_SEALED) || value_is_container(v)) {
-    return arg_mismatch(m, "url.query: a value", "a string, a number or a list of these", v, result);
+    return arg_mismatch(m, "url.query: a value", "a string, a number or a list of these", v,
+                        result);
   }
   value_print(m, v, false, &text);
   if (out->size) buf_byte(out, '&');
@@ -200,8 +207,8 @@ static void query_add(Machine *m, Str name, Str value) {
 static bool query_piece(Machine *m, Str piece) {
   Buf name = {0}, value = {0};
   Str tail = cut_after(&piece, '=');
-  bool ok = percent_decode(piece, true, &name) && percent_decode(tail, true, &value) && utf8_valid(buf_view(&name)) &&
-            utf8_valid(buf_view(&value));
+  bool ok = percent_decode(piece, true, &name) && percent_decode(tail, true, &value) &&
+            utf8_valid(buf_view(&name)) && utf8_valid(buf_view(&value));
   if (ok) query_add(m, buf_view(&name), buf_view(&value));
   buf_deinit(&name);
   buf_deinit(&value);
@@ -223,7 +230,8 @@ NATIVE_BODY(url_parse_query) {
   buf_deinit(&copy);
   if (ok) return take_map(m, result);
   m->temp[4] = VALUE_NIL;
-  return native_fault(m, result, FAULT_PARSE, "url.parse_query: a %% must be followed by two digits that give UTF-8");
+  return native_fault(m, result, FAULT_PARSE,
+                      "url.parse_query: a %% must be followed by two digits that give UTF-8");
 }
 
 /* ---- putting together ---- */
@@ -243,7 +251,8 @@ static void url_put(const Url *u, Str path, Buf *out) {
 }
 
 /* The text of a part of url.build's map, appended to `store` behind its offset; absent stays absent. */
-static bool part_text(Machine *m, Value map, const char *name, Buf *store, size_t span[2], Value *result) {
+static bool part_text(Machine *m, Value map, const char *name, Buf *store, size_t span[2],
+                      Value *result) {
   Value v;
   span[0] = span[1] = SIZE_MAX;
   if (!map_find_text(map, str_of(name), &v) || v == VALUE_NIL) return true;
@@ -263,7 +272,8 @@ static bool part_text(Machine *m, Value map, const char *name, Buf *store, size_
 }
 
 NATIVE_BODY(url_build) {
-  static const char *const names[] = {"scheme", "user", "host", "port", "path", "query", "fragment"};
+  static const char *const names[] = {"scheme", "user",  "host",    "port",
+                                      "path",   "query", "fragment"};
   size_t span[COUNT_OF(names)][2];
   Str part[COUNT_OF(names)];
   Buf store = {.max = LIMIT_VALUE_BYTES}, out = {.max = LIMIT_VALUE_BYTES};
@@ -271,13 +281,16 @@ NATIVE_BODY(url_build) {
   bool ok = true;
   for (size_t i = 0; i < COUNT_OF(names) && ok; i++) {
     ok = part_text(m, args[0], names[i], &store, span[i], result);
-    if (ok && i == 5 && span[i][0] < span[i][1] && store.at[span[i][0]] == '&') span[i][0]++; /* put_query saw a filled buffer */
+    if (ok && i == 5 && span[i][0] < span[i][1] && store.at[span[i][0]] == '&')
+      span[i][0]++; /* put_query saw a filled buffer */
   }
   buf_byte(&store, 0);
   for (size_t i = 0; i < COUNT_OF(names) && ok; i++) {
-    part[i] = span[i][0] == SIZE_MAX ? (Str){0} : (Str){store.at + span[i][0], span[i][1] - span[i][0]};
+    part[i] =
+        span[i][0] == SIZE_MAX ? (Str){0} : (Str){store.at + span[i][0], span[i][1] - span[i][0]};
   }
-  if (ok) url_put(&(Url){part[0], part[1], part[2], part[3], part[4], part[5], part[6]}, part[4], &out);
+  if (ok)
+    url_put(&(Url){part[0], part[1], part[2], part[3], part[4], part[5], part[6]}, part[4], &out);
   buf_deinit(&store);
   return ok && string_take(m, &out, result);
 }
@@ -341,15 +354,19 @@ static void url_resolve(const Url *base, const Url *ref, Buf *out) {
 
 NATIVE_BODY(url_join) {
   Url base, ref;
-  if (!arg_text(m, &args[0], "url.join: the base", result) || !arg_text(m, &args[1], "url.join: the link", result)) return false;
-  Buf first = text_copy(m, args[0]), second = text_copy(m, args[1]), out = {.max = LIMIT_VALUE_BYTES};
+  if (!arg_text(m, &args[0], "url.join: the base", result) ||
+      !arg_text(m, &args[1], "url.join: the link", result))
+    return false;
+  Buf first = text_copy(m, args[0]), second = text_copy(m, args[1]),
+      out = {.max = LIMIT_VALUE_BYTES};
   const char *why = url_split(buf_view(&first), &base);
   if (!why) why = url_split(buf_view(&second), &ref);
   if (!why && !base.scheme.at) why = "the base must have a scheme";
   if (!why) url_resolve(&base, &ref, &out);
   buf_deinit(&first);
   buf_deinit(&second);
-  return why ? native_fault(m, result, FAULT_PARSE, "url.join: %s", why) : string_take(m, &out, result);
+  return why ? native_fault(m, result, FAULT_PARSE, "url.join: %s", why)
+             : string_take(m, &out, result);
 }
 
 /* ---- percent signs ---- */
@@ -366,7 +383,9 @@ NATIVE_BODY(url_decode) {
   Buf out = {.max = LIMIT_VALUE_BYTES};
   if (!arg_text(m, &args[0], "url.decode: the text", result)) return false;
   machine_work(m, text_of(args[0]).size);
-  if (percent_decode(text_of(args[0]), false, &out) && utf8_valid(buf_view(&out))) return string_take(m, &out, result);
+  if (percent_decode(text_of(args[0]), false, &out) && utf8_valid(buf_view(&out)))
+    return string_take(m, &out, result);
   buf_deinit(&out);
-  return native_fault(m, result, FAULT_PARSE, "url.decode: a %% must be followed by two digits that give UTF-8");
+  return native_fault(m, result, FAULT_PARSE,
+                      "url.decode: a %% must be followed by two digits that give UTF-8");
 }

@@ -626,6 +626,7 @@ void ask_answered(Run *run, Wait *wait, Str outcome, Str value) {
   Strand *s = run_strand(run, wait->fiber);
   Fiber *f = fiber_by_id(run->machine, wait->fiber);
   bool ok = str_equal(outcome, STR("ok"));
+  bool lost = str_equal(outcome, STR("unknown")) || str_equal(outcome, STR("interrupted"));
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);
   } else if (s->on == FIBER_ON_AWAITS) {
@@ -633,9 +634,9 @@ void ask_answered(Run *run, Wait *wait, Str outcome, Str value) {
   } else if (ok) {
     Value v = decoded(run, value);
     strand_answer(run, wait->fiber, v);
-  } else if (str_equal(outcome, STR("unknown")) && s->tool_count > 0) {
-    tool_lost(run, f);
-  } else if (str_equal(outcome, STR("unknown"))) {
+  } else if (lost && s->tool_count > 0) {
+    tool_lost(run, f, str_equal(outcome, STR("interrupted")));
+  } else if (lost) {
     strand_raise(run, wait->fiber,
                  error_fault(run->machine, f, FAULT_HTTP,
                              "the reply of %s was lost: it may have happened", effect_info(wait->effect)->word));

@@ -51,7 +51,7 @@ static void strand_save(const Strand *s, uint32_t id, Buf *out) {
     cbor_put_uint(out, s->awaits[i].outcome);
     put_str(out, s->awaits[i].value);
   }
-  cbor_put_array(out, (uint64_t)s->tool_count * 6);
+  cbor_put_array(out, (uint64_t)s->tool_count * 7);
   for (uint32_t i = 0; i < s->tool_count; i++) {
     const ToolCall *t = &s->tools[i];
     cbor_put_uint(out, t->seq);
@@ -60,6 +60,7 @@ static void strand_save(const Strand *s, uint32_t id, Buf *out) {
     cbor_put_uint(out, t->checks);
     cbor_put_uint(out, t->sends);
     cbor_put_uint(out, t->phase);
+    cbor_put_uint(out, t->interrupted);
   }
 }
 
@@ -254,7 +255,7 @@ static void strand_load(Loader *l) {
     Str value = get_str(l);
     s->awaits[i].value = value.at ? own(value) : (Str){0};
   }
-  uint64_t tools = get_array(l) / 6;
+  uint64_t tools = get_array(l) / 7;
   for (uint64_t i = 0; i < tools && !l->bad; i++) {
     ToolCall t = {.seq = get_uint(l, UINT64_MAX, "")};
     t.tool = (uint32_t)get_uint(l, run->bundle->tool_count ? run->bundle->tool_count - 1 : 0, "a tool's index");
@@ -262,6 +263,7 @@ static void strand_load(Loader *l) {
     t.checks = (uint32_t)get_uint(l, UINT32_MAX, "");
     t.sends = (uint32_t)get_uint(l, UINT32_MAX, "");
     t.phase = (uint8_t)get_uint(l, TOOL_STUCK, "a tool's phase");
+    t.interrupted = get_uint(l, 1, "a tool's flag") == 1;
     if (run->bundle->tool_count == 0) refuse(l, "a tool's index");
     s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof t);
     s->tools[s->tool_count++] = t;

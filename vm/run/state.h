@@ -50,6 +50,7 @@ typedef struct ToolCall {
   uint32_t checks;   /* of check so far */
   uint32_t sends;    /* effects of this attempt that were given a key */
   uint8_t phase;     /* ToolPhase */
+  bool interrupted;  /* the process ended during this attempt: it does not count against max_attempts */
 } ToolCall;
 
 typedef struct Awaited {
@@ -168,7 +169,7 @@ void tool_begin(Run *run, Fiber *fiber);
 void tool_returned(Run *run, Fiber *fiber);
 void tool_raised(Run *run, Fiber *fiber);
 void tool_timer(Run *run, Fiber *fiber);      /* its retry timer or admission came */
-void tool_lost(Run *run, Fiber *fiber);       /* an effect of its body has an unknown outcome */
+void tool_lost(Run *run, Fiber *fiber, bool interrupted); /* an effect of its body has an unknown outcome */
 MUST_USE bool tool_resolve(Run *run, uint64_t seq, Str outcome, Str value, Err *err);
 bool strand_shielded(const Run *run, const Strand *strand);
 

@@ -58,11 +58,10 @@ static uint32_t ready_take(Run *run) {
 }
 
 static StepResult outcome(const Run *run) {
-  if (run->ended) return STEP_ENDED;
   if (run->diverged) {
     return journal_divergence(run->journal)->kind == DIVERGE_NONE ? STEP_HISTORY_END : STEP_DIVERGED;
   }
-  return STEP_WAITING;
+  return run->ended ? STEP_ENDED : STEP_WAITING;
 }
 
 static void live_limit(Run *run, Fiber *f) {
@@ -365,7 +364,6 @@ StepResult run_replay(Run *run, RunOutput *out) {
         if (journal_live(run->journal)) return result;
         break;
       case STEP_ENDED: case STEP_DIVERGED: case STEP_HISTORY_END: case STEP_COMMIT: case STEP_SLICE:
-        if (result == STEP_ENDED && run->diverged) return outcome(run);
         return result;
     }
   }

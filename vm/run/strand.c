@@ -169,9 +169,16 @@ void requests_fix(RunOutput *out) {
   }
 }
 
+void requests_early(Run *run) {
+  requests_fix(&run->early);
+  for (uint32_t i = 0; i < run->early.count; i++) request_put(run, &run->early.requests[i]);
+  run->early.count = 0;
+  buf_clear(&run->early.bytes);
+}
+
 void request_put(Run *run, const Request *request) {
-  RunOutput *out = run->out;
-  if (!out || !run->fresh) return;
+  RunOutput *out = run->out ? run->out : &run->early;
+  if (!run->fresh) return;
   out->requests = mem_grow(out->requests, &out->cap, out->count + 1, sizeof *out->requests);
   Request r = *request;
   r.target = out_copy(out, r.target);

@@ -253,12 +253,13 @@ static void need_person(Run *run, Fiber *f) {
 }
 
 /* The outcome of what the body sent is unknown: the body is abandoned. */
-void tool_lost(Run *run, Fiber *f) {
+void tool_lost(Run *run, Fiber *f, bool interrupted) {
   Strand *s = run_strand(run, f->id);
   ToolCall *call = call_of(s);
   const BundleTool *tool = tool_of(run, call);
   s->on = FIBER_ON_NOTHING;
   fiber_abandon_call(run->machine, f);
+  if (call->phase == TOOL_PERFORMING) call->interrupted = interrupted;
   if (call->phase == TOOL_CHECKING) again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
   else if (tool->effect_class != CLASS_IRREVERSIBLE) failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"));
   else if (tool->check != NONE_INDEX) check(run, f);
@@ -276,7 +277,8 @@ static void checked(Run *run, Fiber *f, Value verdict) {
   if (count == 2 && str_equal(text, STR("confirmed"))) {
     done_ok(run, f, list_at(verdict, 1));
   } else if (count == 1 && str_equal(text, STR("absent"))) {
-    if (call->attempt < tool_of(run, call)->max_attempts) again(run, f, TOOL_RETRYING, ++call->attempt, VALUE_NIL);
+    if (call->interrupted) again(run, f, TOOL_RETRYING, call->attempt, VALUE_NIL);
+    else if (call->attempt < tool_of(run, call)->max_attempts) again(run, f, TOOL_RETRYING, ++call->attempt, VALUE_NIL);
     else done_error(run, f, lost_error(run, f, "it was not done, and no attempt is left"));
   } else {
     again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);

@@ -98,7 +98,7 @@ static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
   Buf error = {0};
   error_encode(&error, STR("unknown"),
                STR("the process ended while this was in flight: it may have happened"));
-  inbox_answer(slot, r->seq, "unknown", buf_view(&error), false);
+  inbox_answer(slot, r->seq, "interrupted", buf_view(&error), false);
   buf_deinit(&error);
 }
 
