@@ -200,6 +200,7 @@ Str str_join3(Checker *c, const char *before, Str s, const char *after);
 /* ---- scope.c ---- */
 uint32_t scope_open(Checker *c);
 void scope_close(Checker *c, uint32_t mark);
+void scope_close_block(Checker *c, uint32_t mark); /* variables that belong to the body stay */
 void scope_bind(Checker *c, Name *name, Symbol *symbol);
 /* What the name means here: NULL if nothing. Marks nothing as read. */
 Symbol *scope_find(Checker *c, Name *name);

@@ -401,7 +401,7 @@ static Type *comprehension_infer(Checker *c, Expr *e, Type *expected) {
   }
   Type *type = expr_infer(c, e->operand, want ? want->elem : NULL);
   flow_drop(c, level);
-  scope_close(c, scope);
+  scope_close_block(c, scope);
   return type_list(c->types, type);
 }
 

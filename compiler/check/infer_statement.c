@@ -54,7 +54,7 @@ static void for_check(Checker *c, Stmt *s) {
   for_variables(c, s->fields, iter, type);
   block_check(c, s->body);
   loop_leave(c, &loop, s, entry);
-  scope_close(c, scope);
+  scope_close_block(c, scope);
 }
 
 static void while_check(Checker *c, Stmt *s) {
@@ -195,7 +195,7 @@ static void catch_arm(Checker *c, Arm *arm, const Touched *touched) {
   c->frame->catches++;
   block_check(c, arm->body);
   c->frame->catches--;
-  scope_close(c, scope);
+  scope_close_block(c, scope);
 }
 
 static void catches_check(Checker *c, Stmt *s, const Touched *touched, Merge *merge, bool entry) {

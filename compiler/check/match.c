@@ -425,7 +425,7 @@ static void arm_check(Checker *c, Match *m, Arm *arm, Type *type) {
   pattern_top(c, m, arm->pattern, type, scope, true);
   guard_check(c, arm->guard);
   block_check(c, arm->body);
-  scope_close(c, scope);
+  scope_close_block(c, scope);
 }
 
 /* Lists add up by length, which cells do not follow: `[]` with `[first, ...rest]` is everything. */

@@ -17,6 +17,19 @@ void scope_close(Checker *c, uint32_t mark) {
   }
 }
 
+/* A block ends: what was first assigned in it stays, what it bound for itself goes. No name is there twice. */
+void scope_close_block(Checker *c, uint32_t mark) {
+  uint32_t kept = mark;
+  for (uint32_t i = mark; i < c->binding_count; i++) {
+    Name *name = c->bindings[i];
+    const Symbol *symbol = name->binding;
+    bool stays = symbol->kind == SYMBOL_VARIABLE && !((const Variable *)symbol)->scoped;
+    if (stays) c->bindings[kept++] = name;
+    else name->binding = symbol->outer;
+  }
+  c->binding_count = kept;
+}
+
 void scope_bind(Checker *c, Name *name, Symbol *symbol) {
   GROW(c, c->bindings, c->binding_count, c->binding_cap);
   symbol->outer = name->binding;
@@ -205,7 +218,7 @@ Variable *variable_here(Checker *c, Symbol *symbol, Span span) {
 }
 
 static void report_unset(Checker *c, Variable *v, Span span) {
-  bool never = v->symbol.writes == 0 || !v->flow;
+  bool never = v->symbol.span.at >= span.at;
   Diag *diag = never ? REPORT(c, READ_BEFORE_SET, span, v->symbol.name->text)
                      : REPORT(c, MAYBE_UNSET, span, v->symbol.name->text);
   report_note(c, diag, v->symbol.span,

@@ -184,6 +184,7 @@ Setting *ast_setting(Build *b, Tok name, Expr *first, Expr *second, Expr *third,
 Setting *ast_setting_rate(Build *b, Tok name, Expr *rate, Expr *count, Expr *per);
 Decl *ast_tool_setting(Build *b, Decl *tool, Setting *setting);
 Decl *ast_tool_perform(Build *b, Decl *tool, Tok t, Stmt *body);
+Decl *ast_tool_remote(Build *b, Decl *tool, Tok t, Tok method, Expr *url);
 Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body);
 Decl *ast_tool_end(Decl *tool);
 Decl *ast_extern(Build *b, Tok t, Tok library);

@@ -369,6 +369,67 @@ Decl *ast_tool_perform(Build *b, Decl *tool, Tok t, Stmt *body) {
   return tool;
 }
 
+/* ---- perform post "https://…": the call and its answer, as if they had been written out ---- */
+
+static Tok word(Build *b, Span span, const char *text) {
+  return (Tok){.span = span, .name = name_intern(b->names, str_of(text))};
+}
+
+static Expr *text_new(Build *b, Span span, const char *text) {
+  Expr *e = ast_nil(b, (Tok){.span = span});
+  e->kind = EXPR_STRING;
+  e->text = str_of(text);
+  return e;
+}
+
+/* {account, amount}: the tool's parameters */
+static Expr *parameters_map(Build *b, const Decl *tool, Span span) {
+  ArgList entries = {0};
+  for (const Field *field = tool->fields; field; field = field->next) {
+    Tok name = {.span = span, .name = field->name};
+    entries = ast_args(b, entries, ast_arg(b, &name, ast_name(b, name)));
+  }
+  return ast_map(b, (Tok){.span = span}, entries, (Tok){.span = span});
+}
+
+/* http.METHOD(url, json: {parameters}, headers: {"Idempotency-Key": key}) */
+static Expr *remote_call(Build *b, const Decl *tool, Tok method, Expr *url) {
+  Span span = url->span;
+  Tok json = word(b, span, "json"), headers = word(b, span, "headers"), end = {.span = span};
+  Expr *key = ast_name(b, word(b, span, "key"));
+  ArgList header =
+      ast_args(b, (ArgList){0}, ast_entry(b, text_new(b, span, "Idempotency-Key"), key));
+  ArgList args = ast_args(b, (ArgList){0}, ast_arg(b, NULL, url));
+  args = ast_args(b, args, ast_arg(b, &json, parameters_map(b, tool, span)));
+  args = ast_args(b, args, ast_arg(b, &headers, ast_map(b, end, header, end)));
+  Expr *callee = ast_member(b, ast_name(b, word(b, method.span, "http")), method, false);
+  return ast_call(b, callee, args, end);
+}
+
+/* if reply.status >= 400: raise "remote_status", data: {status: reply.status, body: reply.body} */
+static Stmt *remote_refusal(Build *b, Tok reply, Tok at) {
+  Tok status = word(b, at.span, "status"), body = word(b, at.span, "body"),
+      data = word(b, at.span, "data");
+  Expr *got = ast_member(b, ast_name(b, reply), status, false);
+  Expr *bound = ast_int(b, (Tok){.span = at.span, .integer = 400});
+  ArgList entries = ast_args(b, (ArgList){0},
+                             ast_arg(b, &status, ast_member(b, ast_name(b, reply), status, false)));
+  entries = ast_args(b, entries, ast_arg(b, &body, ast_member(b, ast_name(b, reply), body, false)));
+  ArgList args = ast_args(b, (ArgList){0}, ast_arg(b, &data, ast_map(b, at, entries, at)));
+  Stmt *raise = ast_raise(b, at, text_new(b, at.span, "remote_status"), args);
+  return ast_if(b, at, ast_binary(b, BIN_GE, got, bound), raise);
+}
+
+Decl *ast_tool_remote(Build *b, Decl *tool, Tok t, Tok method, Expr *url) {
+  Tok at = {.span = url->span}, reply = word(b, url->span, "(reply)"); /* no program's own name */
+  Stmt *assign = ast_assign(b, ast_name(b, reply), NULL);
+  assign = ast_assign_value(b, assign, remote_call(b, tool, method, url));
+  Stmt *answer =
+      ast_return(b, at, ast_member(b, ast_name(b, reply), word(b, url->span, "json"), false));
+  StmtList body = ast_stmts_add(ast_stmts(assign), remote_refusal(b, reply, at));
+  return ast_tool_perform(b, tool, t, ast_stmts_add(body, answer).first);
+}
+
 Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body) {
   if (tool->check) {
     twice(b, t.span, tool->check_span, STR("check"));

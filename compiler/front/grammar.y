@@ -434,6 +434,7 @@ tool(A) ::= tool_head(D) NEWLINE INDENT. { A = D; }
 tool(A) ::= BADTOOL(T) NEWLINE INDENT. { A = ast_declare(b, DECL_TOOL, T, T); }
 tool(A) ::= tool(D) setting(S) NEWLINE. { A = ast_tool_setting(b, D, S); }
 tool(A) ::= tool(D) PERFORM(T) COLON block(B). { A = ast_tool_perform(b, D, T, B); }
+tool(A) ::= tool(D) PERFORM(T) ID(V) expr(U) NEWLINE. { A = ast_tool_remote(b, D, T, V, U); }
 tool(A) ::= tool(D) CHECK(T) COLON block(B). { A = ast_tool_check(b, D, T, B); }
 tool(A) ::= tool(D) BADLINE NEWLINE. { A = D; }
 tool(A) ::= tool(D) BADLINE NEWLINE INDENT stmts DEDENT. { A = D; }

@@ -112,11 +112,25 @@ static bool is_word(const Token *token, Word word) {
   return token->kind == TK_ID && token->tok.name->word == word;
 }
 
+/* `race: int = 3` declares a variable of that name; variables are not called like types, so it
+*cannot
+** be a block that assigns. colon: the token behind the word. */
+static bool declares_variable(const Token *colon) {
+  static const char *const types[] = {"int",  "float", "decimal", "string",   "bool", "bytes",
+                                      "list", "map",   "time",    "duration", "any"};
+  if (colon->kind != TK_COLON || !is_name(&colon[1])) return false;
+  Str name = colon[1].tok.name->text;
+  bool type = name.at[0] >= 'A' && name.at[0] <= 'Z';
+  for (size_t i = 0; i < COUNT_OF(types); i++) type = type || str_equal(name, str_of(types[i]));
+  uint16_t next = colon[2].kind;
+  return type && (next == TK_ASSIGN || next == TK_QUESTION || next == TK_LB);
+}
+
 /* `loop:` `loop max 3:` `parallel settle:` `xs = parallel for …` `x = race:` */
 static bool is_block_word(const Marking *m, Word word, const Token *next) {
   bool value = m->before == TK_ASSIGN || m->before == TK_RETURN;
   bool here = m->head || (value && m->depth == 0 && (word == WORD_PARALLEL || word == WORD_RACE));
-  if (!here) return false;
+  if (!here || declares_variable(next)) return false;
   if (next->kind == TK_COLON) return true;
   if (word == WORD_LOOP) return is_word(next, WORD_MAX) || next->kind == TK_INT;
   return word == WORD_PARALLEL && (is_word(next, WORD_SETTLE) || is_word(next, WORD_FOR));

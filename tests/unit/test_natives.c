@@ -2,6 +2,8 @@
 ** as a JSON list, in which the strings "d:1.50" "t:2026-01-01" "u:5s" "b:00ff"
 ** "r:0,5,2" stand for a decimal, a time, a duration, bytes and a range. The answer
 ** is compared as print shows it inside a list; a fault as "code: message". */
+#include <utf8proc.h>
+
 #include "asm.h"
 #include "test.h"
 #include "vm/core/machine.h"
@@ -650,6 +652,7 @@ static void test_table(void) {
     CHECK(native_info[i].signature[0] == '(' && strstr(native_info[i].signature, ") -> ") != NULL);
   }
   CHECK(native_table[NATIVE_COUNT] == NULL);
+  CHECK_STR(str_of(utf8proc_unicode_version()), STR("15.0.0")); /* as semantics.h says */
 }
 
 int main(void) {

@@ -157,7 +157,20 @@ static void declarations(void) {
             STR("workflow F [a]\n  assign x a\n  return x\n  member query q\n  return x\n"));
 }
 
+static void remote_tools(void) {
+  CHECK_STR(tree("tool W(a: int):\n  perform post \"http://x\"\n"),
+            STR("tool W [a:int]\n"
+                "  assign (reply) (call (. http post) \"http://x\" json: (map a: a) headers: (map "
+                "[\"Idempotency-Key\"]: key))\n"
+                "  if (>= (. (reply) status) 400)\n"
+                "    raise \"remote_status\" data: (map status: (. (reply) status) body: (. "
+                "(reply) body))\n"
+                "  return (. (reply) json)\n"));
+}
+
 static void soft_words(void) {
+  CHECK_STR(tree("race: int = 3\nloop: Horse? = nil\nloop: x = 3"),
+            STR("assign race : int 3\nassign loop : Horse? nil\nloop\n  assign x 3\n"));
   CHECK_STR(tree("sleep = 1\nsignal = sleep\nstart = start(limit)\nparallel.race = loop"),
             STR("assign sleep 1\nassign signal sleep\nassign start (call start limit)\nassign (. "
                 "parallel race) loop\n"));
@@ -287,6 +300,7 @@ int main(void) {
   RUN_TEST(patterns);
   RUN_TEST(durable);
   RUN_TEST(declarations);
+  RUN_TEST(remote_tools);
   RUN_TEST(soft_words);
   RUN_TEST(layout);
   RUN_TEST(several_errors);

@@ -136,6 +136,8 @@ bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
                       .memory = args_has(&cli->args, OPTION_MEMORY)};
   if (!session_node(cli, &node, &err) ||
       !scheduler_new(cli->node, &options, &live->scheduler, &err)) {
+    if (err.code == ERR_BUSY)
+      err_context(&err, "another z8 runs this directory (`z8 runs`, `z8 inspect`, `z8 signal` reach it)");
     *status = output_err(cli, &err);
     return false;
   }

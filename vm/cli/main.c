@@ -43,6 +43,7 @@ static int cli_main(int argc, const char *const *argv) {
 int main(int argc, char **argv) {
   static const char *const help[] = {"help"};
   signal(SIGPIPE, SIG_IGN);
+  signal(SIGXFSZ, SIG_IGN); /* a file at its limit is an error like a full disk */
   if (argc == 2 && strcmp(argv[1], "--extern-helper") == 0) return extern_helper_main();
   if (argc < 2) return cli_main(1, help);
   return cli_main(argc - 1, (const char *const *)argv + 1);

@@ -14,7 +14,7 @@
 
 typedef struct Step { /* a command and what came of it; the texts are JSON, owned */
   uint64_t seq;
-  uint8_t kind;
+  uint8_t kind;    /* EffectKind; 0: a signal that came */
   uint64_t site;
   int64_t at, answered;
   Buf target, operands, because, outcome, value;
@@ -65,6 +65,15 @@ static void step_add(Page *page, const Record *r) {
   buf_str(&s->target, r->ASKED.target);
   value_json(page, r->ASKED.operands, &s->operands);
   value_json(page, r->ASKED.because, &s->because);
+}
+
+static void signal_add(Page *page, const Record *r) {
+  page->steps = mem_grow(page->steps, &page->cap, page->count + 1, sizeof *page->steps);
+  Step *s = &page->steps[page->count++];
+  *s = (Step){.seq = r->seq, .at = r->SIGNALLED.at};
+  buf_str(&s->target, r->SIGNALLED.name);
+  value_json(page, r->SIGNALLED.value, &s->operands);
+  page->signals++;
 }
 
 static void step_outcome(Page *page, uint64_t ref, Str outcome, Str value, int64_t at) {
@@ -131,7 +140,7 @@ static bool page_record(void *context, const Record *r) {
       page->reads++;
       break;
     case RECORD_SIGNALLED:
-      page->signals++;
+      signal_add(page, r);
       break;
     case RECORD_ENDED:
       buf_clear(&page->result);
@@ -220,7 +229,7 @@ static void step_text(const Page *page, const Step *s, Buf *out) {
   const EffectInfo *effect = effect_info(s->kind);
   place_put(page, s->site, &place);
   buf_format(out, "%6s%-5" PRIu64 " %-16.*s %s", "#", s->seq, STR_ARG(buf_view(&place)),
-             effect != NULL ? effect->word : "?");
+             effect != NULL ? effect->word : "signal received");
   if (s->target.size > 0) buf_format(out, " " STR_FMT, STR_ARG(buf_view(&s->target)));
   buf_byte(out, ' ');
   short_put(out, &s->operands, 120);
@@ -264,8 +273,8 @@ static void head_text(const Page *page, Buf *out) {
 static void page_text(Page *page, const Buf *waits, Buf *out) {
   head_text(page, out);
   buf_format(out,
-             "\nwhat it did (%u commands, %" PRIu64 " local reads, %" PRIu64 " signals received)\n",
-             page->count, page->reads, page->signals);
+             "\nwhat it did (%" PRIu64 " commands, %" PRIu64 " local reads, %" PRIu64 " signals received)\n",
+             page->count - page->signals, page->reads, page->signals);
   for (uint32_t i = 0; i < page->count; i++) step_text(page, &page->steps[i], out);
   if (waits->size > 0) buf_format(out, "\nwaits for\n" STR_FMT, STR_ARG(buf_view(waits)));
   if (page->result.size > 0)
@@ -285,7 +294,7 @@ static void step_json(const Page *page, const Step *s, Buf *out) {
   place_put(page, s->site, &place);
   buf_byte(out, '{');
   json_number(out, "seq", s->seq);
-  json_text(out, "effect", str_of(effect != NULL ? effect->word : "?"));
+  json_text(out, "effect", str_of(effect != NULL ? effect->word : "signal received"));
   json_text(out, "target", buf_view(&s->target));
   json_text(out, "place", buf_view(&place));
   json_raw(out, "operands", &s->operands);

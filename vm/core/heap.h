@@ -68,7 +68,8 @@ typedef struct ListObj { Obj head; /* size: count */ Value array; /* OBJ_ARRAY o
 typedef struct MapEntry { Value key, value; } MapEntry; /* key == VALUE_MISSING: removed */
 typedef struct MapObj { Obj head; /* size: live entries */ uint32_t used; /* entries in table, removed ones too */ uint32_t spare; Value entries; /* OBJ_ARRAY of key, value, …; nil when empty */ Value index; /* OBJ_TABLE or nil when small */ } MapObj;
 typedef struct TableObj { Obj head; /* size: slots, a power of two */ uint32_t slot[]; /* entry + 1, 0 empty; rebuilt, never imaged */ } TableObj;
-typedef struct RecordObj { Obj head; /* aux unused; size: fields */ uint32_t shape; uint32_t pad; Value field[]; } RecordObj;
+typedef struct RecordObj { Obj head; /* size: fields */ uint32_t shape; uint32_t key; /* record_key(shape), for field caches */ Value field[]; } RecordObj;
+static inline uint32_t record_key(uint32_t shape) { return (shape + 1) << 8; }
 typedef struct ClosureObj { Obj head; /* size: captures */ uint32_t fn; uint32_t pad; Value capture[]; } ClosureObj;
 typedef struct HandleObj { Obj head; uint8_t run[16]; uint64_t seq; /* of the command that started it */ Value name; } HandleObj;
 /* A sealed value never holds plaintext: it is a template whose parts are strings and names of secrets,

@@ -130,7 +130,8 @@ static inline Value *field_cached(Value v, Value name, uint32_t cached) {
   Obj *o = value_obj(v);
   if (o->kind == OBJ_RECORD) {
     RecordObj *r = (RecordObj *)o;
-    return LIKELY(cached >> 8 == r->shape + 1) ? &r->field[cached & 0xff] : NULL;
+    uint32_t slot = cached - r->key; /* below 256 only if the cache speaks of this shape */
+    return LIKELY(slot < 256) ? &r->field[slot] : NULL;
   }
   if (o->kind != OBJ_MAP || !(cached & 0x80000000u)) return NULL;
   MapObj *map = (MapObj *)o;
@@ -138,6 +139,33 @@ static inline Value *field_cached(Value v, Value name, uint32_t cached) {
   if (i >= map->used) return NULL;
   MapEntry *e = (MapEntry *)(void *)((ArrayObj *)value_obj(map->entries))->at + i;
   return e->key == name ? &e->value : NULL;
+}
+
+static inline double number_quick(Value v) {
+  return value_is_int(v) ? (double)value_small(v) : flonum_decode(v);
+}
+
+/* 1 and 0 where one look tells whether a value fits, else -1. */
+static inline int type_quick(const BundleType *t, Value v) {
+  switch ((TypeKind)t->kind) {
+    case TYPE_ANY: return 1;
+    case TYPE_RECORD: return value_is_kind(v, OBJ_RECORD) && ((const RecordObj *)value_obj(v))->shape == t->shape;
+    case TYPE_INT: return value_is_int(v) ? 1 : -1;
+    case TYPE_FLOAT: return (v & 3) != 0 ? 1 : -1;
+    case TYPE_STRING: return value_is_kind(v, OBJ_STRING) ? 1 : -1;
+    case TYPE_BOOL: return value_is_bool(v);
+    case TYPE_NIL: return v == VALUE_NIL;
+    default: return -1;
+  }
+}
+
+/* Nothing to be copied before an update. The hostile build copies all the same, out of the loop. */
+static inline bool already_own(Value v) {
+#ifdef Z8_HOSTILE
+  return !value_is_obj(v);
+#else
+  return !value_is_obj(v) || !(value_obj(v)->flags & OBJ_SHARED);
+#endif
 }
 
 /* Equality that needs no work: the same word, two floats, two short strings. */

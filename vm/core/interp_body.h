@@ -57,6 +57,8 @@
   } while (0)
 #define BOTH_INT(x, y) LIKELY(((x) & (y) & 1) != 0)
 #define BOTH_FLONUM(x, y) (((x) & (y) & 2) != 0 && (((x) | (y)) & 1) == 0)
+/* Ints and floats as words in any mix: their tags are not 00. */
+#define BOTH_NUMBER(x, y) (((x) & 3) != 0 && ((y) & 3) != 0)
 #define FLOAT_RESULT(expression)                \
   do {                                          \
     Value result_;                              \
@@ -151,6 +153,8 @@ LOOP_FUNCTION {
       if (LIKELY(!__builtin_add_overflow((int64_t)x, (int64_t)(y - 1), &sum))) { RA = (Value)sum; NEXT; }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) + flonum_decode(y));
+    } else if (BOTH_NUMBER(x, y)) {
+      FLOAT_RESULT(number_quick(x) + number_quick(y));
     }
     SLOW(slow_binary(m, base, w, op_add));
     WORKED();
@@ -163,6 +167,8 @@ LOOP_FUNCTION {
       if (LIKELY(!__builtin_sub_overflow((int64_t)x, (int64_t)(y - 1), &difference))) { RA = (Value)difference; NEXT; }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) - flonum_decode(y));
+    } else if (BOTH_NUMBER(x, y)) {
+      FLOAT_RESULT(number_quick(x) - number_quick(y));
     }
     SLOW(slow_binary(m, base, w, op_sub));
     NEXT;
@@ -174,6 +180,8 @@ LOOP_FUNCTION {
       if (LIKELY(!__builtin_mul_overflow((int64_t)(x - 1), value_small(y), &product))) { RA = (Value)product + 1; NEXT; }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) * flonum_decode(y));
+    } else if (BOTH_NUMBER(x, y)) {
+      FLOAT_RESULT(number_quick(x) * number_quick(y));
     }
     SLOW(slow_binary(m, base, w, op_mul));
     NEXT;
@@ -184,6 +192,8 @@ LOOP_FUNCTION {
       if (LIKELY(y != 1)) FLOAT_RESULT((double)value_small(x) / (double)value_small(y));
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) / flonum_decode(y));
+    } else if (BOTH_NUMBER(x, y)) {
+      FLOAT_RESULT(number_quick(x) / number_quick(y));
     }
     SLOW(slow_binary(m, base, w, op_div));
     NEXT;
@@ -247,6 +257,8 @@ LOOP_FUNCTION {
   CASE(IN) { SLOW(op_in(m, &RA, &RB, &RC)); WORKED(); NEXT; }
   CASE(TYPEIS) {
     uint32_t type = EXT;
+    int quick = type_quick(&m->bundle->types[type], RB);
+    if (LIKELY(quick >= 0)) { RA = value_bool(quick); NEXT; }
     bool fits;
     SLOW(op_type_is(m, RB, type, &fits));
     RA = value_bool(fits);
@@ -448,11 +460,32 @@ LOOP_FUNCTION {
     ((RecordObj *)value_obj(RA))->field[C_INDEX] = RB;
     NEXT;
   }
-  CASE(OWN) { SLOW(op_own(m, &RA)); WORKED(); NEXT; }
-  CASE(OWNI) { SLOW(op_own_index(m, &RA, &RB, &RC)); WORKED(); NEXT; }
+  CASE(OWN) {
+    if (LIKELY(already_own(RA))) NEXT;
+    SLOW(op_own(m, &RA));
+    WORKED();
+    NEXT;
+  }
+  CASE(OWNI) {
+    Value b = RB, c = RC;
+    if (LIKELY(value_is_kind(b, OBJ_LIST) && (c & 1) && already_own(b))) {
+      const ListObj *l = (const ListObj *)value_obj(b);
+      uint64_t i = (uint64_t)value_small(c);
+      if (LIKELY(i < l->head.size)) {
+        Value part = ((const ArrayObj *)value_obj(l->array))->at[i];
+        if (LIKELY(already_own(part))) { RA = part; NEXT; }
+      }
+    }
+    SLOW(op_own_index(m, &RA, &RB, &RC));
+    WORKED();
+    NEXT;
+  }
   CASE(OWNF) {
-    Value name = k[EXT];
-    SLOW(op_own_field(m, &RA, &RB, name, m->cache + fi->cache + C_INDEX));
+    Value b = RB, name = k[EXT];
+    uint32_t *cache = m->cache + fi->cache + C_INDEX;
+    Value *field = field_cached(b, name, *cache);
+    if (LIKELY(field && already_own(b) && already_own(*field))) { RA = *field; NEXT; }
+    SLOW(op_own_field(m, &RA, &RB, name, cache));
     WORKED();
     NEXT;
   }
@@ -571,6 +604,7 @@ LOOP_FUNCTION {
 
   CASE(CHECK) {
     uint32_t type = EXT;
+    if (LIKELY(type_quick(&m->bundle->types[type], RA) == 1)) NEXT;
     SLOW(op_check(m, &RA, type));
     WORKED();
     NEXT;
@@ -651,6 +685,7 @@ fault:
 #undef BRANCH
 #undef BOTH_INT
 #undef BOTH_FLONUM
+#undef BOTH_NUMBER
 #undef FLOAT_RESULT
 #undef COMPARE_JUMP
 #undef COMPARE_IMMEDIATE

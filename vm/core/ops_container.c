@@ -187,7 +187,7 @@ static Value *field_place(Machine *m, Value container, Value name, uint32_t *cac
     RecordObj *r = (RecordObj *)value_obj(container);
     int32_t slot = shape_slot(m->bundle, r->shape, text_of(name));
     if (slot < 0) return NULL;
-    if (cache && slot < 256 && r->shape < 0x7ffffe) *cache = (r->shape + 1) << 8 | (uint32_t)slot;
+    if (cache && slot < 256 && r->shape < 0x7ffffe) *cache = r->key | (uint32_t)slot;
     return &r->field[slot];
   }
   int64_t i = map_entry(container, name);

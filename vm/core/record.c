@@ -6,7 +6,7 @@ static RecordObj *record_take(Machine *m, uint32_t shape, uint32_t count) {
   RecordObj *r = heap_take(m, object_round(sizeof(RecordObj) + (size_t)count * 8));
   r->head = (Obj){.kind = OBJ_RECORD, .size = count};
   r->shape = shape;
-  r->pad = 0;
+  r->key = record_key(shape);
   machine_charge(m, COST_RECORD + (uint64_t)count * 8);
   return r;
 }
@@ -35,11 +35,10 @@ bool value_is_container(Value v) {
 
 static Value record_copy(Machine *m, const Value *from) {
   uint32_t count = value_obj(*from)->size;
-  RecordObj *r = record_take(m, 0, count);
+  RecordObj *r = record_take(m, ((const RecordObj *)value_obj(*from))->shape, count);
   const RecordObj *old = (const RecordObj *)value_obj(*from);
-  r->shape = old->shape;
   for (uint32_t i = 0; i < count; i++) {
-    value_share(old->field[i]);
+    share(old->field[i]);
     r->field[i] = old->field[i];
   }
   return (Value)(uintptr_t)r;
@@ -51,7 +50,7 @@ static Value list_copy(Machine *m, Value *from) {
   Value list = list_new(m, count + count / 2 + 1);
   Value *to = list_items(list), *at = list_items(*from);
   for (uint32_t i = 0; i < count; i++) {
-    value_share(at[i]);
+    share(at[i]);
     to[i] = at[i];
   }
   value_obj(list)->size = count;

@@ -10,6 +10,7 @@
 #ifndef Z8_SCHEDULE_H
 #define Z8_SCHEDULE_H
 
+#include <stdatomic.h>
 #include <stdio.h>
 
 #include "vm/base/hash.h"
@@ -102,6 +103,8 @@ struct Scheduler {
   uint32_t in_flight;
   Control *control;
   Buf mail;    /* letters not known to be delivered */
+  atomic_bool stopping;
+  int64_t looked_us;        /* when the socket was last looked at */
   int stop_fd; /* an eventfd */
   StoreGroup group;
   uint32_t created_cap, row_cap, updated_cap, bundle_cap;

@@ -13,7 +13,7 @@
 #include "vm/base/mem.h"
 #include "vm/runtime/schedule.h"
 
-enum { SLICE_TICKS = 1000000 };
+enum { SLICE_TICKS = 1000000, LOOK_EVERY_US = 2000 };
 #define PARK_GRACE_US INT64_C(20000) /* a wait that ends sooner is not worth an image */
 
 static const Str encoded_nil = {"\xf6", 1};
@@ -308,20 +308,23 @@ static void timers_fire(Scheduler *s) {
   }
 }
 
+/* Looking costs a system call: between rounds of microseconds it is done now and then. */
+static void control_look(Scheduler *s) {
+  int64_t now = clock_monotonic_us();
+  bool due = s->ready.count == 0 || now - s->looked_us >= LOOK_EVERY_US;
+  if (s->control == NULL || s->options.control == NULL || !due) return;
+  s->looked_us = now;
+  control_serve(s->control, s->options.control, s->options.context);
+}
+
 static void collect(Scheduler *s) {
   outcomes_take(s);
   if (s->options.seeded) outcomes_sorted(s);
   if (!s->options.seeded || (s->ready.count == 0 && s->in_flight == 0)) timers_fire(s);
-  if (s->control != NULL && s->options.control != NULL)
-    control_serve(s->control, s->options.control, s->options.context);
+  control_look(s);
 }
 
 /* ---- waiting --------------------------------------------------------------- */
-
-static bool stop_asked(Scheduler *s) {
-  struct pollfd p = {s->stop_fd, POLLIN, 0};
-  return poll(&p, 1, 0) > 0;
-}
 
 /* True: something happened before the time was over. timeout_us < 0: for ever. */
 static bool wait_events(Scheduler *s, int64_t timeout_us) {
@@ -440,7 +443,7 @@ static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us,
       FAIL(err, ERR_IO, "the store failed");
       return SCHEDULE_FAILED;
     }
-    if (stop_asked(s)) return SCHEDULE_STOPPED;
+    if (atomic_load(&s->stopping)) return SCHEDULE_STOPPED;
     if (s->ready.count > 0) {
       if (!round_run(s, err)) return SCHEDULE_FAILED;
       continue;
@@ -463,6 +466,7 @@ ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us,
 
 void scheduler_stop(Scheduler *s) {
   uint64_t one = 1;
+  atomic_store(&s->stopping, true);
   ssize_t n = write(s->stop_fd, &one, sizeof one);
   (void)n; /* it can only be full, and then it is set */
 }
