@@ -42,14 +42,25 @@ static const uint32_t *source_lines(Body *b) {
   return s->lines;
 }
 
+static uint32_t line_search(const uint32_t *lines, uint32_t count, uint32_t offset) {
+  uint32_t low = 0, high = count; /* lines[low] <= offset < lines[high] */
+  while (high - low > 1) {
+    uint32_t middle = low + (high - low) / 2;
+    if (lines[middle] <= offset) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
 void place_line(Body *b, uint32_t at, uint32_t *line, uint32_t *column) {
   const Source *s = b->source;
   const uint32_t *lines = source_lines(b);
   *line = *column = 1;
   if (lines == NULL || at < s->base || at - s->base > s->text.size) return;
   uint32_t offset = at - s->base, i = b->line < s->line_count ? b->line : 0;
-  while (i + 1 < s->line_count && lines[i + 1] <= offset) i++; /* places move forward, a little at a time */
-  while (i > 0 && lines[i] > offset) i--;
+  for (int near = 0; near < 8 && i + 1 < s->line_count && lines[i + 1] <= offset; near++) i++; /* mostly the next */
+  bool here = lines[i] <= offset && (i + 1 == s->line_count || lines[i + 1] > offset);
+  if (!here) i = line_search(lines, s->line_count, offset);
   b->line = i;
   Str before = {s->text.at + lines[i], offset - lines[i]};
   *line = i + 1;

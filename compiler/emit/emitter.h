@@ -202,7 +202,12 @@ void block_parts(Stmt *s, PartFn *see, void *context);  /* each whole expression
 /* ---- proofs.c ---- */
 void proofs_find(const Checked *checked);
 
+/* ---- borrow.c ---- */
+/* Sets Symbol.index of the function's variables that hold a part of another one's value unshared. */
+void borrows_find(Body *b);
+
 /* ---- fold.c ---- */
+const Expr *call_changes(const Expr *call); /* what the call itself updates in place; NULL if nothing */
 /* The literal an expression is equal to: itself, a constant's value, a small sum; NULL if none. */
 Expr *literal_of(Body *b, Expr *e);
 bool literal_small(Body *b, Expr *e, int64_t *i); /* an int that fits in the I forms */

@@ -120,16 +120,21 @@ bool method_may_change(const Name *name) {
 
 /* ---- changes ---- */
 
-static bool call_changes(const Expr *e) {
+const Expr *call_changes(const Expr *e) {
   const Symbol *native = native_symbol(e);
-  if (native != NULL) return (native_info[native->native].flags & NATIVE_CHANGES) != 0;
-  return e->resolution == CALL_METHOD && e->left->kind == EXPR_MEMBER && method_may_change(e->left->name);
+  if (native != NULL) {
+    if (!(native_info[native->native].flags & NATIVE_CHANGES)) return NULL;
+    if (e->resolution == CALL_NATIVE_METHOD) return e->left->left;
+    return e->args != NULL ? e->args->value : NULL;
+  }
+  bool method = e->resolution == CALL_METHOD && e->left->kind == EXPR_MEMBER && method_may_change(e->left->name);
+  return method ? e->left->left : NULL;
 }
 
 static void look(Expr *e, void *context) {
   bool *found = context;
   if (*found) return;
-  if (e->kind == EXPR_CALL && call_changes(e)) *found = true;
+  if (e->kind == EXPR_CALL && call_changes(e) != NULL) *found = true;
   else expr_parts(e, look, context);
 }
 

@@ -134,7 +134,9 @@ static void construct_body(Body *b) {
 static void results_return(Body *b) {
   uint32_t count = b->fn->result_count;
   if (count == 1) {
-    emit(b, OP_RET, (uint32_t)b->fn->results[0]->reg, 0, 0);
+    uint8_t reg = (uint8_t)b->fn->results[0]->reg;
+    if (b->borrowed[reg]) emit(b, OP_SHARE, reg, 0, 0);
+    emit(b, OP_RET, reg, 0, 0);
     return;
   }
   uint16_t first = b->next;
@@ -245,6 +247,7 @@ void function_emit(Emitter *e, uint32_t index, Function *fn) {
   bind_params(&b, &entry);
   bind_queried(&b);
   bind_results(&b);
+  borrows_find(&b);
   body_emit(&b);
   entry_end(&b, &entry);
   e->out->fns[index] = entry;

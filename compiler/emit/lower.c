@@ -34,7 +34,9 @@ static void assign_value(Body *b, Symbol *symbol, Expr *value, const Type *type)
     variable_check(b, symbol, checked, type);
     emit(b, OP_MOVE, reg, checked, 0);
   } else {
-    expr_to(b, value, reg, USE_OWN);
+    bool borrows = symbol->index != 0; /* see borrow.c */
+    expr_to(b, value, reg, borrows ? USE_BORROW : USE_OWN);
+    b->borrowed[reg] = borrows;
   }
   if (born) var_born(b, reg);
 }

@@ -334,12 +334,29 @@ Expr *ast_try(Build *b, Tok t, Expr *operand) {
   return e;
 }
 
-Expr *ast_await(Build *b, AwaitKind kind, Tok t, Expr *operand) {
+static Expr *await_node(Build *b, AwaitKind kind, Tok t, Expr *operand) {
   Expr *e = expr_new(b, EXPR_AWAIT, span_join(t.span, operand->span));
   e->op = (uint8_t)kind;
   e->operand = operand;
   hold(b, e, operand);
   return e;
+}
+
+static bool is_postfix(const Expr *e) {
+  return e->kind == EXPR_MEMBER || e->kind == EXPR_INDEX || e->kind == EXPR_SLICE || e->kind == EXPR_CALL;
+}
+
+/* `await(run).state` reads a member of the answer: what follows the brackets applies to the result. */
+Expr *ast_await(Build *b, AwaitKind kind, Tok t, Expr *operand) {
+  Expr *last = NULL, *base = operand;
+  while (is_postfix(base) && !base->parenthesised) {
+    last = base;
+    base->span = span_join(t.span, base->span);
+    base = base->left;
+  }
+  if (!last || !base->parenthesised) return await_node(b, kind, t, operand);
+  last->left = await_node(b, kind, t, base);
+  return operand;
 }
 
 Expr *ast_await_signal(Build *b, Tok t, Tok name, Expr *within) {

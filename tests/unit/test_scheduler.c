@@ -103,12 +103,9 @@ static void world_output(void *context, Uuid run, EffectKind kind, Str text) {
   buf_byte(&w->printed, ';');
 }
 
-static void world_ended(void *context, Uuid run, RunStatus status, Str value, Run *live) {
+static void world_ended(void *context, const RunEnd *end) {
   World *w = context;
-  (void)run;
-  (void)value;
-  (void)live;
-  if (status == RUN_STATUS_DONE) w->ended++;
+  if (end->status == RUN_STATUS_DONE) w->ended++;
 }
 
 static void world_notice(void *context, Str text) {

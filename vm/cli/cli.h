@@ -74,7 +74,8 @@ const char *session_dir(const Cli *cli);
 **status. */
 typedef enum { SESSION_OPEN, SESSION_REMOTE, SESSION_FAILED } SessionResult;
 SessionResult session_open(Cli *cli, int *status);
-/* Opens it here. Another verb may have it for a moment: waited for, unless its holder listens and so stays. */
+/* Opens it here. Another verb may have it for a moment: waited for, unless its holder listens and
+ * so stays. */
 MUST_USE bool session_node(Cli *cli, const NodeOptions *options, Err *err);
 void session_close(Cli *cli);
 /* A run by id, prefix or `last`. */

@@ -8,6 +8,7 @@
 #include "vm/base/json.h"
 #include "vm/base/text.h"
 #include "vm/cli/run_page.h"
+#include "vm/runtime/error_value.h"
 
 /* ---- what runs say -------------------------------------------------------- */
 
@@ -41,19 +42,33 @@ static void ended_json(Cli *cli, const char *id, RunStatus status, Str value) {
   buf_text(&cli->out, "}\n");
 }
 
-static void live_ended(void *context, Uuid run, RunStatus status, Str value, Run *ended) {
-  Live *live = context;
+/* A child's end is its parent's business: only one that nobody awaits is mentioned. */
+static void ended_text(Live *live, const RunEnd *end, const char *id) {
   Cli *cli = live->cli;
+  ErrorParts parts;
+  bool quiet = end->status == RUN_STATUS_DONE || end->awaited;
+  if (quiet) return;
+  if (end->status == RUN_STATUS_DIVERGED) {
+    run_explain(end->live, NULL, &cli->err);
+  } else if (end->child && error_decode(end->value, &parts)) {
+    buf_format(&cli->err, "run %s %s: " STR_FMT "\n", id, run_status_word(end->status),
+               STR_ARG(parts.message));
+  } else {
+    report_failure(&cli->err, cli->colour_err, program_bundle(run_machine(end->live)->program),
+                   end->status, end->value);
+  }
+}
+
+static void live_ended(void *context, const RunEnd *end) {
+  Live *live = context;
   char id[37];
-  uuid_text(run, id);
-  bool watched = memcmp(run.byte, live->watched.byte, sizeof run.byte) == 0;
-  if (watched) live->status = status;
-  if (status != RUN_STATUS_DONE) live->failed++;
-  if (cli->json) ended_json(cli, id, status, value);
-  else if (status == RUN_STATUS_DIVERGED) run_explain(ended, NULL, &cli->err);
-  else if (status != RUN_STATUS_DONE)
-    report_failure(&cli->err, cli->colour_err, program_bundle(run_machine(ended)->program), status,
-                   value);
+  uuid_text(end->run, id);
+  if (memcmp(end->run.byte, live->watched.byte, sizeof end->run.byte) == 0)
+    live->status = end->status;
+  bool failed = end->status == RUN_STATUS_FAILED || end->status == RUN_STATUS_KILLED;
+  if (failed && !end->child) live->failed++;
+  if (live->cli->json) ended_json(live->cli, id, end->status, end->value);
+  else ended_text(live, end, id);
 }
 
 /* After each round what was said goes out. */
@@ -137,7 +152,8 @@ bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
   if (!session_node(cli, &node, &err) ||
       !scheduler_new(cli->node, &options, &live->scheduler, &err)) {
     if (err.code == ERR_BUSY)
-      err_context(&err, "another z8 runs this directory (`z8 runs`, `z8 inspect`, `z8 signal` reach it)");
+      err_context(&err,
+                  "another z8 runs this directory (`z8 runs`, `z8 inspect`, `z8 signal` reach it)");
     *status = output_err(cli, &err);
     return false;
   }
@@ -170,6 +186,14 @@ static int over_status(const Live *live) {
   bool watching = memcmp(live->watched.byte, none.byte, sizeof none.byte) != 0;
   if (watching) return live->status == RUN_STATUS_DONE ? EXIT_DONE : EXIT_FAILED;
   return live->failed > 0 ? EXIT_FAILED : EXIT_DONE;
+}
+
+/* Runs that were started and not awaited may still wait for something. */
+static void left_behind(Live *live) {
+  uint32_t count = scheduler_counts(live->scheduler).hosted;
+  if (count > 0 && !live->cli->json)
+    buf_format(&live->cli->err, "%u run%s still wait%s; `z8 recover` goes on with %s\n", count,
+               count == 1 ? "" : "s", count == 1 ? "s" : "", count == 1 ? "it" : "them");
 }
 
 int live_run(Live *live, uint64_t target, int64_t patience_us) {

@@ -9,7 +9,7 @@ typedef struct Live {
   Scheduler *scheduler;
   Uuid watched;     /* the run whose end decides the exit status; zero: every run */
   RunStatus status; /* of the watched run, once it is over */
-  uint32_t failed;  /* runs that ended otherwise than well */
+  uint32_t failed;  /* runs that no other one started and that failed */
 } Live;
 
 /* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status

@@ -119,8 +119,7 @@ static bool parked_row(void *context, const RunRow *row) {
   uuid_text(row->id, id);
   if (scheduler_find(page->cli->scheduler, row->number) == NULL) return true;
   bool calm = row->status == RUN_STATUS_RUNNING || row->status == RUN_STATUS_PARKED;
-  buf_format(&page->cli->err, "run %s %s\n", id,
-             calm ? "waits for" : run_status_word(row->status));
+  buf_format(&page->cli->err, "run %s %s\n", id, calm ? "waits for" : run_status_word(row->status));
   waits_put(page->cli, row, &page->cli->err);
   return true;
 }

@@ -4,6 +4,7 @@
 #include "vm/base/file.h"
 #include "vm/base/hash.h"
 #include "vm/cli/cli.h"
+#include "vm/core/verify.h"
 
 /* DIR means its main.z8; none means this folder's. */
 static void source_path(const Cli *cli, Buf *out) {
@@ -46,6 +47,10 @@ int verb_build(Cli *cli) {
   int status = EXIT_FAILED;
   source_path(cli, &source);
   if (!load_program(cli, source.at, &loaded)) goto out;
+  if (!verify_bundle(loaded.bundle, &err)) { /* nobody is given what no machine would run */
+    output_err(cli, &err);
+    goto out;
+  }
   output_path(cli, str_of(source.at), &target);
   if (!file_write(target.at, buf_view(&loaded.bytes), &err)) {
     output_err(cli, &err);

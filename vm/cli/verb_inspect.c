@@ -14,7 +14,7 @@
 
 typedef struct Step { /* a command and what came of it; the texts are JSON, owned */
   uint64_t seq;
-  uint8_t kind;    /* EffectKind; 0: a signal that came */
+  uint8_t kind; /* EffectKind; 0: a signal that came */
   uint64_t site;
   int64_t at, answered;
   Buf target, operands, because, outcome, value;
@@ -273,7 +273,8 @@ static void head_text(const Page *page, Buf *out) {
 static void page_text(Page *page, const Buf *waits, Buf *out) {
   head_text(page, out);
   buf_format(out,
-             "\nwhat it did (%" PRIu64 " commands, %" PRIu64 " local reads, %" PRIu64 " signals received)\n",
+             "\nwhat it did (%" PRIu64 " commands, %" PRIu64 " local reads, %" PRIu64
+             " signals received)\n",
              page->count - page->signals, page->reads, page->signals);
   for (uint32_t i = 0; i < page->count; i++) step_text(page, &page->steps[i], out);
   if (waits->size > 0) buf_format(out, "\nwaits for\n" STR_FMT, STR_ARG(buf_view(waits)));

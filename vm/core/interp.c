@@ -123,22 +123,23 @@ static Stop frame_leave(Fiber *f, const Frame *fr, Value v) {
 
 /* ---- common cases ---- */
 
-/* The field's place if the cache knows it: for a record its shape and slot; for a map an entry whose
-** key is looked at again. NULL sends to the slow path, which fills the cache. */
-static inline Value *field_cached(Value v, Value name, uint32_t cached) {
-  if (!value_is_obj(v)) return NULL;
-  Obj *o = value_obj(v);
-  if (o->kind == OBJ_RECORD) {
-    RecordObj *r = (RecordObj *)o;
-    uint32_t slot = cached - r->key; /* below 256 only if the cache speaks of this shape */
-    return LIKELY(slot < 256) ? &r->field[slot] : NULL;
-  }
-  if (o->kind != OBJ_MAP || !(cached & 0x80000000u)) return NULL;
-  MapObj *map = (MapObj *)o;
+/* A field cache holds, of a record, its shape's key and the slot, so that the difference to the key of the
+** record at hand is the slot, or large; of a map, the high bit and an entry, whose key is looked at again.
+** NULL sends to the slow path, which fills the cache. */
+static inline Value *entry_cached(Value v, Value name, uint32_t cached) {
+  if (!(cached & 0x80000000u) || !value_is_kind(v, OBJ_MAP)) return NULL;
+  MapObj *map = (MapObj *)value_obj(v);
   uint32_t i = cached & 0x7fffffffu;
   if (i >= map->used) return NULL;
   MapEntry *e = (MapEntry *)(void *)((ArrayObj *)value_obj(map->entries))->at + i;
   return e->key == name ? &e->value : NULL;
+}
+
+static inline Value *field_cached(Value v, Value name, uint32_t cached) {
+  if (!value_is_kind(v, OBJ_RECORD)) return entry_cached(v, name, cached);
+  RecordObj *r = (RecordObj *)value_obj(v);
+  uint32_t slot = cached - r->key;
+  return LIKELY(slot < 256) ? &r->field[slot] : NULL;
 }
 
 static inline double number_quick(Value v) {
@@ -185,6 +186,13 @@ static inline bool same_quick(Value x, Value y, bool *equal) {
 typedef bool BinaryOp(Machine *m, Value *a, Value *b, Value *c);
 static __attribute__((noinline)) bool slow_binary(Machine *m, Value *base, uint64_t w, BinaryOp *op) {
   return op(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], &base[w >> 24]);
+}
+
+static __attribute__((noinline)) bool slow_get_field(Machine *m, Value *base, uint64_t w, Value name, uint32_t *cache) {
+  return op_get_field(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], name, false, cache);
+}
+static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, uint64_t w, Value name, uint32_t *cache) {
+  return op_set_field(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], name, cache);
 }
 
 /* ---- the two loops ---- */

@@ -416,11 +416,17 @@ LOOP_FUNCTION {
     NEXT;
   }
   CASE(GETF) {
-    Value b = RB, name = k[EXT];
+    Value b = RB;
     uint32_t *cache = m->cache + fi->cache + C_INDEX;
-    Value *field = field_cached(b, name, *cache);
-    if (LIKELY(field != NULL)) { RA = *field; NEXT; }
-    SLOW(op_get_field(m, &RA, &RB, name, false, cache));
+    if (LIKELY(value_is_kind(b, OBJ_RECORD))) {
+      const RecordObj *r = (const RecordObj *)value_obj(b);
+      uint32_t slot = *cache - r->key;
+      if (LIKELY(slot < 256)) { RA = r->field[slot]; pc++; NEXT; }
+    }
+    Value name = k[EXT];
+    const Value *entry = entry_cached(b, name, *cache);
+    if (LIKELY(entry != NULL)) { RA = *entry; NEXT; }
+    SLOW(slow_get_field(m, base, w, name, cache));
     NEXT;
   }
   CASE(GETFQ) {
@@ -439,11 +445,17 @@ LOOP_FUNCTION {
     NEXT;
   }
   CASE(SETF) {
-    Value a = RA, v = RB, name = k[EXT];
+    Value a = RA, v = RB;
     uint32_t *cache = m->cache + fi->cache + C_INDEX;
-    Value *field = field_cached(a, name, *cache);
-    if (LIKELY(field != NULL && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) { *field = v; NEXT; }
-    SLOW(op_set_field(m, &RA, &RB, name, cache));
+    if (LIKELY(value_is_kind(a, OBJ_RECORD) && !value_is_kind(v, OBJ_ROPE))) {
+      RecordObj *r = (RecordObj *)value_obj(a);
+      uint32_t slot = *cache - r->key;
+      if (LIKELY(slot < 256 && !(r->head.flags & OBJ_SHARED))) { r->field[slot] = v; pc++; NEXT; }
+    }
+    Value name = k[EXT];
+    Value *entry = entry_cached(a, name, *cache);
+    if (LIKELY(entry && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) { *entry = v; NEXT; }
+    SLOW(slow_set_field(m, base, w, name, cache));
     WORKED();
     NEXT;
   }

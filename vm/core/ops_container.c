@@ -284,10 +284,44 @@ bool op_own(Machine *m, Value *a) {
   return true;
 }
 
-/* A part of B, made unshared and put back in its place. */
+static bool is_shared(Value v) {
+  return value_is_container(v) && (HOSTILE || (value_obj(v)->flags & OBJ_SHARED));
+}
+
+static bool own_item(Machine *m, Value *a, Value *b, uint32_t i) {
+  Value part = list_items(*b)[i];
+  if (is_shared(part)) {
+    m->temp[1] = part;
+    own(m, &m->temp[1]);
+    part = list_items(*b)[i] = m->temp[1];
+    m->temp[1] = VALUE_NIL;
+  }
+  *a = part;
+  return true;
+}
+
+static bool own_entry(Machine *m, Value *a, Value *b, int64_t i) {
+  Value part = map_items(*b)[i].value;
+  if (is_shared(part)) {
+    m->temp[1] = part;
+    own(m, &m->temp[1]);
+    part = map_items(*b)[i].value = m->temp[1];
+    m->temp[1] = VALUE_NIL;
+  }
+  *a = part;
+  return true;
+}
+
+/* A part of B, made unshared and put back in its place; what is no container is only read. */
 bool op_own_index(Machine *m, Value *a, Value *b, Value *c) {
-  Value part, key = *c;
+  uint32_t i;
   value_own(m, b);
+  if (value_is_kind(*b, OBJ_LIST) && index_in(*c, list_count(*b), &i)) return own_item(m, a, b, i);
+  if (value_is_kind(*b, OBJ_MAP) && value_can_key(*c)) {
+    settle_all(m, c, 1);
+    int64_t entry = map_entry(*b, *c);
+    if (entry >= 0) return own_entry(m, a, b, entry);
+  }
   if (value_is_kind(*b, OBJ_RECORD) && value_is_text(*c)) {
     settle_all(m, c, 1);
     m->temp[0] = *c;
@@ -295,20 +329,7 @@ bool op_own_index(Machine *m, Value *a, Value *b, Value *c) {
     m->temp[0] = VALUE_NIL;
     return ok;
   }
-  if (!op_get_index(m, &m->temp[1], b, c, false)) return false;
-  own(m, &m->temp[1]);
-  part = m->temp[1];
-  m->temp[1] = VALUE_NIL;
-  if (value_is_kind(*b, OBJ_LIST)) {
-    uint32_t i = 0;
-    if (index_in(key, list_count(*b), &i)) list_items(*b)[i] = part;
-  } else if (value_is_kind(*b, OBJ_MAP)) {
-    settle_all(m, c, 1);
-    int64_t i = map_entry(*b, *c);
-    if (i >= 0) map_items(*b)[i].value = part;
-  }
-  *a = part;
-  return true;
+  return op_get_index(m, a, b, c, false);
 }
 
 bool op_own_field(Machine *m, Value *a, Value *b, Value name, uint32_t *cache) {
@@ -316,7 +337,7 @@ bool op_own_field(Machine *m, Value *a, Value *b, Value name, uint32_t *cache) {
   if (!has_fields(*b)) return op_get_field(m, a, b, name, false, cache);
   Value *place = field_place(m, *b, name, cache);
   if (!place) return op_get_field(m, a, b, name, false, cache);
-  if (value_is_container(*place) && (HOSTILE || (value_obj(*place)->flags & OBJ_SHARED))) {
+  if (is_shared(*place)) {
     m->temp[1] = *place;
     own(m, &m->temp[1]);
     place = field_place(m, *b, name, cache);

@@ -415,6 +415,7 @@ static bool plain_fn(const Bundle *b, uint32_t fn, uint32_t params) {
 static bool pure_fn(const Bundle *b, uint32_t fn) { return !(b->fns[fn].flags & FN_EFFECTS); }
 
 static bool check_shapes(const Bundle *b, Err *err) {
+  if (b->shape_count > 1u << 20) return table_wrong(err, "shape", 1u << 20, "too many"); /* field caches hold 23 bits */
   for (uint32_t i = 0; i < b->shape_count; i++) {
     const BundleShape *s = &b->shapes[i];
     if (s->constructor != NONE_INDEX && !plain_fn(b, s->constructor, s->fields.count)) {

@@ -9,7 +9,8 @@
 *done, or
 **              the world said no
 **   "unknown"  it may have happened: lost after sending, timed out, the helper died
-**   "interrupted"  said by the runtime, not from here: it may have happened, the process ended meanwhile
+**   "interrupted"  said by the runtime, not from here: it may have happened, the process ended
+*meanwhile
 ** An HTTP reply of any status is "ok"; the program looks at the status. A request that could not be
 *sent at
 ** all (refused, no such host) is "error". */

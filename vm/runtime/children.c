@@ -166,11 +166,11 @@ void child_await(Scheduler *s, Slot *parent, const Request *r) {
   }
 }
 
-void child_ended(Scheduler *s, Slot *child) {
+bool child_ended(Scheduler *s, Slot *child) {
   Awaiter *a = table_get(s->awaiters, uuid_key(&child->id));
   Str value;
   RunStatus status = run_status(child->run, &value);
-  if (a == NULL) return;
+  if (a == NULL) return false;
   table_set(s->awaiters, uuid_key(&child->id), NULL);
   while (a != NULL) {
     Awaiter *next = a->next;
@@ -179,6 +179,7 @@ void child_ended(Scheduler *s, Slot *child) {
     mem_free(a);
     a = next;
   }
+  return true;
 }
 
 /* ---- signals and cancellation -------------------------------------------- */

@@ -119,14 +119,20 @@ static bool slot_after_commit(Scheduler *s, Slot *slot, Err *err) {
   return !parked || park_restore(s, slot, err);
 }
 
+static void end_tell(Scheduler *s, Slot *slot, bool awaited) {
+  RunEnd end = {.run = slot->id,
+                .status = slot->status,
+                .live = slot->run,
+                .child = slot->parent != 0,
+                .awaited = awaited};
+  (void)run_status(slot->run, &end.value);
+  s->options.ended(s->options.context, &end);
+}
+
 static void slot_leave(Scheduler *s, Slot *slot) {
   if (!slot->over) return;
-  if (slot->run != NULL && run_status_over(slot->status)) child_ended(s, slot);
-  if (s->options.ended != NULL && slot->run != NULL) {
-    Str value;
-    (void)run_status(slot->run, &value);
-    s->options.ended(s->options.context, slot->id, slot->status, value, slot->run);
-  }
+  bool told = slot->run != NULL && run_status_over(slot->status) && child_ended(s, slot);
+  if (s->options.ended != NULL && slot->run != NULL) end_tell(s, slot, told);
   slot_free(slot);
 }
 

@@ -30,8 +30,8 @@ void host_init(Host *host, Node *node, const Clock *clock);
 void host_settle(Host *host, int64_t *latest_us);
 
 /* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as
-*an encoded
-** map. ERR_INVALID names what is missing or does not fit its type. */
+ *an encoded
+ ** map. ERR_INVALID names what is missing or does not fit its type. */
 MUST_USE bool config_read(const Bundle *bundle, Buf *out, Err *err);
 
 #endif

@@ -7,8 +7,8 @@
 #include "vm/runtime/node.h"
 
 /* Walks the run's history, puts the event at its end and commits. Nothing is executed beyond. A run
-*that was
-** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h).
+ *that was
+ ** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h).
  */
 MUST_USE bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err);
 

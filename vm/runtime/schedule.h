@@ -102,10 +102,10 @@ struct Scheduler {
   uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
   uint32_t in_flight;
   Control *control;
-  Buf mail;    /* letters not known to be delivered */
+  Buf mail; /* letters not known to be delivered */
   atomic_bool stopping;
-  int64_t looked_us;        /* when the socket was last looked at */
-  int stop_fd; /* an eventfd */
+  int64_t looked_us; /* when the socket was last looked at */
+  int stop_fd;       /* an eventfd */
   StoreGroup group;
   uint32_t created_cap, row_cap, updated_cap, bundle_cap;
   bool failed;
@@ -151,7 +151,7 @@ void dispatch_open(Scheduler *s, Slot *slot, const RunOutput *fresh, const RunOu
 /* ---- children.c: runs and each other ---- */
 void child_start(Scheduler *s, Slot *parent, const Request *r);
 void child_await(Scheduler *s, Slot *parent, const Request *r);
-void child_ended(Scheduler *s, Slot *child);
+bool child_ended(Scheduler *s, Slot *child); /* tells who awaits it; false: nobody does */
 void run_send(Scheduler *s, Slot *from, const Request *r);
 
 /* ---- commit.c: one group, then what it allows ---- */

@@ -20,6 +20,15 @@
 #include "vm/run/run.h"
 #include "vm/runtime/node.h"
 
+typedef struct RunEnd {
+  Uuid run;
+  RunStatus status;
+  Str value; /* encoded: its result or error */
+  Run *live;
+  bool child;   /* another run started it */
+  bool awaited; /* and has been given the end */
+} RunEnd;
+
 typedef struct SchedulerOptions {
   uint32_t threads; /* 0: one per core */
   bool seeded; /* virtual clock, derived ids, sorted arrivals: journals are functions of the seed */
@@ -31,8 +40,8 @@ typedef struct SchedulerOptions {
   const char *extern_allow; /* libraries for `extern`, ':'-separated; NULL: the system's */
   /* What a run prints or logs, once it is durable. */
   void (*output)(void *context, Uuid run, EffectKind kind, Str text);
-  /* A run is over (or diverged), and that is durable. `value`: its encoded result or error. */
-  void (*ended)(void *context, Uuid run, RunStatus status, Str value, Run *live);
+  /* A run is over (or diverged), and that is durable. */
+  void (*ended)(void *context, const RunEnd *end);
   /* After each round, before any waiting: what was said may be written out. */
   void (*flush)(void *context);
   /* All that is left waits for signals or people, and has for a moment. */
@@ -63,8 +72,8 @@ MUST_USE bool scheduler_resume(Scheduler *s, uint64_t number, Err *err);
 MUST_USE bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err *err);
 
 /* Events from outside (a control request, or a verb that holds the directory itself). RESOLVED,
-*SIGNALLED,
-** CANCEL_ASKED; strings are copied. They take part in the next round. */
+ *SIGNALLED,
+ ** CANCEL_ASKED; strings are copied. They take part in the next round. */
 MUST_USE bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *err);
 
 typedef enum {
