@@ -244,6 +244,8 @@ bool path_is_variable(const Expr *e); /* name, name.a, name[i].b … */
 /* A register with the container at this path, unshared. Its keys are evaluated first. */
 uint8_t path_own(Body *b, Expr *e);
 void path_assign(Body *b, Stmt *s);
+uint32_t path_run(const Stmt *s); /* how many statements from here update parts of one container, at least 1 */
+Stmt *path_run_emit(Body *b, Stmt *s, uint32_t count); /* the statement after them */
 void path_store(Body *b, Expr *target, uint8_t value, const Type *type);
 void path_push(Body *b, Expr *list, Expr *value);
 void field_get(Body *b, uint8_t target, uint8_t object, uint32_t name);

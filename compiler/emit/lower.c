@@ -2,7 +2,15 @@
 #include "compiler/emit/emitter.h"
 
 void block(Body *b, Stmt *s) {
-  for (; s != NULL; s = s->next) stmt(b, s);
+  while (s != NULL && !b->dead) {
+    uint32_t run = path_run(s);
+    if (run > 1) {
+      s = path_run_emit(b, s, run);
+    } else {
+      stmt(b, s);
+      s = s->next;
+    }
+  }
 }
 
 /* The source's own words, for messages. */

@@ -193,13 +193,15 @@ static Type *updated_type(const Stmt *s) {
   return a->kind == b->kind && (a->kind == TYPE_STRING || a->kind == TYPE_DECIMAL) ? a : NULL;
 }
 
-/* The operand first: it may share what the path then has to own. */
-static void part_update(Body *b, Stmt *s) {
+/* The operand first: it may share what the path then has to own. `held`: the container's register, if it is
+** owned already, else -1. */
+static void part_update(Body *b, Stmt *s, int held) {
   BinaryOp op = (BinaryOp)(s->op - 1);
   int64_t small;
   bool literal = literal_small(b, s->value, &small);
   uint8_t right = literal ? 0 : expr_any(b, s->value, USE_BORROW);
-  uint8_t key = path_key(b, s->target), object = path_container(b, s->target->left), reg = reg_take(b);
+  uint8_t key = path_key(b, s->target);
+  uint8_t object = held >= 0 ? (uint8_t)held : path_container(b, s->target->left), reg = reg_take(b);
   part_get(b, s->target, reg, object, key, false);
   place_at(b, s->span);
   if (literal) binary_op(b, op, reg, reg, s->value, s->span);
@@ -207,15 +209,85 @@ static void part_update(Body *b, Stmt *s) {
   part_set(b, s->target, object, key, reg, updated_type(s));
 }
 
-void path_assign(Body *b, Stmt *s) {
-  if (s->op == 0) path_store(b, s->target, stored_value(b, s->value, s->target), s->value->type);
-  else if (s->op - 1 == BIN_COALESCE) part_default(b, s);
-  else part_update(b, s);
-}
-
 void path_store(Body *b, Expr *target, uint8_t value, const Type *type) {
   uint8_t key = path_key(b, target);
   part_set(b, target, path_container(b, target->left), key, value, type);
+}
+
+void path_assign(Body *b, Stmt *s) {
+  if (s->op == 0) path_store(b, s->target, stored_value(b, s->value, s->target), s->value->type);
+  else if (s->op - 1 == BIN_COALESCE) part_default(b, s);
+  else part_update(b, s, -1);
+}
+
+/* ---- runs: `a[i].x = …`, `a[i].y = …` one after the other own a[i] once ---- */
+
+static bool same_key(const Expr *a, const Expr *b) {
+  if (a->kind != b->kind) return false;
+  if (is_variable(a)) return a->symbol == b->symbol;
+  if (a->kind == EXPR_INT) return a->integer == b->integer;
+  return a->kind == EXPR_STRING && str_equal(a->text, b->text);
+}
+
+static bool same_path(const Expr *a, const Expr *b) {
+  for (; a->kind == b->kind && !is_variable(a); a = a->left, b = b->left) {
+    bool same = (a->kind == EXPR_MEMBER && a->name == b->name) || (a->kind == EXPR_INDEX && same_key(a->right, b->right));
+    if (!same) return false;
+  }
+  return is_variable(a) && is_variable(b) && a->symbol == b->symbol;
+}
+
+static void find_unquiet(Expr *e, void *context) {
+  bool *unquiet = context;
+  const Symbol *native = native_symbol(e);
+  bool part = e->kind == EXPR_MEMBER || e->kind == EXPR_INDEX || e->kind == EXPR_BINARY || e->kind == EXPR_UNARY;
+  bool leaf = e->kind == EXPR_NAME || (e->kind >= EXPR_NIL && e->kind <= EXPR_DURATION);
+  bool call = native != NULL && !(native_info[native->native].flags & NATIVE_CHANGES) && type_plain(e->type);
+  for (const Arg *arg = call ? e->args : NULL; arg != NULL; arg = arg->next) {
+    if (arg->value == NULL || !type_plain(arg->value->type)) *unquiet = true;
+  }
+  if (!part && !leaf && !call) *unquiet = true;
+  else if (!*unquiet) expr_parts(e, find_unquiet, unquiet);
+}
+
+/* Nothing in the value can share or change a container: parts are read, numbers are made. */
+static bool quiet(Expr *value) {
+  bool unquiet = false;
+  bool arithmetic = value->kind == EXPR_BINARY && value->op <= BIN_MOD;
+  if (!arithmetic && !type_plain(value->type)) return false;
+  find_unquiet(value, &unquiet);
+  return !unquiet;
+}
+
+static bool run_member(const Stmt *s) {
+  bool path = s->kind == STMT_ASSIGN && s->target->kind == EXPR_MEMBER && s->op - 1 != BIN_COALESCE;
+  return path && path_is_variable(s->target) && !is_variable(s->target->left) && quiet(s->value);
+}
+
+uint32_t path_run(const Stmt *s) {
+  uint32_t count = 1;
+  if (s->kind != STMT_ASSIGN || s->next == NULL || !run_member(s)) return 1;
+  for (const Stmt *next = s->next; next != NULL && run_member(next); next = next->next, count++) {
+    if (!same_path(s->target->left, next->target->left)) break;
+  }
+  return count;
+}
+
+Stmt *path_run_emit(Body *b, Stmt *s, uint32_t count) {
+  uint16_t mark = b->next;
+  b->careful = false;
+  place_at(b, s->span);
+  uint8_t object = path_own(b, s->target->left);
+  regs_release(b, object + 1u);
+  for (; count > 0; count--, s = s->next) {
+    uint16_t inside = b->next;
+    place_at(b, s->span);
+    if (s->op == 0) part_set(b, s->target, object, 0, expr_any(b, s->value, USE_OWN), s->value->type);
+    else part_update(b, s, object);
+    regs_release(b, inside);
+  }
+  regs_release(b, mark);
+  return s;
 }
 
 /* ---- lists ---- */

@@ -82,7 +82,7 @@ static void test_containers(void) {
   }
   w.m->roots[2] = map_new(w.m, 0);
   for (int i = 0; i < 30; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "k%d", i);
     map_set_text(w.m, &w.m->roots[2], str_of(key), value_small_int(i));
   }
@@ -96,7 +96,7 @@ static void test_containers(void) {
   round_trip(&w, "[[0, Point(x: 1, y: nil)]]");
   *v = w.m->roots[2];
   for (int i = 4; i < 30; i++) {
-    char key[8];
+    char key[16];
     snprintf(key, sizeof key, "k%d", i);
     w.m->roots[3] = string_new(w.m, str_of(key));
     CHECK(map_remove(w.m, v, w.m->roots[3]));

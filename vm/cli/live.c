@@ -201,6 +201,7 @@ int live_run(Live *live, uint64_t target, int64_t patience_us) {
   ScheduleResult result = scheduler_run(live->scheduler, target, patience_us, &err);
   switch (result) {
     case SCHEDULE_OVER:
+      left_behind(live);
       return over_status(live);
     case SCHEDULE_PARKED:
       report_parked(live->cli);

@@ -21,7 +21,7 @@ enum {
   COST_ERROR = 40,
   COST_RANGE = 32,
   COST_SEALED = 16,
-  WORK_COMPARE = 8        /* bytes of bulk work for one pair of values compared */
+  WORK_COMPARE = 64        /* bytes of bulk work for one pair of values compared */
 };
 
 #endif

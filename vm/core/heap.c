@@ -124,6 +124,7 @@ static void copy_roots(Machine *m, Copy *c) {
   copy_value(c, &m->config);
   copy_values(c, m->roots, COUNT_OF(m->roots));
   copy_values(c, m->temp, COUNT_OF(m->temp));
+  copy_values(c, m->saved, m->saved_count);
   copy_values(c, m->held, m->held_count);
 }
 
@@ -312,14 +313,14 @@ Value sealed_from(Machine *m, const Value *parts) {
 }
 
 Value error_value(Machine *m, Value code, Value message, Value data, Value at, bool catchable) {
-  Value keep[4] = {m->temp[4], m->temp[5], m->temp[6], m->temp[7]};
+  temps_save(m, 4, 4);
   m->temp[4] = code, m->temp[5] = message, m->temp[6] = data, m->temp[7] = at;
   heap_room(m, sizeof(ErrorObj));
   ErrorObj *o = object_new(m, OBJ_ERROR, sizeof *o, 0);
   memcpy(&o->code, &m->temp[4], 4 * sizeof(Value));
   o->head.aux = catchable;
   o->head.flags |= OBJ_SHARED;
-  memcpy(&m->temp[4], keep, sizeof keep);
+  temps_restore(m, 4, 4);
   machine_charge(m, COST_ERROR);
   return (Value)(uintptr_t)o;
 }

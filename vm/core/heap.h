@@ -149,6 +149,17 @@ Value string_part(Machine *m, Value *v, size_t offset, size_t size); /* bytes of
 uint32_t string_hash(Value string);
 void rope_write(Value rope, char *out); /* its size bytes */
 
+/* Sets temp slots aside over a stretch that may collect: where they wait they are roots too, so that what
+** comes back has moved with the rest. Pairs nest. */
+static inline void temps_save(Machine *m, uint32_t first, uint32_t count) {
+  ASSERT(m->saved_count + count <= COUNT_OF(m->saved));
+  for (uint32_t i = 0; i < count; i++) m->saved[m->saved_count++] = m->temp[first + i];
+}
+static inline void temps_restore(Machine *m, uint32_t first, uint32_t count) {
+  m->saved_count -= count;
+  for (uint32_t i = 0; i < count; i++) m->temp[first + i] = m->saved[m->saved_count + i];
+}
+
 void value_share(Value v);
 /* As print shows it; strings quoted when `quoted`. Bounded by LIMIT_VALUE_DEPTH; sealed parts show as ******. */
 void value_print(const Machine *m, Value v, bool quoted, Buf *out);

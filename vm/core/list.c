@@ -71,12 +71,12 @@ static void list_grow(Machine *m, Value *list, uint64_t need) {
 static Value list_make_room(Machine *m, Value *list, Value v, uint64_t need) {
   bool rope = value_is_kind(v, OBJ_ROPE);
   if (LIKELY(!rope && need <= list_room(*list))) return v;
-  Value keep = m->temp[3];
+  temps_save(m, 3, 1);
   m->temp[3] = v;
   if (rope) m->temp[3] = value_settle(m, v);
   if (need > list_room(*list)) list_grow(m, list, need);
   v = m->temp[3];
-  m->temp[3] = keep;
+  temps_restore(m, 3, 1);
   return v;
 }
 

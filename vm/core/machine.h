@@ -91,6 +91,8 @@ struct Machine {
   Value config;           /* a list: the run's config values by index; scanned and imaged */
   Value roots[8];         /* values vm/run keeps alive: scanned and imaged */
   bool switch_loop;       /* vm/run uses interp_run_switch: for differential tests */
+  Value saved[24];        /* temps set aside, see heap.h: scanned */
+  uint32_t saved_count;
   Value temp[8];          /* natives' scratch roots: scanned, nil between instructions */
   Value *held; uint32_t held_count, held_cap; /* a stack of more of them (machine_hold); empty between instructions */
 };

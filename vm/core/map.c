@@ -187,11 +187,11 @@ Value map_copy(Machine *m, Value *map, uint32_t more) {
 static void map_append(Machine *m, Value *map, Value key, Value v, uint32_t hash) {
   MapObj *o = map_of(*map);
   if (o->used == map_room(o)) {
-    Value keep[2] = {m->temp[2], m->temp[3]};
+    temps_save(m, 2, 2);
     m->temp[2] = key, m->temp[3] = v;
     map_grow(m, map);
     key = m->temp[2], v = m->temp[3];
-    m->temp[2] = keep[0], m->temp[3] = keep[1];
+    temps_restore(m, 2, 2);
     o = map_of(*map);
   }
   map_entries(o)[o->used] = (MapEntry){key, v};
@@ -203,12 +203,12 @@ static void map_append(Machine *m, Value *map, Value key, Value v, uint32_t hash
 
 /* Ropes become strings before they go in. */
 static void map_settle(Machine *m, Value *key, Value *v) {
-  Value keep[2] = {m->temp[2], m->temp[3]};
+  temps_save(m, 2, 2);
   m->temp[2] = *key, m->temp[3] = *v;
   m->temp[2] = value_settle(m, m->temp[2]);
   m->temp[3] = value_settle(m, m->temp[3]);
   *key = m->temp[2], *v = m->temp[3];
-  m->temp[2] = keep[0], m->temp[3] = keep[1];
+  temps_restore(m, 2, 2);
 }
 
 void map_set(Machine *m, Value *map, Value key, Value v) {
@@ -228,11 +228,11 @@ void map_set(Machine *m, Value *map, Value key, Value v) {
 }
 
 void map_set_text(Machine *m, Value *map, Str key, Value v) {
-  Value keep = m->temp[1];
+  temps_save(m, 1, 1);
   m->temp[1] = v;
   Value text = string_new(m, key);
   v = m->temp[1];
-  m->temp[1] = keep;
+  temps_restore(m, 1, 1);
   map_set(m, map, text, v);
 }
 

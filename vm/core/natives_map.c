@@ -22,7 +22,7 @@ static bool entries_room(Machine *m, Value map, uint64_t more, Value *result) {
 static void map_of_record(Machine *m, Value *arg) {
   uint32_t n = value_obj(*arg)->size;
   const BundleShape *shape = &m->bundle->shapes[((RecordObj *)value_obj(*arg))->shape];
-  Value keep = m->temp[0];
+  temps_save(m, 0, 1);
   m->temp[0] = map_new(m, n);
   for (uint32_t i = 0; i < n; i++) {
     Value field = shared(((RecordObj *)value_obj(*arg))->field[i]);
@@ -30,7 +30,7 @@ static void map_of_record(Machine *m, Value *arg) {
                  bundle_text(m->bundle, m->bundle->fields[shape->fields.first + i].name), field);
   }
   *arg = m->temp[0];
-  m->temp[0] = keep;
+  temps_restore(m, 0, 1);
 }
 
 static bool arg_entries(Machine *m, Value *arg, const char *what, Value *result) {

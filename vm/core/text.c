@@ -93,10 +93,10 @@ static Value rope_flatten(Machine *m, Value *v) {
 
 Value value_settle(Machine *m, Value v) {
   if (!value_is_kind(v, OBJ_ROPE)) return v;
-  Value keep = m->temp[0];
+  temps_save(m, 0, 1);
   m->temp[0] = v;
   v = rope_flatten(m, &m->temp[0]);
-  m->temp[0] = keep;
+  temps_restore(m, 0, 1);
   return v;
 }
 

@@ -49,14 +49,13 @@ static Value place_value(Machine *m, const Fiber *f) {
 /* ---- error values ---- */
 
 Value error_new(Machine *m, const Fiber *f, Str code, Str message, Value data, bool catchable) {
-  Value keep[4];
-  memcpy(keep, &m->temp[4], sizeof keep);
+  temps_save(m, 4, 4);
   m->temp[4] = value_settle(m, data);
   m->temp[5] = string_new(m, code);
   m->temp[6] = string_new(m, message);
   m->temp[7] = place_value(m, f);
   Value error = error_value(m, m->temp[5], m->temp[6], m->temp[4], m->temp[7], catchable);
-  memcpy(&m->temp[4], keep, sizeof keep);
+  temps_restore(m, 4, 4);
   return error;
 }
 
