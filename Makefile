@@ -21,7 +21,7 @@ CC := gcc
 WARN := -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wstrict-prototypes -Wmissing-prototypes -Wvla -Werror
 PACKAGES := sqlite3 libcurl libffi libcrypto
 CPPFLAGS := -I. -Icompiler/front -I$(GEN) -D_GNU_SOURCE $(shell pkg-config --cflags $(PACKAGES) 2>/dev/null)
-LIBS := $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lmpfr -lgmp -lutf8proc -lm -lpthread -ldl
+LIBS := -Wl,--as-needed $(shell pkg-config --libs $(PACKAGES) 2>/dev/null) -lmpfr -lgmp -lutf8proc -lm -lpthread -ldl
 CFLAGS_BASE := -std=c11 -ffp-contract=off -fno-strict-aliasing -g $(WARN)
 ifeq ($(MODE),release)
 CFLAGS := $(CFLAGS_BASE) -O2 -fno-plt

@@ -99,6 +99,7 @@ typedef struct Change { /* in a loop: an assignment to a name, or a change in pl
                          */
   Name *name;
   Expr *value; /* NULL: unknown */
+  Expr *path;  /* in place: what changes */
   Span span;
   uint8_t op;
   bool in_place;

@@ -142,7 +142,7 @@ static void collect_target(Checker *c, Changes *out, Expr *target) {
     for (Expr *e = target->first; e; e = e->next) collect_target(c, out, e);
   } else if (target->kind == EXPR_MAP) {
     for (Arg *a = target->args; a; a = a->next) collect_target(c, out, a->value);
-  } else collect_change(c, out, path_root(target), (Change){.in_place = true});
+  } else collect_change(c, out, path_root(target), (Change){.in_place = true, .path = target});
 }
 
 static void collect_args(Checker *c, Changes *out, Arg *args) {
@@ -154,7 +154,7 @@ static void collect_args(Checker *c, Changes *out, Arg *args) {
 
 static void collect_call(Checker *c, Changes *out, Expr *e) {
   if (e->left && e->left->kind == EXPR_MEMBER && method_changes(c, e->left->name->text)) {
-    collect_change(c, out, path_root(e->left->left), (Change){.in_place = true});
+    collect_change(c, out, path_root(e->left->left), (Change){.in_place = true, .path = e->left->left});
     if (e->args)
       collect_change(c, out, path_root(e->args->value),
                      (Change){.in_place = true}); /* list.push(xs, v) */
@@ -235,11 +235,21 @@ static LoopChanges *changes_find(Changes *changes, const Stmt *loop) {
   return NULL;
 }
 
+/* What a call of a name surely gives: the result that function declares. NULL: not known yet. */
+static Type *declared_result(Checker *c, const Expr *e) {
+  const Symbol *f = e->kind == EXPR_CALL && e->left->kind == EXPR_NAME ? e->left->name->binding : NULL;
+  bool known = f && f->kind == SYMBOL_FN && f->decl && f->decl->type && f->decl->type->kind == TEXPR_NAME;
+  return known ? type_resolve(c, f->decl->type) : NULL;
+}
+
 /* Whether `value`, assigned with `op`, surely leaves in a variable of type `had` a value of that
  * same type. */
-static bool change_keeps(const Type *had, const Change *change) {
+static bool change_keeps(Checker *c, const Type *had, const Change *change) {
   const Expr *e = change->value;
   if (!e) return false;
+  bool sum = change->op == BIN_ADD + 1 || change->op == BIN_SUB + 1;
+  if (sum && had->kind == TYPE_FLOAT) return true; /* a float, whatever is added, or it faults */
+  if ((sum || !change->op) && declared_result(c, e) == had) return had->kind == TYPE_INT || !change->op;
   if (change->op == BIN_ADD + 1 && had->kind == TYPE_STRING) return true; /* or it faults */
   if (change->op == BIN_DIV + 1 || change->op == BIN_COALESCE + 1) return false;
   switch (e->kind) {
@@ -269,15 +279,30 @@ static Type *type_loosened(Checker *c, Type *t) {
   return t->kind == TYPE_RECORD ? t : c->t_any;
 }
 
+/* Whether the path goes through a field of a declared record, which keeps its type whatever changes in it. */
+static Type *path_type(Checker *c, Type *root, const Expr *path, bool *record) {
+  if (path->kind == EXPR_NAME) return root;
+  if (path->kind != EXPR_MEMBER && path->kind != EXPR_INDEX) return c->t_any;
+  Type *t = path_type(c, root, path->left, record);
+  if (t->kind == TYPE_RECORD && path->kind == EXPR_MEMBER) *record = true;
+  return t->kind == TYPE_LIST || t->kind == TYPE_MAP ? t->elem : c->t_any;
+}
+
+static Type *changed_within(Checker *c, Type *t, const Change *change) {
+  bool record = false;
+  if (change->path) path_type(c, t, change->path, &record);
+  return record ? t : type_loosened(c, t);
+}
+
 static void forget(Checker *c, const Change *change) {
   Symbol *symbol = change->name->binding;
   if (!symbol || symbol->kind != SYMBOL_VARIABLE || symbol->owner != current_function(c)) return;
   Variable *v = (Variable *)symbol;
   if (!v->flow || v->flow == c->t_any) return;
   if (v->declared)
-    flow_narrow(c, v, change->in_place ? type_loosened(c, v->declared) : v->declared);
-  else if (change->in_place) flow_narrow(c, v, type_loosened(c, v->flow));
-  else if (!change_keeps(v->flow, change)) flow_narrow(c, v, c->t_any);
+    flow_narrow(c, v, change->in_place ? changed_within(c, v->declared, change) : v->declared);
+  else if (change->in_place) flow_narrow(c, v, changed_within(c, v->flow, change));
+  else if (!change_keeps(c, v->flow, change)) flow_narrow(c, v, c->t_any);
   v->symbol.type = type_join(c->types, v->symbol.type, v->flow);
 }
 

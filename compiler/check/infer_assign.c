@@ -88,14 +88,25 @@ static void declared_elem_check(Checker *c, Variable *v, Expr *value) {
               "the variable's type is given here");
 }
 
-/* The root's type after a change at depth 0 (xs.push(v)), 1 (xs[i] = v) or below. */
-static Type *root_type(Checker *c, Type *flow, const Expr *path, const Expr *root, Type *added) {
-  if (path == root || path->left == root) return added ? container_with(c, flow, added) : flow;
-  if (flow->kind == TYPE_LIST) return c->t_list;
-  return flow->kind == TYPE_MAP ? c->t_map : flow;
+/* A field of a record keeps its declared type, so whatever holds the record keeps its own. */
+static bool through_record(const Expr *path, const Expr *root) {
+  for (; path != root; path = path->left) {
+    if (path->kind == EXPR_MEMBER && path->resolution == MEMBER_SLOT) return true;
+  }
+  return false;
 }
 
-void path_changed(Checker *c, Expr *path, Type *added, Expr *value) {
+/* The root's type after xs.push(v) (path is the root), xs[i] = v (`assigned`, one step) or a change further in. */
+static Type *root_type(Checker *c, Type *flow, const Expr *path, const Expr *root, Type *added, bool assigned) {
+  bool near = path == root || (assigned && path->left == root);
+  if (through_record(path, root)) return flow;
+  if (near && flow->kind != TYPE_OBJECT) return added ? container_with(c, flow, added) : flow;
+  if (flow->kind == TYPE_LIST) return c->t_list;
+  if (flow->kind == TYPE_MAP) return c->t_map;
+  return flow->kind == TYPE_OBJECT || flow->kind == TYPE_UNION ? c->t_any : flow;
+}
+
+static void path_changed_by(Checker *c, Expr *path, Type *added, Expr *value, bool assigned) {
   Expr *root = path_root(path);
   if (root->kind != EXPR_NAME || !root->symbol) return;
   if (root->symbol->kind == SYMBOL_CONST || root->symbol->kind == SYMBOL_CONFIG) {
@@ -111,7 +122,11 @@ void path_changed(Checker *c, Expr *path, Type *added, Expr *value) {
   else if (captured && !c->frame->exports) report_lost(c, v, root->span);
   v->symbol.changed = true;
   if (path == root) declared_elem_check(c, v, value);
-  if (v->flow) flow_set(c, v, root_type(c, v->flow, path, root, added));
+  if (v->flow) flow_set(c, v, root_type(c, v->flow, path, root, added, assigned));
+}
+
+void path_changed(Checker *c, Expr *path, Type *added, Expr *value) {
+  path_changed_by(c, path, added, value, false);
 }
 
 static void path_assign(Checker *c, Expr *target, Type *type, Expr *value) {
@@ -121,7 +136,7 @@ static void path_assign(Checker *c, Expr *target, Type *type, Expr *value) {
     return;
   }
   bool elem = target->left == root;
-  path_changed(c, target, type, NULL);
+  path_changed_by(c, target, type, NULL, true);
   if (elem && root->symbol && root->symbol->kind == SYMBOL_VARIABLE && value) {
     declared_elem_check(c, (Variable *)root->symbol, value);
   }

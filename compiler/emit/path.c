@@ -157,8 +157,24 @@ static void slot_set(Body *b, Decl *decl, uint8_t object, uint32_t slot, uint8_t
   emit_ext(b, OP_SETSLOT, object, value, slot, shape_index(b->e, decl));
 }
 
+static bool through_slot(const Expr *path) {
+  for (; path->kind == EXPR_MEMBER || path->kind == EXPR_INDEX; path = path->left) {
+    if (slot_decl(path) != NULL) return true;
+  }
+  return false;
+}
+
+/* A list or map inside a record holds what the record's declaration says. */
+static void element_check(Body *b, const Expr *container, uint8_t value, const Type *type) {
+  const Type *t = container->type;
+  bool typed = t != NULL && (t->kind == TYPE_LIST || t->kind == TYPE_MAP) && t->elem->kind != TYPE_ANY;
+  if (!typed || (type != NULL && type_fit(type, t->elem) == FIT_YES) || !through_slot(container)) return;
+  emit_ext(b, OP_CHECK, value, 0, 0, type_index(b->e, t->elem));
+}
+
 static void part_set(Body *b, Expr *target, uint8_t object, uint8_t key, uint8_t value, const Type *type) {
   Decl *decl = slot_decl(target);
+  if (decl == NULL) element_check(b, target->left, value, type);
   place_at(b, target->kind == EXPR_MEMBER ? target->name_span : target->span);
   if (decl != NULL) slot_set(b, decl, object, target->slot, value, type);
   else if (target->kind == EXPR_MEMBER) field_set(b, object, const_name(b->e, target->name), value);
@@ -295,5 +311,6 @@ Stmt *path_run_emit(Body *b, Stmt *s, uint32_t count) {
 void path_push(Body *b, Expr *list, Expr *value) {
   uint8_t reg = stored_value(b, value, list);
   uint8_t object = path_container(b, list);
+  element_check(b, list, reg, value->type);
   emit(b, OP_PUSH, object, reg, 0);
 }

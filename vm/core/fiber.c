@@ -186,8 +186,8 @@ void fiber_answer(Machine *m, Fiber *f, Value v) {
 
 void fiber_raise(Machine *m, Fiber *f, Value error) {
   ASSERT(value_is_kind(error, OBJ_ERROR));
-  (void)m;
   f->result = error;
+  error_place(m, f);
   f->raised = true;
   f->status = FIBER_READY;
 }

@@ -146,20 +146,21 @@ Brief value_brief(const Machine *m, Value v, bool kind) {
   return brief;
 }
 
-/* The error keeps the place where it was raised first. */
+void error_place(Machine *m, Fiber *f) {
+  if (((const ErrorObj *)value_obj(f->result))->at != VALUE_NIL) return;
+  temps_save(m, 0, 1);
+  m->temp[0] = place_value(m, f);
+  const ErrorObj *e = (const ErrorObj *)value_obj(f->result); /* a fiber's result is a root: it may have moved */
+  f->result = error_value(m, e->code, e->message, e->data, m->temp[0], e->head.aux & 1);
+  temps_restore(m, 0, 1);
+}
+
 bool op_raise(Machine *m, Value *a) {
   if (!value_is_kind(*a, OBJ_ERROR)) {
     return op_fault(m, FAULT_TYPE, "only an error can be raised, and this is %s", value_brief(m, *a, true).text);
   }
-  if (((ErrorObj *)value_obj(*a))->at == VALUE_NIL) {
-    m->temp[0] = place_value(m, m->running);
-    ErrorObj *e = (ErrorObj *)value_obj(*a);
-    Value copy = error_value(m, e->code, e->message, e->data, m->temp[0], e->head.aux & 1);
-    m->temp[0] = VALUE_NIL;
-    m->running->result = copy;
-  } else {
-    m->running->result = *a;
-  }
+  m->running->result = *a;
+  error_place(m, m->running);
   return false;
 }
 

@@ -139,8 +139,10 @@ static bool generation_start(Run *run, Err *err) {
     FAIL(err, ERR_NOT_FOUND, "the bundle has no workflow named " STR_FMT, STR_ARG(run->head.HEAD.entry));
     return false;
   }
+  bool switch_loop = run->machine && run->machine->switch_loop;
   generation_free(run);
   Machine *m = run->machine = machine_new(run->program);
+  m->switch_loop = switch_loop;
   config_fill(run);
   if (!input_decode(m, run->head.HEAD.input, &m->roots[0], &count, err)) return false;
   const BundleFn *f = &run->bundle->fns[fn];
