@@ -11,7 +11,8 @@ static bool same_literal(const Expr *a, const Expr *b) {
     case EXPR_FLOAT: return memcmp(&a->number, &b->number, sizeof a->number) == 0;
     case EXPR_STRING:
     case EXPR_DECIMAL: return str_equal(a->text, b->text);
-    default: return false;
+    case EXPR_BOOL: return a->boolean == b->boolean;
+    default: return a->kind == EXPR_NIL;
   }
 }
 
@@ -23,9 +24,7 @@ int hold_find(const Body *b, const Expr *literal) {
 }
 
 static void hold(Body *b, Expr *literal) {
-  bool kind = literal->kind == EXPR_INT || literal->kind == EXPR_FLOAT || literal->kind == EXPR_STRING ||
-              literal->kind == EXPR_DECIMAL || literal->kind == EXPR_DURATION;
-  if (!kind || b->held_count == COUNT_OF(b->held) || b->next > 200 || hold_find(b, literal) >= 0) return;
+  if (b->held_count == COUNT_OF(b->held) || b->next > 200 || hold_find(b, literal) >= 0) return;
   uint8_t reg = reg_take(b);
   expr_to(b, literal, reg, USE_BORROW);
   b->is_var[reg] = true;
@@ -59,9 +58,12 @@ static void look(Expr *e, void *context) {
   expr_parts(e, look, context);
 }
 
-/* The operands of `x *= 2` and its kin, which stand in no expression. */
+/* The operands of `x *= 2` and its kin, which stand in no expression, and what is stored: `xs[i] = false`. */
 static void look_updates(Body *b, Stmt *s) {
   for (; s != NULL; s = s->next) {
+    bool part = s->kind == STMT_ASSIGN && (s->target->kind == EXPR_INDEX || s->target->kind == EXPR_MEMBER);
+    Expr *stored = part && s->op == 0 ? literal_of(b, s->value) : NULL;
+    if (stored != NULL) hold(b, stored);
     if (s->kind == STMT_ASSIGN && s->op > 0) hold_operand(b, s->value, (BinaryOp)(s->op - 1), true);
     look_updates(b, s->body);
     look_updates(b, s->otherwise);

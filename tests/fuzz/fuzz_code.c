@@ -1,5 +1,7 @@
-/* Any words as code: the verifier refuses them, or both loops run them to the same end, tick for tick,
-** and no harm is done. The tables around the code are good, so that the fuzzer works on the code. */
+/* Any words as code: the verifier refuses them, or both loops run them to the same end, tick for
+*tick,
+** and no harm is done. The tables around the code are good, so that the fuzzer works on the code.
+ */
 #include "tests/unit/asm.h"
 #include "vm/core/heap.h"
 #include "vm/core/image.h"
@@ -16,8 +18,10 @@ static Asm *tables(void) {
   asm_site(a, 0, EFFECT_NOW);
   asm_site(a, 1, EFFECT_PRINT);
   asm_text(a,
-           ".fn main regs=12 cache=4 flags=6\nLOADK 0 i4611686018427387904\nLOADK 0 1.5\nLOADK 0 \"left\"\nLOADK 0 \"a longer text, with \xc3\xa9\"\nRETNIL\n"
-           ".fn one params=1 regs=8 cache=4 flags=6\nRET 0\n.fn two params=2 min=1 regs=8 cache=4\nRET 0\n.fn held captures=1 regs=8 flags=4\nRET 0\n");
+           ".fn main regs=12 cache=4 flags=6\nLOADK 0 i4611686018427387904\nLOADK 0 1.5\nLOADK 0 "
+           "\"left\"\nLOADK 0 \"a longer text, with \xc3\xa9\"\nRETNIL\n"
+           ".fn one params=1 regs=8 cache=4 flags=6\nRET 0\n.fn two params=2 min=1 regs=8 "
+           "cache=4\nRET 0\n.fn held captures=1 regs=8 flags=4\nRET 0\n");
   return a;
 }
 
@@ -37,7 +41,8 @@ static void put_code(Asm *a, const uint8_t *data, size_t size) {
       a->code[a->b.code_count++] = w;
     }
     if (fn == 0 && words > 6) {
-      a->handlers[0] = (BundleHandler){1, words / 2, words - 1, 3, words % 2 ? HANDLER_CATCH : HANDLER_FINALLY};
+      a->handlers[0] =
+          (BundleHandler){1, words / 2, words - 1, 3, words % 2 ? HANDLER_CATCH : HANDLER_FINALLY};
       a->fns[0].handlers = (Range32){0, 1};
       a->b.handler_count = 1;
     }

@@ -1,4 +1,5 @@
-/* Any bytes as an image: refused, or a machine that can be run on, saved again and freed. The bytes get a
+/* Any bytes as an image: refused, or a machine that can be run on, saved again and freed. The bytes
+*get a
 ** good head and checksum, so that the fuzzer works on what lies behind them. */
 #include "tests/unit/asm.h"
 #include "vm/base/hash.h"
@@ -17,10 +18,13 @@ static Program *target_program(void) {
   asm_site(a, 0, EFFECT_NOW);
   asm_site(a, 1, EFFECT_NOW);
   asm_text(a,
-           ".fn main regs=16 cache=4 flags=6\nLOADI 0 0\nLOADI 1 9\nLOADI 2 1\nNEWLIST 4 0 0\nNEWMAP 5 0\nFORPREP 0 @end\n"
-           "top:\nPUSH 4 3\nMOVE 7 3\nEFFECT 11 0 0 0 0\nADD 7 7 11\nSETI 5 3 7\nSETF 5 7 1 \"key\"\nGETF 8 5 0 \"key\"\nFORNEXT 0 @top\nend:\n"
+           ".fn main regs=16 cache=4 flags=6\nLOADI 0 0\nLOADI 1 9\nLOADI 2 1\nNEWLIST 4 0 "
+           "0\nNEWMAP 5 0\nFORPREP 0 @end\n"
+           "top:\nPUSH 4 3\nMOVE 7 3\nEFFECT 11 0 0 0 0\nADD 7 7 11\nSETI 5 3 7\nSETF 5 7 1 "
+           "\"key\"\nGETF 8 5 0 \"key\"\nFORNEXT 0 @top\nend:\n"
            "ITERPREP 0 4\nt:\nITERNEXT 0 @e\nLOOP @t\ne:\nCLOSURE 9 4 2 &pair\nCALLV 9 0\nRET 9\n"
-           ".fn pair captures=2 regs=6 flags=6\nEFFECT 4 0 0 1 0\nEQ 3 0 4\nCONCAT 3 0 5\nNEWREC 3 0 0\nRET 3\n");
+           ".fn pair captures=2 regs=6 flags=6\nEFFECT 4 0 0 1 0\nEQ 3 0 4\nCONCAT 3 0 5\nNEWREC 3 "
+           "0 0\nRET 3\n");
   if (!program_new(&a->b, &program, &err)) abort();
   return program;
 }

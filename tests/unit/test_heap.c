@@ -1,4 +1,5 @@
-/* The heap: what is reachable survives any number of moves, sharing is kept, copies are made when they must. */
+/* The heap: what is reachable survives any number of moves, sharing is kept, copies are made when
+ * they must. */
 #include "asm.h"
 #include "test.h"
 #include "vm/core/heap.h"
@@ -74,7 +75,8 @@ static void test_ropes(void) {
   m->roots[0] = string_new(m, STR(""));
   m->roots[1] = string_new(m, STR("h\xc3\xa9llo "));
   for (int i = 0; i < 3000; i++) {
-    m->roots[0] = i % 2 ? string_concat(m, &m->roots[0], &m->roots[1]) : string_concat(m, &m->roots[1], &m->roots[0]);
+    m->roots[0] = i % 2 ? string_concat(m, &m->roots[0], &m->roots[1])
+                        : string_concat(m, &m->roots[1], &m->roots[0]);
   }
   CHECK(value_is_kind(m->roots[0], OBJ_ROPE));
   m->roots[2] = m->roots[0];
@@ -110,7 +112,8 @@ static void test_maps(void) {
     CHECK(map_count(m->roots[0]) == live);
   }
   Value out = VALUE_NIL;
-  for (uint32_t key = 0; key < 256; key++) CHECK(map_find(m->roots[0], value_small_int(key), &out) == (model[key] != 0));
+  for (uint32_t key = 0; key < 256; key++)
+    CHECK(map_find(m->roots[0], value_small_int(key), &out) == (model[key] != 0));
   world_end(&w);
 }
 

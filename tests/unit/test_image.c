@@ -8,9 +8,11 @@
 static const char *const program_text =
     ".fn main regs=16 cache=4 flags=6\n"
     "LOADI 0 0\nLOADI 1 40\nLOADI 2 1\nNEWLIST 4 0 0\nNEWMAP 5 0\nLOADK 6 \"\"\nFORPREP 0 @end\n"
-    "top:\nPUSH 4 3\nLOADK 7 \"key\"\nCONCAT 8 7 1\nMOVE 8 3\nCONCAT 7 7 2\nNEWLIST 9 7 2\nSETI 5 7 9\nLOADK 10 \"0123456789\"\nADD 6 6 10\n"
+    "top:\nPUSH 4 3\nLOADK 7 \"key\"\nCONCAT 8 7 1\nMOVE 8 3\nCONCAT 7 7 2\nNEWLIST 9 7 2\nSETI 5 "
+    "7 9\nLOADK 10 \"0123456789\"\nADD 6 6 10\n"
     "EFFECT 11 0 0 0 0\nFORNEXT 0 @top\nend:\n"
-    "NEWREC 7 4 0\nMOVESH 8 7\nCLOSURE 9 7 2 &pair\nLOADK 10 i9223372036854775807\nNEG 11 10\nNEWLIST 4 4 8\nEFFECT 4 0 0 0 0\n"
+    "NEWREC 7 4 0\nMOVESH 8 7\nCLOSURE 9 7 2 &pair\nLOADK 10 i9223372036854775807\nNEG 11 "
+    "10\nNEWLIST 4 4 8\nEFFECT 4 0 0 0 0\n"
     "CLOSURE 9 7 2 &pair\nCALLV 9 0\nRET 6\n"
     ".fn pair captures=2 regs=6 flags=6\nLOADI 3 7\nEFFECT 4 0 0 1 0\nEFFECT 3 1 0 1 0\nRET 0\n";
 
@@ -32,9 +34,12 @@ static void world_end(World *w) {
   asm_free(w->a);
 }
 
-static Value answer(Machine *m, uint32_t step) { return step % 3 == 0 ? value_float(m, 1e300) : time_new(m, step); }
+static Value answer(Machine *m, uint32_t step) {
+  return step % 3 == 0 ? value_float(m, 1e300) : time_new(m, step);
+}
 
-/* Runs in three ways side by side: as it is, collected at each park, restored at each park by the other loop. */
+/* Runs in three ways side by side: as it is, collected at each park, restored at each park by the
+ * other loop. */
 static void test_parks(void) {
   World w;
   world_begin(&w);

@@ -106,6 +106,7 @@ static void call(const char *name, const char *json, char out[2000], char first[
   Value result = VALUE_NIL;
   Buf text = {0}, changed = {0};
   CHECK(count >= native_info[id].min && count <= native_info[id].max);
+  world.m->ticks = 0; /* each call has the whole budget */
   bool ok = native_table[id](world.m, registers(), count, &result);
   if (ok && value_is_kind(result, OBJ_BYTES)) {
     const BytesObj *bytes = (const BytesObj *)value_obj(result);

@@ -30,8 +30,23 @@ static void check_float(Machine *m, double f) {
 
 static void test_floats(void) {
   World w = world_begin();
-  const double some[] = {0.0, -0.0, 1.0, -1.0, 0.1, 1e22, 1e300, -1e300, 1e-300, 5e-324, 1.7976931348623157e308,
-                         0x1p-255, 0x1p-256, 0x1.fffffffffffffp256, 0x1p257, -0x1p-255, 3.14159};
+  const double some[] = {0.0,
+                         -0.0,
+                         1.0,
+                         -1.0,
+                         0.1,
+                         1e22,
+                         1e300,
+                         -1e300,
+                         1e-300,
+                         5e-324,
+                         1.7976931348623157e308,
+                         0x1p-255,
+                         0x1p-256,
+                         0x1.fffffffffffffp256,
+                         0x1p257,
+                         -0x1p-255,
+                         3.14159};
   for (size_t i = 0; i < COUNT_OF(some); i++) check_float(w.m, some[i]);
   uint64_t bits = 1;
   for (int i = 0; i < 20000; i++) { /* every exponent, many mantissas */
@@ -52,7 +67,9 @@ static void test_floats(void) {
 
 static void test_ints(void) {
   World w = world_begin();
-  const int64_t some[] = {0, 1, -1, SMALL_INT_MAX, SMALL_INT_MIN, SMALL_INT_MAX + 1, SMALL_INT_MIN - 1, INT64_MAX, INT64_MIN};
+  const int64_t some[] = {
+      0,         1,        -1, SMALL_INT_MAX, SMALL_INT_MIN, SMALL_INT_MAX + 1, SMALL_INT_MIN - 1,
+      INT64_MAX, INT64_MIN};
   for (size_t i = 0; i < COUNT_OF(some); i++) {
     int64_t back = 0;
     Value v = value_int(w.m, some[i]);
@@ -81,9 +98,11 @@ static void test_across(void) {
   CHECK(value_compare(value_float(m, 2.5), m->roots[1]) == 1);
   m->roots[2] = value_int(m, INT64_MAX);
   m->roots[3] = value_float(m, 9223372036854775808.0);
-  CHECK(value_compare(m->roots[2], m->roots[3]) == -1 && value_compare(m->roots[3], m->roots[2]) == 1);
+  CHECK(value_compare(m->roots[2], m->roots[3]) == -1 &&
+        value_compare(m->roots[3], m->roots[2]) == 1);
   CHECK(value_compare(value_small_int((int64_t)1 << 53), value_float(m, 9007199254740993.0)) == 0);
-  CHECK(value_compare(value_small_int(((int64_t)1 << 53) + 1), value_float(m, 9007199254740992.0)) == 1);
+  CHECK(value_compare(value_small_int(((int64_t)1 << 53) + 1),
+                      value_float(m, 9007199254740992.0)) == 1);
   CHECK(value_compare(value_small_int(1), value_float(m, __builtin_nan(""))) == 2);
   CHECK(value_compare(value_small_int(1), VALUE_NIL) == 2);
   CHECK(!value_equal(value_small_int(1), VALUE_TRUE));
@@ -95,12 +114,14 @@ static void test_containers(void) {
   Machine *m = w.m;
   for (int r = 0; r < 2; r++) { /* the same pairs in two orders */
     m->roots[r] = map_new(m, 0);
-    for (int i = 0; i < 40; i++) map_set(m, &m->roots[r], value_small_int(r ? 39 - i : i), value_small_int(i * (r ? -1 : 1)));
+    for (int i = 0; i < 40; i++)
+      map_set(m, &m->roots[r], value_small_int(r ? 39 - i : i), value_small_int(i * (r ? -1 : 1)));
   }
   CHECK(!value_equal(m->roots[0], m->roots[1]));
   for (int i = 0; i < 40; i++) map_set(m, &m->roots[1], value_small_int(i), value_small_int(i));
   CHECK(value_equal(m->roots[0], m->roots[1]));
-  CHECK(!value_can_key(m->roots[0]) && !value_can_key(value_float(m, 1.5)) && value_can_key(VALUE_TRUE));
+  CHECK(!value_can_key(m->roots[0]) && !value_can_key(value_float(m, 1.5)) &&
+        value_can_key(VALUE_TRUE));
   Value deep = list_new(m, 0), other = list_new(m, 0);
   for (int i = 0; i < 3000; i++) {
     m->roots[2] = deep, m->roots[3] = other;

@@ -23,23 +23,30 @@ static void test_operands(void) {
   CHECK(refused(".fn main regs=2\nLOADI 2 0\nRET 0", "a register is not there"));
   CHECK(refused(".fn main regs=2\nLOADK 0 999\nRET 0", "no such constant"));
   CHECK(refused(".fn main regs=2\nLOADKX 0 999\nRET 0", "no such constant"));
-  CHECK(refused(".fn main regs=4\nLOADI 0 1\nLOADI 1 1\nNEWLIST 0 0 9\nRET 0", "a register is not there"));
-  CHECK(refused(".fn main regs=3\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\ne:\nRETNIL", "a register is not there"));
-  CHECK(refused(".fn main regs=3\nLOADI 0 1\nITERPREP 0 0\nt:\nITERNEXT 0 @e\nLOOP @t\ne:\nRETNIL", "a register is not there"));
+  CHECK(refused(".fn main regs=4\nLOADI 0 1\nLOADI 1 1\nNEWLIST 0 0 9\nRET 0",
+                "a register is not there"));
+  CHECK(refused(".fn main regs=3\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\ne:\nRETNIL",
+                "a register is not there"));
+  CHECK(refused(".fn main regs=3\nLOADI 0 1\nITERPREP 0 0\nt:\nITERNEXT 0 @e\nLOOP @t\ne:\nRETNIL",
+                "a register is not there"));
   CHECK(refused(".fn main regs=2\nLOADI 0 1\nGETF 0 0 0 \"x\"\nRET 0", "no such cache slot"));
-  CHECK(refused(".fn main regs=2 cache=1\nLOADI 0 1\nGETF 0 0 0 0.5\nRET 0", "a name is not a string"));
+  CHECK(refused(".fn main regs=2 cache=1\nLOADI 0 1\nGETF 0 0 0 0.5\nRET 0",
+                "a name is not a string"));
   CHECK(refused(".fn main regs=2\nLOADI 0 1\nCHECK 0 7\nRET 0", "no such type"));
   CHECK(refused(".fn main regs=2\nLOADI 0 1\nNEWREC 0 0 7\nRET 0", "no such shape"));
   CHECK(refused(".fn main regs=2\nCONFIG 0 0\nRET 0", "no such config"));
   CHECK(refused(".fn main regs=2\nLOADI 0 1\nFAULT 0 200", "no such fault"));
   CHECK(refused(".fn main regs=2\nCALLN 0 0 99999\nRET 0", "no such native"));
-  CHECK(refused(".fn main regs=2 flags=4\nLOADI 0 1\nCALLM 0 0 0 \"x\"\nRET 0", "a method without a receiver"));
+  CHECK(refused(".fn main regs=2 flags=4\nLOADI 0 1\nCALLM 0 0 0 \"x\"\nRET 0",
+                "a method without a receiver"));
   Asm *a = asm_new();
   asm_shape(a, "P", "x y");
-  CHECK(!passes_with(a, ".fn main regs=2\nLOADI 0 1\nNEWREC 0 0 0\nRET 0") && strstr(err.text, "read before"));
+  CHECK(!passes_with(a, ".fn main regs=2\nLOADI 0 1\nNEWREC 0 0 0\nRET 0") &&
+        strstr(err.text, "read before"));
   a = asm_new();
   asm_shape(a, "P", "x y");
-  CHECK(!passes_with(a, ".fn main regs=2\nLOADI 0 1\nGETSLOT 0 0 2 0\nRET 0") && strstr(err.text, "no such field"));
+  CHECK(!passes_with(a, ".fn main regs=2\nLOADI 0 1\nGETSLOT 0 0 2 0\nRET 0") &&
+        strstr(err.text, "no such field"));
   a = asm_new();
   asm_text(a, ".fn main regs=2\nRETNIL");
   a->code[0] |= 1 << 8;
@@ -67,24 +74,36 @@ static void test_jumps(void) {
 
 static void test_defined(void) {
   CHECK(refused(".fn main regs=2\nRET 1", "read before it is written"));
-  CHECK(refused(".fn main regs=3\nLOADTRUE 0\nJT 0 @a\nLOADI 1 1\na:\nRET 1", "read before it is written"));
-  CHECK(passes(".fn main regs=3\nLOADTRUE 0\nJT 0 @a\nLOADI 1 1\nJMP @b\na:\nLOADI 1 2\nb:\nRET 1"));
+  CHECK(refused(".fn main regs=3\nLOADTRUE 0\nJT 0 @a\nLOADI 1 1\na:\nRET 1",
+                "read before it is written"));
+  CHECK(
+      passes(".fn main regs=3\nLOADTRUE 0\nJT 0 @a\nLOADI 1 1\nJMP @b\na:\nLOADI 1 2\nb:\nRET 1"));
   CHECK(passes(".fn main regs=3 flags=4\nRET 1"));
-  CHECK(refused(".fn main regs=5\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\nt:\nFORNEXT 0 @t\ne:\nRET 3", "read before"));
-  CHECK(passes(".fn main regs=5\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\nt:\nMOVE 4 3\nFORNEXT 0 @t\ne:\nRET 2"));
-  CHECK(refused(".fn main regs=4\na:\nLOADI 0 1\nLOADI 1 1\nb:\nRET 1\nc:\nRET 1\n.catch a b c 2", "read before"));
+  CHECK(refused(
+      ".fn main regs=5\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\nt:\nFORNEXT 0 @t\ne:\nRET 3",
+      "read before"));
+  CHECK(
+      passes(".fn main regs=5\nLOADI 0 1\nLOADI 1 1\nLOADI 2 1\nFORPREP 0 @e\nt:\nMOVE 4 "
+             "3\nFORNEXT 0 @t\ne:\nRET 2"));
+  CHECK(refused(".fn main regs=4\na:\nLOADI 0 1\nLOADI 1 1\nb:\nRET 1\nc:\nRET 1\n.catch a b c 2",
+                "read before"));
   CHECK(passes(".fn main regs=4\nLOADI 1 1\na:\nLOADI 0 1\nb:\nRET 1\nc:\nRET 1\n.catch a b c 2"));
   CHECK(passes(".fn main regs=4\na:\nLOADI 0 1\nb:\nRET 0\nc:\nRET 2\n.catch a b c 2"));
-  CHECK(refused(".fn main regs=4\nLOADI 0 1\nCALL 0 2 &f\nRET 0\n.fn f params=2 regs=2\nRET 1", "read before"));
+  CHECK(refused(".fn main regs=4\nLOADI 0 1\nCALL 0 2 &f\nRET 0\n.fn f params=2 regs=2\nRET 1",
+                "read before"));
 }
 
 static void test_functions(void) {
   CHECK(refused(".fn main regs=2\nCALL 0 0 77\nRET 0", "no such function"));
-  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f params=1 regs=1\nRET 0", "wrong number of arguments"));
-  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f captures=1 regs=1\nRET 0", "without its values"));
-  CHECK(refused(".fn main regs=2\nCLOSURE 0 0 0 &f\nRET 0\n.fn f captures=1 regs=1\nRET 0", "wrong number of values"));
+  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f params=1 regs=1\nRET 0",
+                "wrong number of arguments"));
+  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f captures=1 regs=1\nRET 0",
+                "without its values"));
+  CHECK(refused(".fn main regs=2\nCLOSURE 0 0 0 &f\nRET 0\n.fn f captures=1 regs=1\nRET 0",
+                "wrong number of values"));
   CHECK(refused(".fn main regs=2\nLOADI 0 1\nCALLV 0 0\nRET 0", "not filled"));
-  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f regs=1 flags=6\nRET 0", "from one without"));
+  CHECK(refused(".fn main regs=2\nCALL 0 0 &f\nRET 0\n.fn f regs=1 flags=6\nRET 0",
+                "from one without"));
   CHECK(refused(".fn main regs=2 flags=3\nRETNIL", "a pure function with effects"));
   CHECK(refused(".fn main regs=2 flags=2\nRETNIL", "whose frame is not filled"));
   CHECK(refused(".fn main regs=2\nPARALLEL 0 1 0\nRET 0", "branches"));
@@ -94,20 +113,25 @@ static void test_functions(void) {
 static void test_effects(void) {
   Asm *a = asm_new();
   asm_site(a, 0, EFFECT_NOW);
-  CHECK(!passes_with(a, ".fn main regs=2\nEFFECT 0 0 0 0 0\nRET 0") && strstr(err.text, "declares none"));
+  CHECK(!passes_with(a, ".fn main regs=2\nEFFECT 0 0 0 0 0\nRET 0") &&
+        strstr(err.text, "declares none"));
   CHECK(refused(".fn main regs=2 flags=6\nEFFECT 0 0 0 0 0\nRET 0", "site"));
   a = asm_new();
   asm_site(a, 1, EFFECT_NOW);
-  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 0\nRET 0\n.fn f regs=1\nRETNIL") && strstr(err.text, "belongs elsewhere"));
+  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 0\nRET 0\n.fn f regs=1\nRETNIL") &&
+        strstr(err.text, "belongs elsewhere"));
   a = asm_new();
   asm_site(a, 0, EFFECT_TOOL);
-  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 0\nRET 0") && strstr(err.text, "no such tool"));
+  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 0\nRET 0") &&
+        strstr(err.text, "no such tool"));
   a = asm_new();
   asm_site(a, 0, EFFECT_SIGNAL_WAIT);
-  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 77\nRET 0") && strstr(err.text, "not a string"));
+  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 77\nRET 0") &&
+        strstr(err.text, "not a string"));
   a = asm_new();
   asm_site(a, 0, EFFECT_NOW);
-  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 1 0 0\nRET 0") && strstr(err.text, "because"));
+  CHECK(!passes_with(a, ".fn main regs=2 flags=6\nEFFECT 0 0 1 0 0\nRET 0") &&
+        strstr(err.text, "because"));
 }
 
 static void test_handlers(void) {

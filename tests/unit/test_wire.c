@@ -66,9 +66,11 @@ static void test_scalars(void) {
   CHECK(decimal_parse(STR("12345678901234567890.50"), &d));
   *v = decimal_value(w.m, d), round_trip(&w, "12345678901234567890.50");
   *v = sealed_secret(w.m, STR("KEY")), round_trip(&w, "******");
-  *v = error_new(w.m, NULL, STR("code"), STR("text"), VALUE_NIL, true), round_trip(&w, "code: text");
+  *v = error_new(w.m, NULL, STR("code"), STR("text"), VALUE_NIL, true),
+  round_trip(&w, "code: text");
   const uint8_t run[16] = {1, 2, 3};
-  *v = handle_new(w.m, run, 7, STR("Work")), round_trip(&w, "<run 01020300-0000-0000-0000-000000000000>");
+  *v = handle_new(w.m, run, 7, STR("Work")),
+  round_trip(&w, "<run 01020300-0000-0000-0000-000000000000>");
   world_end(&w);
 }
 
@@ -136,7 +138,8 @@ static void json_trip(World *w, const char *text, const char *want) {
 
 static void test_json(void) {
   World w = world_begin();
-  json_trip(&w, "[1, 1.0, \"a\\n\", null, true, {\"b\": {}, \"a\": []}]", "[1,1.0,\"a\\n\",null,true,{\"b\":{},\"a\":[]}]");
+  json_trip(&w, "[1, 1.0, \"a\\n\", null, true, {\"b\": {}, \"a\": []}]",
+            "[1,1.0,\"a\\n\",null,true,{\"b\":{},\"a\":[]}]");
   json_trip(&w, "{\"a\":1,\"b\":2,\"a\":3}", "{\"a\":3,\"b\":2}");
   Buf why = {0};
   CHECK(!wire_from_json(w.m, STR("[1,"), &w.m->roots[0], &why) && why.size > 0);

@@ -102,7 +102,8 @@ static bool count_fits(const FnInfo *info, uint32_t count) {
 Fiber *fiber_new(Machine *m, uint32_t fn, const Value *args, uint32_t count) {
   Fiber *f = fiber_make(m);
   const FnInfo *info = &m->program->fns[fn];
-  bool fits = info->captures ? count == (uint32_t)info->params + info->captures : count_fits(info, count);
+  bool fits =
+      info->captures ? count == (uint32_t)info->params + info->captures : count_fits(info, count);
   if (!fits) {
     fiber_stillborn(m, f, "the function takes another number of arguments");
     return f;
@@ -153,7 +154,8 @@ static const uint32_t *frame_ask(const Machine *m, const Frame *fr) {
   return op == OP_EFFECT || op == OP_PARALLEL || op == OP_PARFOR ? at : NULL;
 }
 
-/* The frame that holds the instruction the fiber waits at: the top one while it is blocked, else the
+/* The frame that holds the instruction the fiber waits at: the top one while it is blocked, else
+*the
 ** one under the topmost call from outside. */
 static const Frame *asking_frame(const Machine *m, const Fiber *f) {
   for (uint32_t i = f->frame_count; i-- > 0;) {
@@ -229,14 +231,15 @@ void fiber_abandon_call(Machine *m, Fiber *f) {
 
 static bool pure_failed(Machine *m, Fiber *f, Stop stop, Value *error) {
   if (stop == STOP_FAULT) *error = f->result;
-  else if (stop == STOP_LIVE) *error = error_fault(m, f, FAULT_LIVE, "%" PRIu64 " bytes", (uint64_t)m->heap->live_limit);
+  else if (stop == STOP_LIVE)
+    *error = error_fault(m, f, FAULT_LIVE, "%" PRIu64 " bytes", (uint64_t)m->heap->live_limit);
   else *error = error_fault(m, f, FAULT_IMPURE, "pure code asked for an effect");
   return false;
 }
 
 /* The machine's own counters come back as they were: a query must leave no trace in the run. */
-bool machine_call_pure(Machine *m, uint32_t fn, const Value *args, uint32_t count, uint64_t ticks_max,
-                       Value *result, Value *error) {
+bool machine_call_pure(Machine *m, uint32_t fn, const Value *args, uint32_t count,
+                       uint64_t ticks_max, Value *result, Value *error) {
   Machine before = *m;
   m->ticks = 0;
   m->ticks_limit = ticks_max;

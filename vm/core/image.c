@@ -25,7 +25,9 @@ typedef struct Save {
 enum { COLLECT_FROM = 16 << 10 };
 #define BUSY UINT32_MAX
 
-static void put32(Buf *out, uint32_t n) { buf_put(out, &n, 4); } /* little-endian hosts only: base.h says so */
+static void put32(Buf *out, uint32_t n) {
+  buf_put(out, &n, 4);
+} /* little-endian hosts only: base.h says so */
 static void put64(Buf *out, uint64_t n) { buf_put(out, &n, 8); }
 static void put_padded(Buf *out, const void *bytes, size_t size) {
   static const char zeros[8];
@@ -35,7 +37,8 @@ static void put_padded(Buf *out, const void *bytes, size_t size) {
 
 /* A rope that has been written out stands for its string. */
 static Value seen_through(Value v) {
-  while (value_is_kind(v, OBJ_ROPE) && ((RopeObj *)value_obj(v))->right == VALUE_NIL) v = ((RopeObj *)value_obj(v))->left;
+  while (value_is_kind(v, OBJ_ROPE) && ((RopeObj *)value_obj(v))->right == VALUE_NIL)
+    v = ((RopeObj *)value_obj(v))->left;
   return v;
 }
 
@@ -46,7 +49,8 @@ static uint32_t *id_of(Save *s, const Obj *o) {
 static Value word_of(Save *s, Value v) {
   v = seen_through(v);
   if (!value_is_obj(v)) return v;
-  if (value_obj(v)->flags & OBJ_CONST) return (uint64_t)const_index(v) << IMAGE_REF_SHIFT | IMAGE_REF_CONST;
+  if (value_obj(v)->flags & OBJ_CONST)
+    return (uint64_t)const_index(v) << IMAGE_REF_SHIFT | IMAGE_REF_CONST;
   uint32_t id = *id_of(s, value_obj(v));
   return id == BUSY || id == 0 ? VALUE_NIL : (uint64_t)(id - 1) << IMAGE_REF_SHIFT;
 }
@@ -76,11 +80,16 @@ static void put_text(Save *s, Obj *o) {
 
 static void put_object(Save *s, Obj *o) {
   bool container = o->kind == OBJ_LIST || o->kind == OBJ_MAP || o->kind == OBJ_RECORD;
-  Obj head = {.kind = o->kind == OBJ_ROPE ? OBJ_STRING : o->kind, .flags = container ? o->flags & OBJ_SHARED : 0, .size = o->size};
+  Obj head = {.kind = o->kind == OBJ_ROPE ? OBJ_STRING : o->kind,
+              .flags = container ? o->flags & OBJ_SHARED : 0,
+              .size = o->size};
   if (o->kind == OBJ_DECIMAL || o->kind == OBJ_ERROR) head.aux = o->aux;
   buf_put(s->out, &head, 8);
   switch ((ObjKind)o->kind) {
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_TIME: case OBJ_DURATION: buf_put(s->out, o + 1, 8); break;
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_TIME:
+    case OBJ_DURATION: buf_put(s->out, o + 1, 8); break;
     case OBJ_DECIMAL: buf_put(s->out, o + 1, 16); break;
     case OBJ_RANGE: buf_put(s->out, o + 1, 24); break;
     case OBJ_STRING: case OBJ_ROPE: put_text(s, o); break;
@@ -103,7 +112,8 @@ static void put_object(Save *s, Obj *o) {
   }
   *id_of(s, o) = (uint32_t)++s->count;
 }
-_Static_assert(offsetof(RecordObj, shape) == offsetof(ClosureObj, fn) && offsetof(RecordObj, field) == offsetof(ClosureObj, capture),
+_Static_assert(offsetof(RecordObj, shape) == offsetof(ClosureObj, fn) &&
+                   offsetof(RecordObj, field) == offsetof(ClosureObj, capture),
                "records and closures are laid out alike");
 
 /* ---- the walk ---- */
@@ -127,7 +137,13 @@ static bool next_child(Visit *v, Value *child) {
     case OBJ_HANDLE: at = &((HandleObj *)v->o)->name, count = 1; break;
     case OBJ_SEALED: at = &((SealedObj *)v->o)->parts, count = 1; break;
     case OBJ_ERROR: at = &((ErrorObj *)v->o)->code, count = 4; break;
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_DECIMAL: case OBJ_STRING: case OBJ_ROPE: case OBJ_BYTES: case OBJ_TIME:
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_DECIMAL:
+    case OBJ_STRING:
+    case OBJ_ROPE:
+    case OBJ_BYTES:
+    case OBJ_TIME:
     case OBJ_DURATION: case OBJ_RANGE: case OBJ_ARRAY: case OBJ_TABLE: count = 0; break;
   }
   if (v->next >= count) return false;
@@ -138,13 +154,15 @@ static bool next_child(Visit *v, Value *child) {
 static bool has_children(const Obj *o) { return image_words(o->kind, 1) != 0; }
 
 static void visit_push(Save *s, Obj *o) {
-  if (s->stack_count == s->stack_cap) s->stack = mem_grow(s->stack, &s->stack_cap, s->stack_count + 1, sizeof *s->stack);
+  if (s->stack_count == s->stack_cap)
+    s->stack = mem_grow(s->stack, &s->stack_cap, s->stack_count + 1, sizeof *s->stack);
   s->stack[s->stack_count++] = (Visit){o, 0};
   *id_of(s, o) = BUSY;
 }
 
 /* Meets a value: leaves are written at once, others wait for their children. Something that is met
-** again while it waits contains itself; only code that no compiler makes can do that, and it ends as nil. */
+** again while it waits contains itself; only code that no compiler makes can do that, and it ends
+*as nil. */
 static void meet(Save *s, Value v) {
   v = seen_through(v);
   if (!value_is_obj(v) || (value_obj(v)->flags & OBJ_CONST) || *id_of(s, value_obj(v))) return;

@@ -44,7 +44,8 @@ static bool word_value(Load *l, Value word, bool missing_fits, Value *out) {
   *out = word;
   if (value_is_int(word) || value_is_flonum(word)) return true;
   if (!value_is_obj(word)) {
-    NEED(word == VALUE_NIL || value_is_bool(word) || (word == VALUE_MISSING && missing_fits), "a word that is no value");
+    NEED(word == VALUE_NIL || value_is_bool(word) || (word == VALUE_MISSING && missing_fits),
+         "a word that is no value");
     return true;
   }
   uint64_t index = word >> IMAGE_REF_SHIFT;
@@ -143,7 +144,9 @@ static bool take_record(Load *l, const Obj *head, Value *out) {
   Value fields[256];
   if (!take(l, shape, 8)) return false;
   NEED(shape[1] == 0 && shape[0] < l->program->bundle->shape_count, "a record of no shape");
-  NEED(head->size == l->program->bundle->shapes[shape[0]].fields.count && head->size <= COUNT_OF(fields), "a record with other fields than its shape");
+  NEED(head->size == l->program->bundle->shapes[shape[0]].fields.count &&
+           head->size <= COUNT_OF(fields),
+       "a record with other fields than its shape");
   if (!take_words(l, fields, head->size, false)) return false;
   *out = record_new(l->m, shape[0], fields, head->size);
   return true;
@@ -175,7 +178,9 @@ static bool sealed_fits(Value parts) {
   for (uint32_t i = 0; i < list_count(parts); i++) {
     Value part = list_at(parts, i);
     if (value_is_kind(part, OBJ_STRING)) continue;
-    if (!value_is_kind(part, OBJ_LIST) || list_count(part) != 1 || !value_is_kind(list_at(part, 0), OBJ_STRING)) return false;
+    if (!value_is_kind(part, OBJ_LIST) || list_count(part) != 1 ||
+        !value_is_kind(list_at(part, 0), OBJ_STRING))
+      return false;
   }
   return true;
 }
@@ -206,7 +211,10 @@ static bool take_range(Load *l, const Obj *head, Value *out) {
 
 static bool take_body(Load *l, const Obj *head, Value *out) {
   switch ((ObjKind)head->kind) {
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_TIME: case OBJ_DURATION: return take_number(l, head, out);
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_TIME:
+    case OBJ_DURATION: return take_number(l, head, out);
     case OBJ_DECIMAL: return take_decimal(l, head, out);
     case OBJ_STRING: case OBJ_BYTES: return take_text(l, head, out);
     case OBJ_LIST: return take_list(l, head, out);
@@ -281,12 +289,21 @@ static bool check_call(Load *l, const Frame *below, const Frame *fr) {
   NEED(at != NULL, "a frame that no instruction called");
   uint32_t w = *at, a = (w >> 8) & 0xff, base = below->base + a;
   switch ((Op)(w & 0xff)) {
-    case OP_CALL: NEED(fr->fn == at[1] && fr->base == base && fr->ret == a, "a frame that its call does not make"); break;
-    case OP_CALLV: NEED(fr->base == base + 1 && fr->ret == a, "a frame that its call does not make"); break;
-    case OP_CALLM: NEED((fr->base == base || fr->base == base + 1) && fr->ret == a, "a frame that its call does not make"); break;
+    case OP_CALL:
+      NEED(fr->fn == at[1] && fr->base == base && fr->ret == a,
+           "a frame that its call does not make");
+      break;
+    case OP_CALLV:
+      NEED(fr->base == base + 1 && fr->ret == a, "a frame that its call does not make");
+      break;
+    case OP_CALLM:
+      NEED((fr->base == base || fr->base == base + 1) && fr->ret == a,
+           "a frame that its call does not make");
+      break;
     default:
       NEED(is_ask(at) && (fr->flags & FRAME_BOUNDARY), "a frame that no instruction called");
-      NEED(fr->base == below->base + l->program->fns[below->fn].regs && fr->ret == 0, "a frame that its call does not make");
+      NEED(fr->base == below->base + l->program->fns[below->fn].regs && fr->ret == 0,
+           "a frame that its call does not make");
       return true;
   }
   NEED(!(fr->flags & FRAME_BOUNDARY), "a frame that its call does not make");
@@ -302,7 +319,8 @@ static bool check_frame(Load *l, const Fiber *f, uint32_t i) {
   if (i == 0) NEED(fr->base == 0 && !(fr->flags & FRAME_BOUNDARY) && fr->ret == 0, "a first frame");
   else if (!check_call(l, fr - 1, fr)) return false;
   bool top = i + 1 == f->frame_count;
-  if (top && f->status == FIBER_BLOCKED) NEED(is_ask(program_before(l->program, fr->fn, fr->pc)), "a fiber that waits for nothing");
+  if (top && f->status == FIBER_BLOCKED)
+    NEED(is_ask(program_before(l->program, fr->fn, fr->pc)), "a fiber that waits for nothing");
   else NEED(program_starts(l->program, fr->fn, fr->pc), "a place between instructions");
   return true;
 }
@@ -316,7 +334,8 @@ static bool take_frames(Load *l, Fiber *f, uint32_t count, uint32_t *words) {
     uint32_t n[3];
     uint8_t rest[4];
     if (!take(l, n, 12) || !take(l, rest, 4)) return false;
-    NEED(n[0] < l->program->bundle->fn_count && rest[2] == 0 && rest[3] == 0, "a function that is not there");
+    NEED(n[0] < l->program->bundle->fn_count && rest[2] == 0 && rest[3] == 0,
+         "a function that is not there");
     NEED(n[2] < LIMIT_STACK_SLOTS, "a stack that is too deep");
     f->frames[i] = (Frame){.fn = n[0], .pc = n[1], .base = n[2], .ret = rest[0], .flags = rest[1]};
     if (!check_frame(l, f, i)) return false;
@@ -338,8 +357,12 @@ static bool check_fiber(Load *l, Fiber *f, uint8_t dest) {
       f->dest = (*program_before(l->program, fr->fn, fr->pc) >> 8) & 0xff;
       return true;
     }
-    case FIBER_DONE: NEED(f->frame_count == 0 && dest == 0, "a fiber that has ended and not"); return true;
-    case FIBER_FAULTED: NEED(f->frame_count == 0 && error, "a fiber that has ended and not"); return true;
+    case FIBER_DONE:
+      NEED(f->frame_count == 0 && dest == 0, "a fiber that has ended and not");
+      return true;
+    case FIBER_FAULTED:
+      NEED(f->frame_count == 0 && error, "a fiber that has ended and not");
+      return true;
   }
   return refuse(l, "a fiber's status");
 }
@@ -395,7 +418,8 @@ static bool take_machine(Load *l, Str *extra) {
   uint64_t counters[4], size;
   Machine *m = l->m;
   if (!take(l, counters, 32) || !take_objects(l) || !take_fibers(l)) return false;
-  if (!take_words(l, &m->config, 1, false) || !take_words(l, m->roots, COUNT_OF(m->roots), false)) return false;
+  if (!take_words(l, &m->config, 1, false) || !take_words(l, m->roots, COUNT_OF(m->roots), false))
+    return false;
   if (!take(l, &size, 8)) return false;
   NEED(size <= left(l), "it is cut short");
   *extra = (Str){(const char *)l->at, (size_t)size};
@@ -409,7 +433,10 @@ static bool take_machine(Load *l, Str *extra) {
 }
 
 bool image_load(const Program *program, Str bytes, Machine **out, Str *extra, Err *err) {
-  Load l = {.program = program, .at = (const uint8_t *)bytes.at, .end = (const uint8_t *)bytes.at + bytes.size, .err = err};
+  Load l = {.program = program,
+            .at = (const uint8_t *)bytes.at,
+            .end = (const uint8_t *)bytes.at + bytes.size,
+            .err = err};
   if (!take_head(&l, bytes)) return false;
   l.m = machine_new(program);
   bool ok = take_machine(&l, extra);

@@ -25,17 +25,20 @@ static void call_fill(const FnInfo *fn, Value *window, uint32_t given) {
 static bool arguments_fault(Machine *m, uint32_t fn, uint32_t count) {
   const FnInfo *info = &m->program->fns[fn];
   Str name = bundle_text(m->bundle, m->bundle->fns[fn].name);
-  return op_fault(m, FAULT_ARGUMENTS, STR_FMT " takes %d to %d arguments and was given %d", STR_ARG(name),
-                  info->min_args, info->params, (int)count);
+  return op_fault(m, FAULT_ARGUMENTS, STR_FMT " takes %d to %d arguments and was given %d",
+                  STR_ARG(name), info->min_args, info->params, (int)count);
 }
 
 static bool impure_fault(Machine *m, uint32_t fn) {
   Str name = bundle_text(m->bundle, m->bundle->fns[fn].name);
-  return op_fault(m, FAULT_IMPURE, STR_FMT " performs effects and was called below a pure function", STR_ARG(name));
+  return op_fault(m, FAULT_IMPURE, STR_FMT " performs effects and was called below a pure function",
+                  STR_ARG(name));
 }
 
-/* A frame `offset` above the caller's base, its arguments in place. Captures follow the parameters. */
-static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32_t count, Value closure) {
+/* A frame `offset` above the caller's base, its arguments in place. Captures follow the parameters.
+ */
+static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32_t count,
+                      Value closure) {
   const FnInfo *callee = &m->program->fns[fn];
   Frame *fr = &f->frames[f->frame_count - 1];
   if (count < callee->min_args || count > callee->params) return arguments_fault(m, fn, count);
@@ -47,8 +50,11 @@ static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32
   }
   Value *window = f->stack + base;
   if (count != callee->quick) call_fill(callee, window, count);
-  if (callee->captures) memcpy(window + callee->params, ((ClosureObj *)value_obj(closure))->capture, callee->captures * sizeof(Value));
-  fr[1] = (Frame){.fn = fn, .base = base, .flags = (uint8_t)((fr->flags & FRAME_PURE) | callee->frame_flags)};
+  if (callee->captures)
+    memcpy(window + callee->params, ((ClosureObj *)value_obj(closure))->capture,
+           callee->captures * sizeof(Value));
+  fr[1] = (Frame){
+      .fn = fn, .base = base, .flags = (uint8_t)((fr->flags & FRAME_PURE) | callee->frame_flags)};
   f->frame_count++;
   return true;
 }
@@ -56,7 +62,8 @@ static bool call_push(Machine *m, Fiber *f, uint32_t fn, uint32_t offset, uint32
 static bool call_closure(Machine *m, Fiber *f, const Frame *fr, uint64_t w) {
   uint32_t a = (uint32_t)(w >> 8) & 0xff, count = (uint32_t)(w >> 16) & 0xff;
   Value v = f->stack[fr->base + a];
-  if (!value_is_kind(v, OBJ_CLOSURE)) return op_fault(m, FAULT_NOT_CALLABLE, "%s", value_brief(m, v, true).text);
+  if (!value_is_kind(v, OBJ_CLOSURE))
+    return op_fault(m, FAULT_NOT_CALLABLE, "%s", value_brief(m, v, true).text);
   uint32_t fn = ((const ClosureObj *)value_obj(v))->fn;
   if (!call_push(m, f, fn, a + 1, count, v)) return false;
   f->frames[f->frame_count - 1].ret = (uint8_t)a;
@@ -68,8 +75,8 @@ typedef enum { METHOD_FAULT, METHOD_DONE, METHOD_PUSHED, METHOD_FIELD } Method;
 static Method call_native(Machine *m, Fiber *f, uint32_t native, Value *args, uint32_t count) {
   const NativeInfo *info = &native_info[native];
   if (count < info->min || count > info->max) {
-    op_fault(m, FAULT_ARGUMENTS, "%s.%s takes %d to %d arguments and was given %d", info->module, info->name,
-             info->min, info->max, (int)count);
+    op_fault(m, FAULT_ARGUMENTS, "%s.%s takes %d to %d arguments and was given %d", info->module,
+             info->name, info->min, info->max, (int)count);
     return METHOD_FAULT;
   }
   Value result = VALUE_NIL;
@@ -123,8 +130,10 @@ static Stop frame_leave(Fiber *f, const Frame *fr, Value v) {
 
 /* ---- common cases ---- */
 
-/* A field cache holds, of a record, its shape's key and the slot, so that the difference to the key of the
-** record at hand is the slot, or large; of a map, the high bit and an entry, whose key is looked at again.
+/* A field cache holds, of a record, its shape's key and the slot, so that the difference to the key
+*of the
+** record at hand is the slot, or large; of a map, the high bit and an entry, whose key is looked at
+*again.
 ** NULL sends to the slow path, which fills the cache. */
 static inline Value *entry_cached(Value v, Value name, uint32_t cached) {
   if (!(cached & 0x80000000u) || !value_is_kind(v, OBJ_MAP)) return NULL;
@@ -150,7 +159,8 @@ static inline double number_quick(Value v) {
 static inline int type_quick(const BundleType *t, Value v) {
   switch ((TypeKind)t->kind) {
     case TYPE_ANY: return 1;
-    case TYPE_RECORD: return value_is_kind(v, OBJ_RECORD) && ((const RecordObj *)value_obj(v))->shape == t->shape;
+    case TYPE_RECORD:
+      return value_is_kind(v, OBJ_RECORD) && ((const RecordObj *)value_obj(v))->shape == t->shape;
     case TYPE_INT: return value_is_int(v) ? 1 : -1;
     case TYPE_FLOAT: return (v & 3) != 0 ? 1 : -1;
     case TYPE_STRING: return value_is_kind(v, OBJ_STRING) ? 1 : -1;
@@ -169,29 +179,34 @@ static inline bool already_own(Value v) {
 #endif
 }
 
-/* Equality that needs no work: the same word, two floats, two short strings. */
+/* Equality that needs no work: two words, or two texts too short for either to have been a rope. Longer
+** ones are charged, and the charge must not tell a rope from its string. */
 static inline bool same_quick(Value x, Value y, bool *equal) {
-  if (value_is_flonum(x) && value_is_flonum(y)) return *equal = x == y, true;
+  *equal = x == y;
+  if (value_is_flonum(x) && value_is_flonum(y)) return true;
   if (!value_is_obj(x) || !value_is_obj(y)) {
-    *equal = x == y;
     return !value_is_obj(x) && !value_is_obj(y) && !((x | y) & 3);
   }
-  const Obj *a = value_obj(x), *b = value_obj(y);
-  if (a->kind != OBJ_STRING || b->kind != OBJ_STRING) return false;
-  *equal = a == b || (a->size == b->size && memcmp(((const StringObj *)a)->bytes, ((const StringObj *)b)->bytes, a->size) == 0);
+  const StringObj *a = (const StringObj *)value_obj(x), *b = (const StringObj *)value_obj(y);
+  if (a->head.kind != OBJ_STRING || b->head.kind != OBJ_STRING) return false;
+  if (a->head.size > ROPE_FROM || b->head.size > ROPE_FROM) return false;
+  *equal = a == b || (a->head.size == b->head.size && memcmp(a->bytes, b->bytes, a->head.size) == 0);
   return true;
 }
 
 /* Out of the loop with as little as can be: it decodes its operands again. */
 typedef bool BinaryOp(Machine *m, Value *a, Value *b, Value *c);
-static __attribute__((noinline)) bool slow_binary(Machine *m, Value *base, uint64_t w, BinaryOp *op) {
+static __attribute__((noinline)) bool slow_binary(Machine *m, Value *base, uint64_t w,
+                                                  BinaryOp *op) {
   return op(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], &base[w >> 24]);
 }
 
-static __attribute__((noinline)) bool slow_get_field(Machine *m, Value *base, uint64_t w, Value name, uint32_t *cache) {
+static __attribute__((noinline)) bool slow_get_field(Machine *m, Value *base, uint64_t w,
+                                                     Value name, uint32_t *cache) {
   return op_get_field(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], name, false, cache);
 }
-static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, uint64_t w, Value name, uint32_t *cache) {
+static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, uint64_t w,
+                                                     Value name, uint32_t *cache) {
   return op_set_field(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], name, cache);
 }
 

@@ -43,9 +43,9 @@
   do {                                                   \
     if (UNLIKELY(++m->ticks >= m->trip)) goto tick;      \
   } while (0)
-#define WORKED() /* after an operation that may have added to the ticks */ \
+#define WORKED() /* after every operation that may have added to the ticks */ \
   do {                                                   \
-    if (UNLIKELY(m->ticks >= m->trip)) goto tick;        \
+    if (UNLIKELY(m->ticks >= m->trip)) goto worked;      \
   } while (0)
 #define BRANCH(condition, offset)               \
   do {                                          \
@@ -67,39 +67,60 @@
       NEXT;                                     \
     }                                           \
   } while (0)
-#define COMPARE_JUMP(operator, or_equal, sense)                      \
-  do {                                                               \
-    Value x = RA, y = RB;                                            \
-    int32_t offset = (int32_t)EXT;                                   \
-    if (BOTH_INT(x, y)) BRANCH((sense) == ((int64_t)x operator (int64_t)y), offset);      \
-    if (BOTH_FLONUM(x, y)) BRANCH((sense) == (flonum_decode(x) operator flonum_decode(y)), offset); \
-    bool less;                                                       \
-    SLOW(op_less(m, x, y, (or_equal), &less));                       \
-    BRANCH((sense) == less, offset);                                 \
+#define SLOW_BRANCH(call, condition, offset) \
+  do {                                       \
+    SLOW(call);                              \
+    if (condition) pc += (offset);           \
+    WORKED();                                \
+    NEXT;                                    \
   } while (0)
-#define COMPARE_IMMEDIATE(operator)                                  \
-  do {                                                               \
-    Value x = RA;                                                    \
-    Value y = value_small_int((int8_t)(w >> 16));                      \
-    int32_t offset = (int32_t)EXT;                                   \
-    if (LIKELY(x & 1)) BRANCH((int64_t)x operator (int64_t)y, offset); \
-    int order;                                                       \
-    SLOW(op_order(m, x, y, &order));                                 \
-    BRANCH(order != 2 && order operator 0, offset);                  \
+#define COMPARE_JUMP(operator, or_equal, sense)                                    \
+  do {                                                                             \
+    Value x = RA, y = RB;                                                          \
+    int32_t offset = (int32_t)EXT;                                                 \
+    bool less;                                                                     \
+    if (BOTH_INT(x, y)) BRANCH((sense) == ((int64_t)x operator (int64_t)y), offset); \
+    if (BOTH_FLONUM(x, y))                                                         \
+      BRANCH((sense) == (flonum_decode(x) operator flonum_decode(y)), offset);     \
+    SLOW_BRANCH(op_less(m, x, y, (or_equal), &less), (sense) == less, offset);     \
   } while (0)
-#define COMPARE_EQUAL_IMMEDIATE(operator)                            \
-  do {                                                               \
-    Value x = RA, y = value_small_int((int8_t)(w >> 16));              \
-    int32_t offset = (int32_t)EXT;                                   \
-    if (LIKELY(x & 1)) BRANCH(x operator y, offset);                 \
-    bool equal;                                                      \
-    SLOW(op_equal(m, x, y, &equal));                                 \
-    BRANCH(equal operator true, offset);                             \
+#define COMPARE_IMMEDIATE(operator)                                               \
+  do {                                                                            \
+    Value x = RA, y = value_small_int((int8_t)(w >> 16));                         \
+    int32_t offset = (int32_t)EXT;                                                \
+    int order;                                                                    \
+    if (LIKELY(x & 1)) BRANCH((int64_t)x operator (int64_t)y, offset);            \
+    SLOW_BRANCH(op_order(m, x, y, &order), order != 2 && order operator 0, offset); \
   } while (0)
-#define EQUALITY(x, y, equal)                                        \
-  do {                                                               \
-    if (BOTH_INT(x, y)) (equal) = (x) == (y);                        \
-    else if (!same_quick((x), (y), &(equal))) SLOW(op_equal(m, (x), (y), &(equal))); \
+#define EQUAL_IMMEDIATE(sense)                                               \
+  do {                                                                       \
+    Value x = RA, y = value_small_int((int8_t)(w >> 16));                    \
+    int32_t offset = (int32_t)EXT;                                           \
+    bool equal;                                                              \
+    if (LIKELY(x & 1)) BRANCH((x == y) == (sense), offset);                  \
+    SLOW_BRANCH(op_equal(m, x, y, &equal), equal == (sense), offset);        \
+  } while (0)
+#define EQUAL_JUMP(sense)                                                    \
+  do {                                                                       \
+    Value x = RA, y = RB;                                                    \
+    int32_t offset = (int32_t)EXT;                                           \
+    bool equal;                                                              \
+    if (BOTH_INT(x, y)) BRANCH((x == y) == (sense), offset);                 \
+    if (same_quick(x, y, &equal)) BRANCH(equal == (sense), offset);          \
+    SLOW_BRANCH(op_equal(m, x, y, &equal), equal == (sense), offset);        \
+  } while (0)
+#define EQUAL(sense)                                                         \
+  do {                                                                       \
+    Value x = RB, y = RC;                                                    \
+    bool equal = x == y;                                                     \
+    if (BOTH_INT(x, y) || same_quick(x, y, &equal)) {                        \
+      RA = value_bool(equal == (sense));                                     \
+      NEXT;                                                                  \
+    }                                                                        \
+    SLOW(op_equal(m, x, y, &equal));                                         \
+    RA = value_bool(equal == (sense));                                       \
+    WORKED();                                                                \
+    NEXT;                                                                    \
   } while (0)
 
 LOOP_FUNCTION {
@@ -150,7 +171,10 @@ LOOP_FUNCTION {
     Value x = RB, y = RC;
     if (BOTH_INT(x, y)) {
       int64_t sum;
-      if (LIKELY(!__builtin_add_overflow((int64_t)x, (int64_t)(y - 1), &sum))) { RA = (Value)sum; NEXT; }
+      if (LIKELY(!__builtin_add_overflow((int64_t)x, (int64_t)(y - 1), &sum))) {
+        RA = (Value)sum;
+        NEXT;
+      }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) + flonum_decode(y));
     } else if (BOTH_NUMBER(x, y)) {
@@ -164,7 +188,10 @@ LOOP_FUNCTION {
     Value x = RB, y = RC;
     if (BOTH_INT(x, y)) {
       int64_t difference;
-      if (LIKELY(!__builtin_sub_overflow((int64_t)x, (int64_t)(y - 1), &difference))) { RA = (Value)difference; NEXT; }
+      if (LIKELY(!__builtin_sub_overflow((int64_t)x, (int64_t)(y - 1), &difference))) {
+        RA = (Value)difference;
+        NEXT;
+      }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) - flonum_decode(y));
     } else if (BOTH_NUMBER(x, y)) {
@@ -177,7 +204,10 @@ LOOP_FUNCTION {
     Value x = RB, y = RC;
     if (BOTH_INT(x, y)) {
       int64_t product;
-      if (LIKELY(!__builtin_mul_overflow((int64_t)(x - 1), value_small(y), &product))) { RA = (Value)product + 1; NEXT; }
+      if (LIKELY(!__builtin_mul_overflow((int64_t)(x - 1), value_small(y), &product))) {
+        RA = (Value)product + 1;
+        NEXT;
+      }
     } else if (BOTH_FLONUM(x, y)) {
       FLOAT_RESULT(flonum_decode(x) * flonum_decode(y));
     } else if (BOTH_NUMBER(x, y)) {
@@ -221,7 +251,10 @@ LOOP_FUNCTION {
   CASE(ADDI) {
     Value x = RB;
     int64_t i = (int8_t)(w >> 24), sum;
-    if (LIKELY(x & 1) && LIKELY(!__builtin_add_overflow((int64_t)x, i * 2, &sum))) { RA = (Value)sum; NEXT; }
+    if (LIKELY(x & 1) && LIKELY(!__builtin_add_overflow((int64_t)x, i * 2, &sum))) {
+      RA = (Value)sum;
+      NEXT;
+    }
     Value y = value_small_int(i);
     SLOW(op_add(m, &RA, &RB, &y));
     NEXT;
@@ -234,8 +267,8 @@ LOOP_FUNCTION {
     NEXT;
   }
 
-  CASE(EQ) { Value x = RB, y = RC; bool e; EQUALITY(x, y, e); RA = value_bool(e); WORKED(); NEXT; }
-  CASE(NE) { Value x = RB, y = RC; bool e; EQUALITY(x, y, e); RA = value_bool(!e); WORKED(); NEXT; }
+  CASE(EQ) { EQUAL(true); }
+  CASE(NE) { EQUAL(false); }
   CASE(LT) {
     Value x = RB, y = RC;
     if (BOTH_INT(x, y)) { RA = value_bool((int64_t)x < (int64_t)y); NEXT; }
@@ -243,6 +276,7 @@ LOOP_FUNCTION {
     bool less;
     SLOW(op_less(m, x, y, false, &less));
     RA = value_bool(less);
+    WORKED();
     NEXT;
   }
   CASE(LE) {
@@ -252,6 +286,7 @@ LOOP_FUNCTION {
     bool less;
     SLOW(op_less(m, x, y, true, &less));
     RA = value_bool(less);
+    WORKED();
     NEXT;
   }
   CASE(IN) { SLOW(op_in(m, &RA, &RB, &RC)); WORKED(); NEXT; }
@@ -283,26 +318,14 @@ LOOP_FUNCTION {
   CASE(JNIL) { BRANCH(RA == VALUE_NIL, I16); }
   CASE(JNOTNIL) { BRANCH(RA != VALUE_NIL, I16); }
   CASE(JARG) { BRANCH(RA != VALUE_MISSING, I16); }
-  CASE(JEQ) {
-    Value x = RA, y = RB;
-    int32_t offset = (int32_t)EXT;
-    bool e;
-    EQUALITY(x, y, e);
-    BRANCH(e, offset);
-  }
-  CASE(JNE) {
-    Value x = RA, y = RB;
-    int32_t offset = (int32_t)EXT;
-    bool e;
-    EQUALITY(x, y, e);
-    BRANCH(!e, offset);
-  }
+  CASE(JEQ) { EQUAL_JUMP(true); }
+  CASE(JNE) { EQUAL_JUMP(false); }
   CASE(JLT) { COMPARE_JUMP(<, false, true); }
   CASE(JLE) { COMPARE_JUMP(<=, true, true); }
   CASE(JNLT) { COMPARE_JUMP(<, false, false); }
   CASE(JNLE) { COMPARE_JUMP(<=, true, false); }
-  CASE(JEQI) { COMPARE_EQUAL_IMMEDIATE(==); }
-  CASE(JNEI) { COMPARE_EQUAL_IMMEDIATE(!=); }
+  CASE(JEQI) { EQUAL_IMMEDIATE(true); }
+  CASE(JNEI) { EQUAL_IMMEDIATE(false); }
   CASE(JLTI) { COMPARE_IMMEDIATE(<); }
   CASE(JLEI) { COMPARE_IMMEDIATE(<=); }
   CASE(JGTI) { COMPARE_IMMEDIATE(>); }
@@ -318,7 +341,8 @@ LOOP_FUNCTION {
     Value *a = &RA;
     Value next = a[0], limit = a[1], step = a[2];
     int64_t sum;
-    if (LIKELY(next & limit & step & 1) && LIKELY(!__builtin_add_overflow((int64_t)next, (int64_t)(step - 1), &sum))) {
+    if (LIKELY(next & limit & step & 1) &&
+        LIKELY(!__builtin_add_overflow((int64_t)next, (int64_t)(step - 1), &sum))) {
       if ((int64_t)step > 0 ? sum < (int64_t)limit : sum > (int64_t)limit) {
         a[0] = a[3] = (Value)sum;
         pc += I16;
@@ -372,7 +396,8 @@ LOOP_FUNCTION {
   }
   CASE(PUSH) {
     Value list = RA, v = RB;
-    if (LIKELY(value_is_kind(list, OBJ_LIST) && !(value_obj(list)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) {
+    if (LIKELY(value_is_kind(list, OBJ_LIST) && !(value_obj(list)->flags & OBJ_SHARED) &&
+        !value_is_kind(v, OBJ_ROPE))) {
       ListObj *l = (ListObj *)value_obj(list);
       uint32_t count = l->head.size;
       if (LIKELY(l->array != VALUE_NIL && count < value_obj(l->array)->size)) {
@@ -403,7 +428,8 @@ LOOP_FUNCTION {
   CASE(GETIQ) { SLOW(op_get_index(m, &RA, &RB, &RC, true)); NEXT; }
   CASE(SETI) {
     Value a = RA, b = RB, v = RC;
-    if (LIKELY(value_is_kind(a, OBJ_LIST) && (b & 1) && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) {
+    if (LIKELY(value_is_kind(a, OBJ_LIST) && (b & 1) && !(value_obj(a)->flags & OBJ_SHARED) &&
+        !value_is_kind(v, OBJ_ROPE))) {
       ListObj *l = (ListObj *)value_obj(a);
       uint64_t i = (uint64_t)value_small(b);
       if (LIKELY(i < l->head.size)) {
@@ -454,7 +480,10 @@ LOOP_FUNCTION {
     }
     Value name = k[EXT];
     Value *entry = entry_cached(a, name, *cache);
-    if (LIKELY(entry && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) { *entry = v; NEXT; }
+    if (LIKELY(entry && !(value_obj(a)->flags & OBJ_SHARED) && !value_is_kind(v, OBJ_ROPE))) {
+      *entry = v;
+      NEXT;
+    }
     SLOW(slow_set_field(m, base, w, name, cache));
     WORKED();
     NEXT;
@@ -470,6 +499,7 @@ LOOP_FUNCTION {
       value_own(m, &RA);
     }
     ((RecordObj *)value_obj(RA))->field[C_INDEX] = RB;
+    WORKED();
     NEXT;
   }
   CASE(OWN) {
@@ -534,7 +564,8 @@ LOOP_FUNCTION {
     if (LIKELY(value_is_kind(*window, OBJ_CLOSURE))) {
       const ClosureObj *closure = (const ClosureObj *)value_obj(*window++);
       const FnInfo *callee = &fns[closure->fn];
-      if (LIKELY(B_INDEX == callee->quick && window + callee->regs <= f->stack_end && f->frame_count < f->frame_cap)) {
+      if (LIKELY(B_INDEX == callee->quick && window + callee->regs <= f->stack_end &&
+          f->frame_count < f->frame_cap)) {
         fr->pc = (uint32_t)(pc - fi->code);
         Frame *top = fr + 1;
         top->fn = closure->fn;
@@ -542,7 +573,8 @@ LOOP_FUNCTION {
         top->ret = (uint8_t)A_INDEX;
         top->flags = (fr->flags & FRAME_PURE) | callee->frame_flags;
         f->frame_count++;
-        for (uint32_t i = 0; i < callee->captures; i++) window[callee->params + i] = closure->capture[i];
+        for (uint32_t i = 0; i < callee->captures; i++)
+          window[callee->params + i] = closure->capture[i];
         fr = top;
         fi = callee;
         base = window;
@@ -624,7 +656,9 @@ LOOP_FUNCTION {
   CASE(RAISE) { SLOW(op_raise(m, &RA)); NEXT; }
   CASE(RERAISE) {
     Value v = RA;
-    if (UNLIKELY(!value_is_kind(v, OBJ_ERROR))) FAULT_WITH(FAULT_TYPE, "only an error can be raised again");
+    if (UNLIKELY(!value_is_kind(v, OBJ_ERROR))) {
+      FAULT_WITH(FAULT_TYPE, "only an error can be raised again");
+    }
     SAVE();
     f->result = v;
     goto fault;
@@ -633,15 +667,20 @@ LOOP_FUNCTION {
 
   CASE(EFFECT) {
     uint32_t site = EXT, operand = EXT;
-    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "an effect was asked for below a pure function");
+    if (UNLIKELY(fr->flags & FRAME_PURE)) {
+      FAULT_WITH(FAULT_IMPURE, "an effect was asked for below a pure function");
+    }
     SAVE();
-    m->ask = (Ask){.op = OP_EFFECT, .arg_count = (uint8_t)B_INDEX, .has_because = C_INDEX == 1, .site = site, .operand = operand};
+    m->ask = (Ask){.op = OP_EFFECT, .arg_count = (uint8_t)B_INDEX,
+                 .has_because = C_INDEX == 1, .site = site, .operand = operand};
     f->dest = (uint8_t)A_INDEX;
     f->status = FIBER_BLOCKED;
     return STOP_EFFECT;
   }
   CASE(PARALLEL) {
-    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    if (UNLIKELY(fr->flags & FRAME_PURE)) {
+      FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    }
     SAVE();
     m->ask = (Ask){.op = OP_PARALLEL, .mode = (uint8_t)C_INDEX, .arg_count = (uint8_t)B_INDEX};
     f->dest = (uint8_t)A_INDEX;
@@ -649,7 +688,9 @@ LOOP_FUNCTION {
     return STOP_PARALLEL;
   }
   CASE(PARFOR) {
-    if (UNLIKELY(fr->flags & FRAME_PURE)) FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    if (UNLIKELY(fr->flags & FRAME_PURE)) {
+      FAULT_WITH(FAULT_IMPURE, "branches were asked for below a pure function");
+    }
     SAVE();
     m->ask = (Ask){.op = OP_PARFOR, .mode = (uint8_t)B_INDEX, .arg_count = 3};
     f->dest = (uint8_t)A_INDEX;
@@ -659,6 +700,14 @@ LOOP_FUNCTION {
 
   DISPATCH_END
 
+worked:
+  SAVE();
+  switch (machine_worked(m)) {
+    case TICK_GO_ON: NEXT;
+    case TICK_SLICE: return STOP_SLICE;
+    case TICK_LIVE: return STOP_LIVE;
+    case TICK_FAULT: goto fault;
+  }
 tick:
   SAVE();
   switch (machine_tick(m)) {
@@ -701,5 +750,8 @@ fault:
 #undef FLOAT_RESULT
 #undef COMPARE_JUMP
 #undef COMPARE_IMMEDIATE
-#undef COMPARE_EQUAL_IMMEDIATE
-#undef EQUALITY
+#undef SLOW_BRANCH
+#undef EQUAL_IMMEDIATE
+#undef EQUAL_JUMP
+#undef EQUAL
+#undef WORKED

@@ -6,7 +6,9 @@
 static ListObj *list_of(Value v) { return (ListObj *)value_obj(v); }
 static ArrayObj *array_of(Value v) { return (ArrayObj *)value_obj(v); }
 
-static size_t array_bytes(uint32_t capacity) { return object_round(sizeof(ArrayObj) + (size_t)capacity * 8); }
+static size_t array_bytes(uint32_t capacity) {
+  return object_round(sizeof(ArrayObj) + (size_t)capacity * 8);
+}
 
 /* Room has been made. */
 static Value array_take(Machine *m, uint32_t capacity) {

@@ -65,12 +65,14 @@ void type_text_print(const Bundle *b, uint32_t type, Buf *out);
 
 /* errors (unwind.c) */
 bool op_raise(Machine *m, Value *a);
-void error_place(Machine *m, Fiber *f); /* the error in f->result keeps the place where it was raised first */
+void error_place(Machine *m,
+                 Fiber *f); /* the error in f->result keeps the place where it was raised first */
 typedef enum { UNWOUND_HANDLED, UNWOUND_BOUNDARY, UNWOUND_BOTTOM } Unwound;
 Unwound fiber_unwind(Machine *m, Fiber *f); /* with the error in f->result */
 /* After ticks reached m->trip: what the loop does now. */
 typedef enum { TICK_GO_ON, TICK_SLICE, TICK_LIVE, TICK_FAULT } Tick;
 Tick machine_tick(Machine *m);
+Tick machine_worked(Machine *m); /* after bulk work between two ticks */
 void machine_set_trip(Machine *m);
 
 /* frames (fiber.c) */

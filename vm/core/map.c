@@ -9,7 +9,8 @@ enum { MAP_SMALL = 8 };
 
 static MapObj *map_of(Value v) { return (MapObj *)value_obj(v); }
 static MapEntry *map_entries(const MapObj *o) {
-  return o->entries == VALUE_NIL ? NULL : (MapEntry *)(void *)((ArrayObj *)value_obj(o->entries))->at;
+  return o->entries == VALUE_NIL ? NULL
+                                 : (MapEntry *)(void *)((ArrayObj *)value_obj(o->entries))->at;
 }
 static uint32_t map_room(const MapObj *o) {
   return o->entries == VALUE_NIL ? 0 : value_obj(o->entries)->size / 2;
@@ -21,7 +22,9 @@ static uint32_t table_slots(uint32_t room) {
   while (slots < room + room / 2) slots *= 2;
   return slots;
 }
-static size_t table_bytes(uint32_t room) { return object_round(sizeof(TableObj) + (size_t)table_slots(room) * 4); }
+static size_t table_bytes(uint32_t room) {
+  return object_round(sizeof(TableObj) + (size_t)table_slots(room) * 4);
+}
 static size_t map_bytes(uint32_t room) {
   return sizeof(MapObj) + entries_bytes(room) + 16 + (room > MAP_SMALL ? table_bytes(room) : 0);
 }
@@ -74,7 +77,8 @@ static inline bool key_equal(Value a, Value b) {
   const Obj *x = value_obj(a), *y = value_obj(b);
   if (x->kind != y->kind) return false;
   if (x->kind == OBJ_STRING) {
-    return x->size == y->size && memcmp(((const StringObj *)x)->bytes, ((const StringObj *)y)->bytes, x->size) == 0;
+    return x->size == y->size &&
+           memcmp(((const StringObj *)x)->bytes, ((const StringObj *)y)->bytes, x->size) == 0;
   }
   return ((const IntObj *)x)->i == ((const IntObj *)y)->i; /* wide ints, times, durations */
 }
@@ -246,7 +250,8 @@ bool map_remove(Machine *m, Value *map, Value key) {
   o->head.size--;
   if (o->head.size == 0) { /* begin again: a queue must not scan its past */
     o->used = 0;
-    if (o->index != VALUE_NIL) memset(((TableObj *)value_obj(o->index))->slot, 0, (size_t)value_obj(o->index)->size * 4);
+    if (o->index != VALUE_NIL)
+      memset(((TableObj *)value_obj(o->index))->slot, 0, (size_t)value_obj(o->index)->size * 4);
   }
   return true;
 }

@@ -223,13 +223,10 @@ bool list_of_nils(Machine *m, uint64_t count, Value *out, Value *result) {
 
 /* ---- comparison ---- */
 
-/* One native never makes more than 2^31 comparisons, whatever is left: values that share parts
-** can be larger to walk than to hold. */
+/* Values that share parts can be larger to walk than to hold: what is left of the ticks bounds it. */
 CompareWork compare_begin(const Machine *m) {
-  const uint64_t compare_max = (uint64_t)1 << 31;
   uint64_t left = m->ticks_limit > m->ticks ? m->ticks_limit - m->ticks : 0;
-  bool plenty = left >= compare_max / (64 / WORK_COMPARE);
-  return (CompareWork){.max = plenty ? compare_max : (left + 1) * (64 / WORK_COMPARE)};
+  return (CompareWork){.max = (left + 1) * (64 / WORK_COMPARE)};
 }
 
 bool compare_end(Machine *m, const CompareWork *work, const char *what, Value *result) {

@@ -4,7 +4,9 @@
 #include "vm/core/loop.h"
 #include "vm/core/program.h"
 
-static bool size_fault(Machine *m) { return op_fault(m, FAULT_SIZE, "%" PRIu64 " MB", LIMIT_VALUE_BYTES >> 20); }
+static bool size_fault(Machine *m) {
+  return op_fault(m, FAULT_SIZE, "%" PRIu64 " MB", LIMIT_VALUE_BYTES >> 20);
+}
 
 void settle_all(Machine *m, Value *at, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
@@ -45,14 +47,17 @@ static void nearest_try(Nearest *n, Str name) {
   n->best = name;
 }
 
-static Str text_of(Value v) { return (Str){((const StringObj *)value_obj(v))->bytes, value_obj(v)->size}; }
+static Str text_of(Value v) {
+  return (Str){((const StringObj *)value_obj(v))->bytes, value_obj(v)->size};
+}
 
 static Nearest nearest_name(const Machine *m, Value container, Value name) {
   enum { TRIED = 200 };
   Nearest n = {.wanted = text_of(name), .distance = UINT32_MAX};
   if (value_is_kind(container, OBJ_RECORD)) {
     Range32 fields = m->bundle->shapes[((const RecordObj *)value_obj(container))->shape].fields;
-    for (uint32_t i = 0; i < fields.count; i++) nearest_try(&n, bundle_text(m->bundle, m->bundle->fields[fields.first + i].name));
+    for (uint32_t i = 0; i < fields.count; i++)
+      nearest_try(&n, bundle_text(m->bundle, m->bundle->fields[fields.first + i].name));
   } else {
     Value key, v;
     uint32_t tried = 0;
@@ -68,10 +73,12 @@ static bool missing(Machine *m, FaultCode code, const char *what, Value containe
     return op_fault(m, code, "there is no %s %s here", what, value_brief(m, name, false).text);
   }
   Nearest n = nearest_name(m, container, name);
-  if (!n.best.at) return op_fault(m, code, "there is no %s %s here", what, value_brief(m, name, false).text);
+  if (!n.best.at)
+    return op_fault(m, code, "there is no %s %s here", what, value_brief(m, name, false).text);
   char best[40];
   snprintf(best, sizeof best, STR_FMT, STR_ARG(n.best));
-  return op_fault(m, code, "there is no %s %s here; the nearest is \"%s\"", what, value_brief(m, name, false).text, best);
+  return op_fault(m, code, "there is no %s %s here; the nearest is \"%s\"", what,
+                  value_brief(m, name, false).text, best);
 }
 
 /* ---- indexes ---- */
@@ -88,26 +95,31 @@ static bool index_in(Value v, uint32_t count, uint32_t *out) {
 
 static bool index_fault(Machine *m, Value container, Value index, uint32_t count) {
   if (value_type(index) != TYPE_INT) {
-    return op_fault(m, FAULT_TYPE, "a %s is indexed by an int, not by %s", type_kind_word(value_type(container)),
-                    value_brief(m, index, true).text);
+    return op_fault(m, FAULT_TYPE, "a %s is indexed by an int, not by %s",
+                    type_kind_word(value_type(container)), value_brief(m, index, true).text);
   }
-  return op_fault(m, FAULT_INDEX, "index %s is outside this %s of %" PRIu32, value_brief(m, index, false).text,
-                  type_kind_word(value_type(container)), count);
+  return op_fault(m, FAULT_INDEX, "index %s is outside this %s of %" PRIu32,
+                  value_brief(m, index, false).text, type_kind_word(value_type(container)), count);
 }
 
 static bool key_fault(Machine *m, Value key) {
-  if (value_is_kind(key, OBJ_SEALED)) return op_fault(m, FAULT_SEALED, "a sealed value cannot be a key");
-  return op_fault(m, FAULT_TYPE, "%s cannot be a key: keys are strings, ints, bools and times", value_brief(m, key, true).text);
+  if (value_is_kind(key, OBJ_SEALED))
+    return op_fault(m, FAULT_SEALED, "a sealed value cannot be a key");
+  return op_fault(m, FAULT_TYPE, "%s cannot be a key: keys are strings, ints, bools and times",
+                  value_brief(m, key, true).text);
 }
 
 uint64_t range_count(const RangeObj *r) {
   if (r->step == 0 || (r->step > 0 ? r->from >= r->to : r->from <= r->to)) return 0;
-  uint64_t span = r->step > 0 ? (uint64_t)r->to - (uint64_t)r->from : (uint64_t)r->from - (uint64_t)r->to;
+  uint64_t span =
+      r->step > 0 ? (uint64_t)r->to - (uint64_t)r->from : (uint64_t)r->from - (uint64_t)r->to;
   uint64_t step = r->step > 0 ? (uint64_t)r->step : 0 - (uint64_t)r->step;
   return (span - 1) / step + 1;
 }
 
-int64_t range_at(const RangeObj *r, uint64_t i) { return (int64_t)((uint64_t)r->from + i * (uint64_t)r->step); }
+int64_t range_at(const RangeObj *r, uint64_t i) {
+  return (int64_t)((uint64_t)r->from + i * (uint64_t)r->step);
+}
 
 static bool get_char(Machine *m, Value *a, Value *b, Value *c, bool optional) {
   uint32_t i, chars = string_chars(m, b);
@@ -196,7 +208,9 @@ static Value *field_place(Machine *m, Value container, Value name, uint32_t *cac
   return &map_items(container)[i].value;
 }
 
-static bool has_fields(Value v) { return value_is_kind(v, OBJ_RECORD) || value_is_kind(v, OBJ_MAP); }
+static bool has_fields(Value v) {
+  return value_is_kind(v, OBJ_RECORD) || value_is_kind(v, OBJ_MAP);
+}
 
 bool op_get_field(Machine *m, Value *a, Value *b, Value name, bool optional, uint32_t *cache) {
   if (*b == VALUE_NIL && optional) {
@@ -205,14 +219,17 @@ bool op_get_field(Machine *m, Value *a, Value *b, Value name, bool optional, uin
   }
   bool error = value_is_kind(*b, OBJ_ERROR);
   if (!error && !has_fields(*b)) {
-    return op_fault(m, FAULT_TYPE, "%s has no field " STR_FMT, value_brief(m, *b, true).text, STR_ARG(text_of(name)));
+    return op_fault(m, FAULT_TYPE, "%s has no field " STR_FMT, value_brief(m, *b, true).text,
+                    STR_ARG(text_of(name)));
   }
   Value *place = error ? NULL : field_place(m, *b, name, cache);
   if (place) *a = *place;
   else if (error && error_field(*b, name, a)) return true;
   else if (optional) *a = VALUE_NIL;
   else if (value_is_kind(*b, OBJ_MAP)) return missing(m, FAULT_KEY, "key", *b, name);
-  else if (error) return op_fault(m, FAULT_FIELD, "an error has code, message, data and at, not " STR_FMT, STR_ARG(text_of(name)));
+  else if (error)
+    return op_fault(m, FAULT_FIELD, "an error has code, message, data and at, not " STR_FMT,
+                    STR_ARG(text_of(name)));
   else return missing(m, FAULT_FIELD, "field", *b, name);
   return true;
 }
@@ -252,7 +269,8 @@ bool op_set_index(Machine *m, Value *a, Value *b, Value *c) {
 
 bool op_set_field(Machine *m, Value *a, Value *b, Value name, uint32_t *cache) {
   if (!has_fields(*a)) {
-    return op_fault(m, FAULT_TYPE, "%s has no field " STR_FMT " to assign", value_brief(m, *a, true).text, STR_ARG(text_of(name)));
+    return op_fault(m, FAULT_TYPE, "%s has no field " STR_FMT " to assign",
+                    value_brief(m, *a, true).text, STR_ARG(text_of(name)));
   }
   settle_all(m, b, 1);
   Value *place = field_place(m, *a, name, cache);
@@ -349,7 +367,8 @@ bool op_own_field(Machine *m, Value *a, Value *b, Value name, uint32_t *cache) {
 }
 
 bool op_push(Machine *m, Value *a, Value *b) {
-  if (!value_is_kind(*a, OBJ_LIST)) return op_fault(m, FAULT_TYPE, "%s has no end to append to", value_brief(m, *a, true).text);
+  if (!value_is_kind(*a, OBJ_LIST))
+    return op_fault(m, FAULT_TYPE, "%s has no end to append to", value_brief(m, *a, true).text);
   if (((uint64_t)list_count(*a) + 1) * 8 > LIMIT_VALUE_BYTES) return size_fault(m);
   settle_all(m, b, 1);
   value_own(m, a);
@@ -408,7 +427,8 @@ bool op_extend(Machine *m, Value *a, Value *b) {
     return true;
   }
   if (!value_is_kind(*a, OBJ_LIST) || !value_is_kind(*b, OBJ_LIST)) {
-    return op_fault(m, FAULT_TYPE, "%s cannot take the elements of %s", value_brief(m, *a, true).text, value_brief(m, *b, true).text);
+    return op_fault(m, FAULT_TYPE, "%s cannot take the elements of %s",
+                    value_brief(m, *a, true).text, value_brief(m, *b, true).text);
   }
   uint64_t count = (uint64_t)list_count(*a) + list_count(*b);
   if (count * 8 > LIMIT_VALUE_BYTES) return size_fault(m);
@@ -483,7 +503,8 @@ bool op_in(Machine *m, Value *a, Value *b, Value *c) {
     settle_all(m, b, 1);
     found = shape_slot(m->bundle, ((const RecordObj *)value_obj(*c))->shape, text_of(*b)) >= 0;
   } else {
-    return op_fault(m, FAULT_TYPE, "cannot look for %s in %s", value_brief(m, *b, true).text, value_brief(m, *c, true).text);
+    return op_fault(m, FAULT_TYPE, "cannot look for %s in %s", value_brief(m, *b, true).text,
+                    value_brief(m, *c, true).text);
   }
   *a = value_bool(found);
   return true;
@@ -494,7 +515,9 @@ static bool slice_bound(Machine *m, Value v, uint32_t count, uint32_t otherwise,
   int64_t i;
   *out = otherwise;
   if (v == VALUE_NIL) return true;
-  if (!value_to_int(v, &i)) return op_fault(m, FAULT_TYPE, "a slice is bounded by ints, not by %s", value_brief(m, v, true).text);
+  if (!value_to_int(v, &i))
+    return op_fault(m, FAULT_TYPE, "a slice is bounded by ints, not by %s",
+                    value_brief(m, v, true).text);
   if (i < 0) i += count;
   *out = i < 0 ? 0 : i > count ? count : (uint32_t)i;
   return true;
@@ -514,12 +537,14 @@ static Value slice_list(Machine *m, Value *list, uint32_t from, uint32_t to) {
 
 static Value slice_bytes(Machine *m, Value *v, uint32_t from, uint32_t to) {
   heap_room(m, object_round(sizeof(BytesObj) + (to - from)));
-  return bytes_new(m, (Str){(const char *)((const BytesObj *)value_obj(*v))->bytes + from, to - from});
+  return bytes_new(m,
+                   (Str){(const char *)((const BytesObj *)value_obj(*v))->bytes + from, to - from});
 }
 
 bool op_slice(Machine *m, Value *a, Value *b, Value *c) {
   bool text = value_is_text(*b);
-  if (!text && !value_is_kind(*b, OBJ_LIST) && !value_is_kind(*b, OBJ_BYTES) && !value_is_kind(*b, OBJ_RANGE)) {
+  if (!text && !value_is_kind(*b, OBJ_LIST) && !value_is_kind(*b, OBJ_BYTES) &&
+      !value_is_kind(*b, OBJ_RANGE)) {
     return op_fault(m, FAULT_TYPE, "%s cannot be sliced", value_brief(m, *b, true).text);
   }
   if (value_is_kind(*b, OBJ_RANGE)) {
@@ -529,7 +554,8 @@ bool op_slice(Machine *m, Value *a, Value *b, Value *c) {
     b = &m->temp[5];
   }
   uint32_t count = text ? string_chars(m, b) : value_obj(*b)->size, from, to;
-  if (!slice_bound(m, c[0], count, 0, &from) || !slice_bound(m, c[1], count, count, &to)) return false;
+  if (!slice_bound(m, c[0], count, 0, &from) || !slice_bound(m, c[1], count, count, &to))
+    return false;
   if (to < from) to = from;
   machine_work(m, (uint64_t)(to - from) * 8);
   if (text) *a = string_slice(m, b, from, to);
@@ -565,7 +591,8 @@ bool op_concat(Machine *m, Value *a, Value *b, uint32_t count) {
   for (uint32_t i = 0; i < count; i++) {
     Value v = b[i];
     if (value_is_int(v)) int_print(value_small(v), out);
-    else if (value_is_kind(v, OBJ_STRING)) buf_put(out, ((const StringObj *)value_obj(v))->bytes, value_obj(v)->size);
+    else if (value_is_kind(v, OBJ_STRING))
+      buf_put(out, ((const StringObj *)value_obj(v))->bytes, value_obj(v)->size);
     else if (!value_is_kind(v, OBJ_SEALED)) value_print(m, v, false, out);
     else return buf_clear(out), concat_sealed(m, a, b, count);
   }
@@ -580,9 +607,10 @@ bool op_concat(Machine *m, Value *a, Value *b, uint32_t count) {
 
 bool op_iter_prep(Machine *m, Value *a, Value *b) {
   Value v = *b;
-  bool walks = value_is_kind(v, OBJ_LIST) || value_is_kind(v, OBJ_MAP) || value_is_kind(v, OBJ_BYTES) ||
-               value_is_kind(v, OBJ_RANGE) || value_is_text(v);
-  if (!walks) return op_fault(m, FAULT_TYPE, "%s cannot be walked by for", value_brief(m, v, true).text);
+  bool walks = value_is_kind(v, OBJ_LIST) || value_is_kind(v, OBJ_MAP) ||
+               value_is_kind(v, OBJ_BYTES) || value_is_kind(v, OBJ_RANGE) || value_is_text(v);
+  if (!walks)
+    return op_fault(m, FAULT_TYPE, "%s cannot be walked by for", value_brief(m, v, true).text);
   if (value_is_text(v)) string_text(m, b);
   share(*b);
   a[0] = *b;
@@ -593,7 +621,8 @@ bool op_iter_prep(Machine *m, Value *a, Value *b) {
 static bool next_char(Machine *m, Value *a, uint64_t at) {
   const StringObj *s = (const StringObj *)value_obj(a[0]);
   size_t next = (size_t)at;
-  if (((uint8_t)s->bytes[at] & 0xc0) == 0x80) return op_fault(m, FAULT_VALUE, "a walk inside a character");
+  if (((uint8_t)s->bytes[at] & 0xc0) == 0x80)
+    return op_fault(m, FAULT_VALUE, "a walk inside a character");
   utf8_next((Str){s->bytes, s->head.size}, &next);
   a[1] = value_small_int((int64_t)next);
   a[2] = string_part(m, a, (size_t)at, next - (size_t)at);
@@ -601,7 +630,8 @@ static bool next_char(Machine *m, Value *a, uint64_t at) {
 }
 
 /* The state a[1]: an index, for a map the place in its entries, for a string the byte. With two
-** variables the index comes first; of a string the index of the character is not at hand: its byte's
+** variables the index comes first; of a string the index of the character is not at hand: its
+*byte's
 ** count of characters before it is. */
 static bool next_pair(Machine *m, Value *a, uint64_t at) {
   Value index = value_small_int((int64_t)at);
@@ -611,7 +641,8 @@ static bool next_pair(Machine *m, Value *a, uint64_t at) {
     case OBJ_RANGE: a[3] = value_int(m, range_at((const RangeObj *)value_obj(a[0]), at)); break;
     default: {
       const StringObj *s = (const StringObj *)value_obj(a[0]);
-      if (!(s->head.flags & OBJ_ASCII)) index = value_small_int((int64_t)utf8_count((Str){s->bytes, (size_t)at}));
+      if (!(s->head.flags & OBJ_ASCII))
+        index = value_small_int((int64_t)utf8_count((Str){s->bytes, (size_t)at}));
       if (!next_char(m, a, at)) return false;
       a[3] = a[2];
       a[2] = index;
@@ -635,8 +666,9 @@ static bool next_one(Machine *m, Value *a, uint64_t at) {
 }
 
 bool op_iter_next(Machine *m, Value *a, bool two, bool *over) {
-  bool walks = value_is_kind(a[0], OBJ_LIST) || value_is_kind(a[0], OBJ_MAP) || value_is_kind(a[0], OBJ_BYTES) ||
-               value_is_kind(a[0], OBJ_RANGE) || value_is_kind(a[0], OBJ_STRING);
+  bool walks = value_is_kind(a[0], OBJ_LIST) || value_is_kind(a[0], OBJ_MAP) ||
+               value_is_kind(a[0], OBJ_BYTES) || value_is_kind(a[0], OBJ_RANGE) ||
+               value_is_kind(a[0], OBJ_STRING);
   if (!walks || !value_is_int(a[1]) || value_small(a[1]) < 0) {
     return op_fault(m, FAULT_TYPE, "%s is not a walk", value_brief(m, a[0], true).text);
   }

@@ -9,7 +9,8 @@ static const char *const signs[] = {"+", "-", "*", "/", "//", "%"};
 static bool misfit(Machine *m, Arithmetic what, Value b, Value c) {
   Brief x = value_brief(m, b, true), y = value_brief(m, c, true);
   if (value_is_kind(b, OBJ_SEALED) || value_is_kind(c, OBJ_SEALED)) {
-    return op_fault(m, FAULT_SEALED, "a sealed value can only be joined to text, not used with %s", signs[what]);
+    return op_fault(m, FAULT_SEALED, "a sealed value can only be joined to text, not used with %s",
+                    signs[what]);
   }
   return op_fault(m, FAULT_TYPE, "cannot compute %s %s %s", x.text, signs[what], y.text);
 }
@@ -75,7 +76,8 @@ static bool int_do(Arithmetic what, int64_t x, int64_t y, int64_t *out) {
 
 static bool int_op(Machine *m, Arithmetic what, Value *a, int64_t x, int64_t y) {
   int64_t result;
-  if (what >= DO_DIV && y == 0) return op_fault(m, FAULT_DIVIDE, "%" PRId64 " %s 0", x, signs[what]);
+  if (what >= DO_DIV && y == 0)
+    return op_fault(m, FAULT_DIVIDE, "%" PRId64 " %s 0", x, signs[what]);
   if (what == DO_DIV) {
     *a = value_float(m, (double)x / (double)y);
     return true;
@@ -112,14 +114,18 @@ static bool decimal_do(Arithmetic what, Decimal x, Decimal y, Decimal *out) {
 static bool decimal_op(Machine *m, Arithmetic what, Value *a, Value b, Value c) {
   Decimal x, y, result;
   if (!to_decimal(b, &x) || !to_decimal(c, &y)) {
-    return op_fault(m, FAULT_TYPE, "a decimal and a float do not mix: %s %s %s; convert one with decimal(…) or float(…)",
-                    value_brief(m, b, true).text, signs[what], value_brief(m, c, true).text);
+    return op_fault(
+        m, FAULT_TYPE,
+        "a decimal and a float do not mix: %s %s %s; convert one with decimal(…) or float(…)",
+        value_brief(m, b, true).text, signs[what], value_brief(m, c, true).text);
   }
   if (what >= DO_DIV && y.coefficient == 0) {
-    return op_fault(m, FAULT_DIVIDE, "%s %s %s", value_brief(m, b, false).text, signs[what], value_brief(m, c, false).text);
+    return op_fault(m, FAULT_DIVIDE, "%s %s %s", value_brief(m, b, false).text, signs[what],
+                    value_brief(m, c, false).text);
   }
   if (!decimal_do(what, x, y, &result)) {
-    return op_fault(m, FAULT_DECIMAL, "%s %s %s", value_brief(m, b, false).text, signs[what], value_brief(m, c, false).text);
+    return op_fault(m, FAULT_DECIMAL, "%s %s %s", value_brief(m, b, false).text, signs[what],
+                    value_brief(m, c, false).text);
   }
   *a = decimal_value(m, result);
   return true;
@@ -135,7 +141,8 @@ static bool micros(Value v, ObjKind kind, int64_t *out) {
 
 static bool span_result(Machine *m, Arithmetic what, Value *a, bool moment, int64_t x, int64_t y) {
   int64_t us;
-  if (!int_do(what, x, y, &us)) return op_fault(m, FAULT_OVERFLOW, "a time or duration out of range");
+  if (!int_do(what, x, y, &us))
+    return op_fault(m, FAULT_OVERFLOW, "a time or duration out of range");
   *a = moment ? time_new(m, us) : duration_new(m, us);
   return true;
 }
@@ -147,7 +154,8 @@ static bool scale_span(Machine *m, Arithmetic what, Value *a, int64_t us, Value 
   if (value_to_int(by, &n) && n != 0) return span_result(m, DO_IDIV, a, false, us, n);
   if (!value_to_float(by, &f)) return op_fault(m, FAULT_DIVIDE, "a duration by 0");
   double result = float_floor((what == DO_MUL ? (double)us * f : (double)us / f) + 0.5);
-  if (!(result > -9.2e18 && result < 9.2e18)) return op_fault(m, FAULT_OVERFLOW, "a duration out of range");
+  if (!(result > -9.2e18 && result < 9.2e18))
+    return op_fault(m, FAULT_OVERFLOW, "a duration out of range");
   *a = duration_new(m, (int64_t)result);
   return true;
 }
@@ -165,9 +173,11 @@ static bool span_op(Machine *m, Arithmetic what, Value *a, Value b, Value c, boo
   bool b_span = micros(b, OBJ_DURATION, &x), c_span = micros(c, OBJ_DURATION, &y);
   *done = true;
   if (b_time && c_time && what == DO_SUB) return span_result(m, what, a, false, x, y);
-  if (b_time && c_span && (what == DO_ADD || what == DO_SUB)) return span_result(m, what, a, true, x, y);
+  if (b_time && c_span && (what == DO_ADD || what == DO_SUB))
+    return span_result(m, what, a, true, x, y);
   if (b_span && c_time && what == DO_ADD) return span_result(m, what, a, true, x, y);
-  if (b_span && c_span && (what == DO_ADD || what == DO_SUB)) return span_result(m, what, a, false, x, y);
+  if (b_span && c_span && (what == DO_ADD || what == DO_SUB))
+    return span_result(m, what, a, false, x, y);
   if (b_span && c_span && what >= DO_DIV) {
     if (what == DO_MOD && y != 0) return span_result(m, what, a, false, x, y);
     return int_op(m, what, a, x, y);
@@ -192,7 +202,8 @@ static bool number_op(Machine *m, Arithmetic what, Value *a, Value *b, Value *c)
   bool b_int = value_to_int(*b, &i), c_int = value_to_int(*c, &j);
   if (b_int && c_int) return int_op(m, what, a, i, j);
   if (value_is_kind(*b, OBJ_DECIMAL) || value_is_kind(*c, OBJ_DECIMAL)) {
-    if (value_is_plain_number(*b) || value_is_plain_number(*c) || value_type(*b) == value_type(*c)) {
+    if (value_is_plain_number(*b) || value_is_plain_number(*c) ||
+        value_type(*b) == value_type(*c)) {
       return decimal_op(m, what, a, *b, *c);
     }
     return misfit(m, what, *b, *c);
@@ -231,7 +242,8 @@ static bool add_bytes(Machine *m, Value *a, Value *b, Value *c) {
 
 static bool add_lists(Machine *m, Value *a, Value *b, Value *c) {
   uint64_t count = (uint64_t)list_count(*b) + list_count(*c);
-  if (count * 8 > LIMIT_VALUE_BYTES) return op_fault(m, FAULT_SIZE, "%" PRIu64 " MB", LIMIT_VALUE_BYTES >> 20);
+  if (count * 8 > LIMIT_VALUE_BYTES)
+    return op_fault(m, FAULT_SIZE, "%" PRIu64 " MB", LIMIT_VALUE_BYTES >> 20);
   machine_work(m, count * 8);
   m->temp[0] = list_new(m, (uint32_t)count);
   list_extend(m, &m->temp[0], b);
@@ -291,16 +303,20 @@ bool op_neg(Machine *m, Value *a, Value *b) {
 
 /* ---- comparison ---- */
 
-/* Values share parts, so comparing two small heaps may never end: what it may cost is what is left of
+/* Values share parts, so comparing two small heaps may never end: what it may cost is what is left
+*of
 ** the ticks. Past that the next tick faults, whatever is answered here. */
 static CompareWork compare_begin(const Machine *m) {
   uint64_t left = m->ticks_limit > m->ticks ? m->ticks_limit - m->ticks : 0;
-  return (CompareWork){.max = left > UINT64_MAX / 16 ? UINT64_MAX / 16 : left * (64 / WORK_COMPARE) + 64};
+  return (CompareWork){.max = left > UINT64_MAX / 16 ? UINT64_MAX / 16
+                                                     : left * (64 / WORK_COMPARE) + 64};
 }
 
 static bool compare_end(Machine *m, const CompareWork *w) {
   machine_work(m, w->steps * WORK_COMPARE);
-  if (w->deep) return op_fault(m, FAULT_VALUE, "values nested more than %" PRIu64 " deep cannot be compared", LIMIT_VALUE_DEPTH);
+  if (w->deep)
+    return op_fault(m, FAULT_VALUE, "values nested more than %" PRIu64 " deep cannot be compared",
+                    LIMIT_VALUE_DEPTH);
   return !w->long_ || op_fault(m, FAULT_FUEL, "%" PRIu64, LIMIT_TICKS);
 }
 
@@ -309,7 +325,8 @@ static uint64_t text_work(Value b, Value c) {
 }
 
 bool op_equal(Machine *m, Value b, Value c, bool *equal) {
-  if ((value_is_kind(b, OBJ_SEALED) && c != VALUE_NIL) || (value_is_kind(c, OBJ_SEALED) && b != VALUE_NIL)) {
+  if ((value_is_kind(b, OBJ_SEALED) && c != VALUE_NIL) ||
+      (value_is_kind(c, OBJ_SEALED) && b != VALUE_NIL)) {
     return op_fault(m, FAULT_SEALED, "a sealed value cannot be compared");
   }
   CompareWork w = compare_begin(m);
@@ -329,7 +346,8 @@ bool op_order(Machine *m, Value b, Value c, int *order) {
   *order = value_compare_bounded(b, c, &w);
   if (!compare_end(m, &w)) return false;
   if (*order != 2 || is_nan(b) || is_nan(c)) return true;
-  return op_fault(m, FAULT_TYPE, "%s and %s have no order", value_brief(m, b, true).text, value_brief(m, c, true).text);
+  return op_fault(m, FAULT_TYPE, "%s and %s have no order", value_brief(m, b, true).text,
+                  value_brief(m, c, true).text);
 }
 
 bool op_less(Machine *m, Value b, Value c, bool or_equal, bool *less) {
@@ -344,7 +362,8 @@ bool op_less(Machine *m, Value b, Value c, bool or_equal, bool *less) {
 static bool for_values(Machine *m, const Value *a, int64_t v[3]) {
   for (int i = 0; i < 3; i++) {
     if (!value_to_int(a[i], &v[i])) {
-      return op_fault(m, FAULT_TYPE, "a range needs ints, and this is %s", value_brief(m, a[i], true).text);
+      return op_fault(m, FAULT_TYPE, "a range needs ints, and this is %s",
+                      value_brief(m, a[i], true).text);
     }
   }
   return v[2] != 0 || op_fault(m, FAULT_VALUE, "the step of a range cannot be 0");

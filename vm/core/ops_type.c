@@ -11,10 +11,25 @@ typedef struct TypeWork {
 
 static bool fits(TypeWork *w, Value v, uint32_t type, uint32_t depth);
 
+/* Elements at the front that are seen at a glance to be of the type: each one step like any other. */
+static uint32_t list_glance(TypeWork *w, Value v, const BundleType *t) {
+  const Value *items = list_items(v);
+  uint32_t i = 0, count = list_count(v);
+  if (t->kind == TYPE_INT) {
+    while (i < count && value_is_int(items[i])) i++;
+  } else if (t->kind == TYPE_FLOAT) {
+    while (i < count && (value_is_flonum(items[i]) || value_is_int(items[i]))) i++;
+  } else if (t->kind == TYPE_RECORD) {
+    while (i < count && value_is_kind(items[i], OBJ_RECORD) && ((const RecordObj *)value_obj(items[i]))->shape == t->shape) i++;
+  }
+  w->steps += i;
+  return i;
+}
+
 static bool list_fits(TypeWork *w, Value v, uint32_t elem, uint32_t depth) {
   if (w->m->bundle->types[elem].kind == TYPE_ANY) return true;
   if (value_is_kind(v, OBJ_RANGE)) return w->m->bundle->types[elem].kind == TYPE_INT;
-  for (uint32_t i = 0; i < list_count(v); i++) {
+  for (uint32_t i = list_glance(w, v, &w->m->bundle->types[elem]); i < list_count(v); i++) {
     if (!fits(w, list_at(v, i), elem, depth)) return false;
   }
   return true;
@@ -46,7 +61,8 @@ static bool object_fits(TypeWork *w, Value v, Range32 fields, uint32_t depth) {
   for (uint32_t i = 0; i < fields.count; i++) {
     const BundleField *field = &b->fields[fields.first + i];
     Value part;
-    if (part_of(b, v, bundle_text(b, field->name), &part) ? !fits(w, part, field->type, depth) : !field->optional) {
+    if (part_of(b, v, bundle_text(b, field->name), &part) ? !fits(w, part, field->type, depth)
+                                                          : !field->optional) {
       return false;
     }
   }
@@ -69,13 +85,23 @@ static bool fits(TypeWork *w, Value v, uint32_t index, uint32_t depth) {
   TypeKind kind = value_type(v);
   switch ((TypeKind)t->kind) {
     case TYPE_ANY: return true;
-    case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_DECIMAL: case TYPE_STRING: case TYPE_BYTES:
-    case TYPE_TIME: case TYPE_DURATION: case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR:
-      return kind == (TypeKind)t->kind;
+    case TYPE_NIL:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_DECIMAL:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_TIME:
+    case TYPE_DURATION:
+    case TYPE_FUNCTION:
+    case TYPE_HANDLE:
+    case TYPE_SEALED:
+    case TYPE_ERROR: return kind == (TypeKind)t->kind;
     case TYPE_FLOAT: return kind == TYPE_FLOAT || kind == TYPE_INT;
     case TYPE_LIST: return kind == TYPE_LIST && list_fits(w, v, t->elem, depth + 1);
     case TYPE_MAP: return kind == TYPE_MAP && map_fits(w, v, t->elem, depth + 1);
-    case TYPE_RECORD: return kind == TYPE_RECORD && ((const RecordObj *)value_obj(v))->shape == t->shape;
+    case TYPE_RECORD:
+      return kind == TYPE_RECORD && ((const RecordObj *)value_obj(v))->shape == t->shape;
     case TYPE_OBJECT: return object_fits(w, v, t->fields, depth + 1);
     case TYPE_UNION: return union_fits(w, v, t->members, depth + 1);
     case TYPE_LITERAL: {
@@ -88,10 +114,12 @@ static bool fits(TypeWork *w, Value v, uint32_t index, uint32_t depth) {
 
 bool op_type_is(Machine *m, Value v, uint32_t type, bool *fit) {
   uint64_t left = m->ticks_limit > m->ticks ? m->ticks_limit - m->ticks : 0;
-  TypeWork w = {.m = m, .max = left > UINT64_MAX / 16 ? UINT64_MAX / 16 : left * (64 / WORK_COMPARE) + 64};
+  TypeWork w = {.m = m,
+                .max = left > UINT64_MAX / 16 ? UINT64_MAX / 16 : left * (64 / WORK_COMPARE) + 64};
   *fit = fits(&w, v, type, 0);
   machine_work(m, w.steps * WORK_COMPARE);
-  return !w.over || op_fault(m, FAULT_VALUE, "a value nested so deep cannot be checked against a type");
+  return !w.over ||
+         op_fault(m, FAULT_VALUE, "a value nested so deep cannot be checked against a type");
 }
 
 static void union_print(const Bundle *b, Range32 members, Buf *out, uint32_t depth);
@@ -130,7 +158,12 @@ static void type_print_at(const Bundle *b, uint32_t type, Buf *out, uint32_t dep
       buf_byte(out, '}');
       break;
     case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_FLOAT: case TYPE_DECIMAL:
-    case TYPE_STRING: case TYPE_BYTES: case TYPE_TIME: case TYPE_DURATION: case TYPE_FUNCTION: case TYPE_HANDLE:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_TIME:
+    case TYPE_DURATION:
+    case TYPE_FUNCTION:
+    case TYPE_HANDLE:
     case TYPE_SEALED: case TYPE_ERROR: buf_text(out, type_kind_word((TypeKind)t->kind)); break;
   }
 }
@@ -156,14 +189,16 @@ bool op_check(Machine *m, Value *v, uint32_t type) {
   if (fit) return true;
   Buf text = {.max = 400};
   type_text_print(m->bundle, type, &text);
-  op_fault(m, FAULT_TYPE, "expected " STR_FMT ", found %s", STR_ARG(buf_view(&text)), value_brief(m, *v, true).text);
+  op_fault(m, FAULT_TYPE, "expected " STR_FMT ", found %s", STR_ARG(buf_view(&text)),
+           value_brief(m, *v, true).text);
   buf_deinit(&text);
   return false;
 }
 
 bool op_shape_fault(Machine *m, Value v, uint32_t shape) {
   Str name = bundle_text(m->bundle, m->bundle->shapes[shape].name);
-  return op_fault(m, FAULT_TYPE, "expected " STR_FMT ", found %s", STR_ARG(name), value_brief(m, v, true).text);
+  return op_fault(m, FAULT_TYPE, "expected " STR_FMT ", found %s", STR_ARG(name),
+                  value_brief(m, v, true).text);
 }
 
 bool op_config(Machine *m, Value *a, uint32_t index) {

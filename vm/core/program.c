@@ -78,7 +78,8 @@ static Value const_value(Block *b, const BundleConst *c, uint32_t index) {
     case CONST_DECIMAL: return const_decimal(b, c->text, index);
     case CONST_STRING: return const_string(b, c->text, index);
     case CONST_BYTES: {
-      BytesObj *o = block_take(b, OBJ_BYTES, object_round(sizeof *o + c->text.size), c->text.size, index);
+      BytesObj *o =
+          block_take(b, OBJ_BYTES, object_round(sizeof *o + c->text.size), c->text.size, index);
       if (c->text.size) memcpy(o->bytes, c->text.at, c->text.size);
       return (Value)(uintptr_t)o;
     }
@@ -94,7 +95,8 @@ static void program_consts(Program *p) {
   p->block = mem_alloc(bytes);
   p->consts = mem_alloc(sizeof(Value) * (b->const_count + 1));
   Block block = {p->block};
-  for (uint32_t i = 0; i < b->const_count; i++) p->consts[i] = const_value(&block, &b->consts[i], i);
+  for (uint32_t i = 0; i < b->const_count; i++)
+    p->consts[i] = const_value(&block, &b->consts[i], i);
   for (uint32_t c = 0; c < 128; c++) {
     char text = (char)c;
     p->chars[c] = const_string(&block, (Str){&text, 1}, b->const_count + c);
@@ -118,11 +120,17 @@ static void program_fns(Program *p) {
   p->fns = mem_alloc(sizeof(FnInfo) * (b->fn_count + 1));
   for (uint32_t i = 0; i < b->fn_count; i++) {
     const BundleFn *fn = &b->fns[i];
-    p->fns[i] = (FnInfo){
-        .code = b->code + fn->code, .code_count = fn->code_count, .cache = p->cache_total,
-        .regs = fn->regs, .params = (uint8_t)fn->params.count, .captures = fn->captures,
-        .quick = (uint8_t)fn->params.count, .min_args = fn->min_args, .flags = fn->flags, .kind = fn->kind,
-        .frame_flags = fn->flags & FN_PURE ? FRAME_PURE : 0};
+    p->fns[i] = (FnInfo){.code = b->code + fn->code,
+                         .code_count = fn->code_count,
+                         .cache = p->cache_total,
+                         .regs = fn->regs,
+                         .params = (uint8_t)fn->params.count,
+                         .captures = fn->captures,
+                         .quick = (uint8_t)fn->params.count,
+                         .min_args = fn->min_args,
+                         .flags = fn->flags,
+                         .kind = fn->kind,
+                         .frame_flags = fn->flags & FN_PURE ? FRAME_PURE : 0};
     p->cache_total += fn->cache_count;
   }
 }
@@ -141,8 +149,10 @@ static void program_widths(Program *p) {
 }
 
 /* ---- which frames are filled ----
-** A frame that may be kept must hold nothing but what execution put there, so those on the way to a suspension
-** are filled on entry: functions that may suspend, that call values or methods, and all that call such. */
+** A frame that may be kept must hold nothing but what execution put there, so those on the way to a
+*suspension
+** are filled on entry: functions that may suspend, that call values or methods, and all that call
+*such. */
 
 typedef struct Callers { /* edges from callee to caller, as lists in arrays */
   uint32_t *first, *next, *caller, *work;
@@ -179,7 +189,8 @@ static void program_fill(Program *p) {
   c.caller = mem_alloc(((size_t)b->code_count / 2 + 1) * 4);
   for (uint32_t i = 0; i < b->fn_count; i++) fill_scan(p, &c, i);
   while (c.waiting > 0) {
-    for (uint32_t e = c.first[c.work[--c.waiting]]; e; e = c.next[e - 1]) fill_mark(p, &c, c.caller[e - 1]);
+    for (uint32_t e = c.first[c.work[--c.waiting]]; e; e = c.next[e - 1])
+      fill_mark(p, &c, c.caller[e - 1]);
   }
   mem_free(c.first);
   mem_free(c.work);
@@ -194,14 +205,17 @@ bool program_starts(const Program *p, uint32_t fn, uint32_t pc) {
 const uint32_t *program_before(const Program *p, uint32_t fn, uint32_t pc) {
   if (pc > p->fns[fn].code_count) return NULL;
   for (uint32_t words = 1; words <= 3 && words <= pc; words++) {
-    if (p->width[p->bundle->fns[fn].code + pc - words] == words) return p->fns[fn].code + pc - words;
+    if (p->width[p->bundle->fns[fn].code + pc - words] == words)
+      return p->fns[fn].code + pc - words;
   }
   return NULL;
 }
 
 /* ---- look-up ---- */
 
-static uint64_t method_key(const BundleMethod *method) { return (uint64_t)method->name << 8 | method->kind; }
+static uint64_t method_key(const BundleMethod *method) {
+  return (uint64_t)method->name << 8 | method->kind;
+}
 
 static void program_methods(Program *p) {
   const Bundle *b = p->bundle;

@@ -12,7 +12,8 @@ typedef struct FnInfo { /* what a call needs, in half a cache line */
   uint8_t flags;       /* FN_* */
   uint8_t frame_flags; /* FRAME_PURE or 0 */
   uint8_t kind;
-  uint8_t quick;       /* arguments with which a call has nothing to fill; FILLED: the whole frame is, always */
+  uint8_t quick; /* arguments with which a call has nothing to fill; FILLED: the whole frame is,
+                    always */
   uint32_t code_count;
   uint32_t padding[2];
 } FnInfo;
@@ -34,7 +35,9 @@ struct Program {
 };
 
 /* Constants by the numbers images give them: the bundle's, then `chars`, `empty`, `zero`. */
-static inline uint32_t program_const_count(const Program *p) { return p->bundle->const_count + 130; }
+static inline uint32_t program_const_count(const Program *p) {
+  return p->bundle->const_count + 130;
+}
 Value program_const(const Program *p, uint32_t index);
 static inline uint32_t const_index(Value v) { return (uint32_t)((uint64_t *)(uintptr_t)v)[-1]; }
 

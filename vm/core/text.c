@@ -7,8 +7,6 @@
 #include "vm/core/cost.h"
 #include "vm/core/program.h"
 
-enum { ROPE_FROM = 256 };
-
 static StringObj *string_of(Value v) { return (StringObj *)value_obj(v); }
 static RopeObj *rope_of(Value v) { return (RopeObj *)value_obj(v); }
 static size_t string_bytes(size_t size) { return object_round(sizeof(StringObj) + size); }

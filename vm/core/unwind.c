@@ -16,7 +16,8 @@ static void frame_place(const Machine *m, const Frame *fr, Buf *out) {
   BundleLine at = frame_line(m, fr);
   buf_str(out, bundle_text(m->bundle, fn->name));
   buf_text(out, " (");
-  if (fn->source < m->bundle->source_count) buf_str(out, bundle_text(m->bundle, m->bundle->sources[fn->source].path));
+  if (fn->source < m->bundle->source_count)
+    buf_str(out, bundle_text(m->bundle, m->bundle->sources[fn->source].path));
   buf_format(out, ":%" PRIu32 ":%" PRIu32 ")", at.line, at.column);
 }
 
@@ -71,11 +72,13 @@ static void fault_text(FaultCode code, Str about, Buf *out) {
   buf_text(out, hole + 2);
 }
 
-static Value fault_value(Machine *m, const Fiber *f, FaultCode code, const char *format, va_list args) {
+static Value fault_value(Machine *m, const Fiber *f, FaultCode code, const char *format,
+                         va_list args) {
   Buf about = {0}, text = {0};
   buf_vformat(&about, format, args);
   fault_text(code, buf_view(&about), &text);
-  Value error = error_new(m, f, str_of(fault_info[code].code), buf_view(&text), VALUE_NIL, fault_info[code].catchable);
+  Value error = error_new(m, f, str_of(fault_info[code].code), buf_view(&text), VALUE_NIL,
+                          fault_info[code].catchable);
   buf_deinit(&about);
   buf_deinit(&text);
   return error;
@@ -115,7 +118,9 @@ static Str text_or_nothing(Value v) {
   return (Str){((const StringObj *)value_obj(v))->bytes, value_obj(v)->size};
 }
 Str error_code(Value error) { return text_or_nothing(((const ErrorObj *)value_obj(error))->code); }
-Str error_message(Value error) { return text_or_nothing(((const ErrorObj *)value_obj(error))->message); }
+Str error_message(Value error) {
+  return text_or_nothing(((const ErrorObj *)value_obj(error))->message);
+}
 
 bool op_fault_about(Machine *m, FaultCode code, Value about) {
   if (!value_is_text(about)) return op_fault(m, code, "%s", value_brief(m, about, false).text);
@@ -140,8 +145,9 @@ Brief value_brief(const Machine *m, Value v, bool kind) {
   while (cut && size > 0 && ((uint8_t)text.at[size - 1] & 0xc0) == 0x80) size--;
   if (cut && size > 0 && ((uint8_t)text.at[size - 1] & 0x80)) size--;
   bool plain = v == VALUE_NIL || value_is_bool(v);
-  snprintf(brief.text, sizeof brief.text, "%s%s%.*s%s", kind && !plain ? type_kind_word(value_type(v)) : "",
-           kind && !plain ? " " : "", (int)size, size ? text.at : "", cut ? "…" : "");
+  snprintf(brief.text, sizeof brief.text, "%s%s%.*s%s",
+           kind && !plain ? type_kind_word(value_type(v)) : "", kind && !plain ? " " : "",
+           (int)size, size ? text.at : "", cut ? "…" : "");
   buf_deinit(&text);
   return brief;
 }
@@ -150,14 +156,16 @@ void error_place(Machine *m, Fiber *f) {
   if (((const ErrorObj *)value_obj(f->result))->at != VALUE_NIL) return;
   temps_save(m, 0, 1);
   m->temp[0] = place_value(m, f);
-  const ErrorObj *e = (const ErrorObj *)value_obj(f->result); /* a fiber's result is a root: it may have moved */
+  const ErrorObj *e =
+      (const ErrorObj *)value_obj(f->result); /* a fiber's result is a root: it may have moved */
   f->result = error_value(m, e->code, e->message, e->data, m->temp[0], e->head.aux & 1);
   temps_restore(m, 0, 1);
 }
 
 bool op_raise(Machine *m, Value *a) {
   if (!value_is_kind(*a, OBJ_ERROR)) {
-    return op_fault(m, FAULT_TYPE, "only an error can be raised, and this is %s", value_brief(m, *a, true).text);
+    return op_fault(m, FAULT_TYPE, "only an error can be raised, and this is %s",
+                    value_brief(m, *a, true).text);
   }
   m->running->result = *a;
   error_place(m, m->running);
@@ -212,20 +220,28 @@ void machine_set_trip(Machine *m) {
   m->trip = stop ? 0 : m->ticks_limit < m->slice_end ? m->ticks_limit : m->slice_end;
 }
 
-/* Limits that the program can meet come before the node's own and before the slice: they must strike
+/* Limits that the program can meet come before the node's own and before the slice: they must
+*strike
 ** at the same tick in every run of it. */
-static bool tick_fault(Machine *m) {
+static Tick tick_fault(Machine *m, bool memory) {
   m->running->frames[m->running->frame_count - 1].pc++; /* the place is the next instruction */
-  if (m->charged > m->charged_limit) return op_fault(m, FAULT_MEMORY, "%" PRIu64 " MB", m->charged_limit >> 20);
-  return op_fault(m, FAULT_FUEL, "%" PRIu64, LIMIT_TICKS);
+  if (memory) op_fault(m, FAULT_MEMORY, "%" PRIu64 " MB", m->charged_limit >> 20);
+  else op_fault(m, FAULT_FUEL, "%" PRIu64, LIMIT_TICKS);
+  return TICK_FAULT;
 }
 
 Tick machine_tick(Machine *m) {
   machine_set_trip(m);
-  if (m->charged > m->charged_limit || m->ticks >= m->ticks_limit) {
-    tick_fault(m);
-    return TICK_FAULT;
-  }
+  bool memory = m->charged > m->charged_limit;
+  if (memory || m->ticks >= m->ticks_limit) return tick_fault(m, memory);
+  if (m->heap->over_live) return TICK_LIVE;
+  return m->ticks >= m->slice_end ? TICK_SLICE : TICK_GO_ON;
+}
+
+/* New memory is judged at ticks alone: whether an operation came by here may depend on room in a list or
+** on a rope, which the program must not notice. */
+Tick machine_worked(Machine *m) {
+  if (m->ticks >= m->ticks_limit) return tick_fault(m, false);
   if (m->heap->over_live) return TICK_LIVE;
   return m->ticks >= m->slice_end ? TICK_SLICE : TICK_GO_ON;
 }

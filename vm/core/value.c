@@ -47,7 +47,8 @@ bool value_can_key(Value v) {
   if (value_is_int(v) || value_is_bool(v)) return true;
   if (!value_is_obj(v)) return false;
   uint8_t kind = value_obj(v)->kind;
-  return kind == OBJ_STRING || kind == OBJ_ROPE || kind == OBJ_INT || kind == OBJ_TIME || kind == OBJ_DURATION;
+  return kind == OBJ_STRING || kind == OBJ_ROPE || kind == OBJ_INT || kind == OBJ_TIME ||
+         kind == OBJ_DURATION;
 }
 
 /* ---- numbers ---- */
@@ -126,13 +127,16 @@ static int text_compare(Value a, Value b) {
   return c;
 }
 
-static Str bytes_of(Value v) { return (Str){(const char *)((const BytesObj *)value_obj(v))->bytes, value_obj(v)->size}; }
+static Str bytes_of(Value v) {
+  return (Str){(const char *)((const BytesObj *)value_obj(v))->bytes, value_obj(v)->size};
+}
 
 /* ---- equality ---- */
 
 static bool equal_at(Value a, Value b, CompareWork *w, uint32_t depth);
 
-static bool items_equal(const Value *a, const Value *b, uint32_t count, CompareWork *w, uint32_t depth) {
+static bool items_equal(const Value *a, const Value *b, uint32_t count, CompareWork *w,
+                        uint32_t depth) {
   for (uint32_t i = 0; i < count; i++) {
     if (!equal_at(a[i], b[i], w, depth)) return false;
   }
@@ -149,17 +153,20 @@ static bool maps_equal(Value a, Value b, CompareWork *w, uint32_t depth) {
 }
 
 static bool ranges_equal(Value a, Value b) {
-  return memcmp((const char *)value_obj(a) + 8, (const char *)value_obj(b) + 8, sizeof(RangeObj) - 8) == 0;
+  return memcmp((const char *)value_obj(a) + 8, (const char *)value_obj(b) + 8,
+                sizeof(RangeObj) - 8) == 0;
 }
 
-/* Same kind, different objects. Sealed values are equal to nothing: comparing would be a question. */
+/* Same kind, different objects. Sealed values are equal to nothing: comparing would be a question.
+ */
 static bool objects_equal(Value a, Value b, CompareWork *w, uint32_t depth) {
   const Obj *x = value_obj(a), *y = value_obj(b);
   switch ((ObjKind)x->kind) {
     case OBJ_STRING: case OBJ_ROPE: return x->size == y->size && text_compare(a, b) == 0;
     case OBJ_BYTES: return bytes_compare(bytes_of(a), bytes_of(b)) == 0;
     case OBJ_TIME: case OBJ_DURATION: return ((const IntObj *)x)->i == ((const IntObj *)y)->i;
-    case OBJ_LIST: return x->size == y->size && items_equal(list_items(a), list_items(b), x->size, w, depth);
+    case OBJ_LIST:
+      return x->size == y->size && items_equal(list_items(a), list_items(b), x->size, w, depth);
     case OBJ_MAP: return maps_equal(a, b, w, depth);
     case OBJ_RECORD: {
       const RecordObj *r = (const RecordObj *)x, *s = (const RecordObj *)y;
@@ -169,10 +176,17 @@ static bool objects_equal(Value a, Value b, CompareWork *w, uint32_t depth) {
       const ClosureObj *r = (const ClosureObj *)x, *s = (const ClosureObj *)y;
       return r->fn == s->fn && items_equal(r->capture, s->capture, x->size, w, depth);
     }
-    case OBJ_HANDLE: return memcmp(((const HandleObj *)x)->run, ((const HandleObj *)y)->run, 16) == 0;
-    case OBJ_ERROR: return items_equal(&((const ErrorObj *)x)->code, &((const ErrorObj *)y)->code, 4, w, depth);
+    case OBJ_HANDLE:
+      return memcmp(((const HandleObj *)x)->run, ((const HandleObj *)y)->run, 16) == 0;
+    case OBJ_ERROR:
+      return items_equal(&((const ErrorObj *)x)->code, &((const ErrorObj *)y)->code, 4, w, depth);
     case OBJ_RANGE: return ranges_equal(a, b);
-    case OBJ_FLOAT: case OBJ_INT: case OBJ_DECIMAL: case OBJ_SEALED: case OBJ_ARRAY: case OBJ_TABLE: return false;
+    case OBJ_FLOAT:
+    case OBJ_INT:
+    case OBJ_DECIMAL:
+    case OBJ_SEALED:
+    case OBJ_ARRAY:
+    case OBJ_TABLE: return false;
   }
   return false;
 }
@@ -181,7 +195,9 @@ static bool equal_at(Value a, Value b, CompareWork *w, uint32_t depth) {
   if (w->deep || w->long_) return false;
   if (++w->steps > w->max) w->long_ = true;
   if (depth > LIMIT_VALUE_DEPTH) w->deep = true;
-  if (a == b) return !value_is_kind(a, OBJ_FLOAT) || ((const FloatObj *)value_obj(a))->f == ((const FloatObj *)value_obj(a))->f;
+  if (a == b)
+    return !value_is_kind(a, OBJ_FLOAT) ||
+           ((const FloatObj *)value_obj(a))->f == ((const FloatObj *)value_obj(a))->f;
   if (value_is_number(a)) return value_is_number(b) && number_compare(a, b) == 0;
   if (!value_is_obj(a) || !value_is_obj(b)) return false;
   if (value_is_text(a) && value_is_text(b)) return objects_equal(a, b, w, depth);

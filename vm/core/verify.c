@@ -29,7 +29,8 @@ enum { START = 1, TARGET = 2, RANGE = 4 };
 
 static bool refuse(const Check *c, const char *what) {
   Str name = bundle_text(c->b, c->fn->name);
-  FAIL(c->err, ERR_CORRUPT, "function %" PRIu32 " (" STR_FMT "), word %" PRIu32 ": %s", c->index, STR_ARG(name), c->pc, what);
+  FAIL(c->err, ERR_CORRUPT, "function %" PRIu32 " (" STR_FMT "), word %" PRIu32 ": %s", c->index,
+       STR_ARG(name), c->pc, what);
   return false;
 }
 
@@ -65,7 +66,8 @@ static bool ins_target(const Ins *i, uint32_t pc, const uint32_t *at, int64_t *t
 }
 
 static bool ins_ends(Op op) {
-  return op == OP_JMP || op == OP_LOOP || op == OP_RET || op == OP_RETNIL || op == OP_RAISE || op == OP_RERAISE || op == OP_FAULT;
+  return op == OP_JMP || op == OP_LOOP || op == OP_RET || op == OP_RETNIL || op == OP_RAISE ||
+         op == OP_RERAISE || op == OP_FAULT;
 }
 
 /* Only these jump back: they count a tick. */
@@ -86,7 +88,8 @@ static void touch_roles(const Ins *i, Touch *t) {
   uint32_t regs[3] = {i->a, i->b, i->cc}, writes = 0;
   for (int n = 0; n < 3; n++) {
     if (roles[n] == ROLE_R || roles[n] == ROLE_RW) t->read[n] = (Span){regs[n], 1};
-    if ((roles[n] == ROLE_W || roles[n] == ROLE_RW) && writes < 2) t->write[writes++] = (Span){regs[n], 1};
+    if ((roles[n] == ROLE_W || roles[n] == ROLE_RW) && writes < 2)
+      t->write[writes++] = (Span){regs[n], 1};
   }
 }
 
@@ -94,7 +97,11 @@ static Touch ins_touches(const Check *c, const Ins *i) {
   Touch t = {0};
   touch_roles(i, &t);
   switch (i->op) {
-    case OP_CALL: case OP_CALLN: case OP_CALLM: case OP_EFFECT: case OP_PARALLEL: t.read[0] = (Span){i->a, i->b}; break;
+    case OP_CALL:
+    case OP_CALLN:
+    case OP_CALLM:
+    case OP_EFFECT:
+    case OP_PARALLEL: t.read[0] = (Span){i->a, i->b}; break;
     case OP_CALLV: t.read[0] = (Span){i->a, i->b + 1}; break;
     case OP_PARFOR: t.read[0] = (Span){i->a, 3}; break;
     case OP_NEWLIST: case OP_CONCAT: case OP_CLOSURE: t.read[1] = (Span){i->b, i->cc}; break;
@@ -110,12 +117,16 @@ static Touch ins_touches(const Check *c, const Ins *i) {
   return t;
 }
 
-static bool span_fits(const Check *c, Span s) { return s.count == 0 || s.first + s.count <= c->fn->regs; }
+static bool span_fits(const Check *c, Span s) {
+  return s.count == 0 || s.first + s.count <= c->fn->regs;
+}
 
 static bool check_registers(Check *c, const Ins *i) {
   Touch t = ins_touches(c, i);
-  for (size_t n = 0; n < COUNT_OF(t.read); n++) NEED(span_fits(c, t.read[n]), "a register is not there");
-  for (size_t n = 0; n < COUNT_OF(t.write); n++) NEED(span_fits(c, t.write[n]), "a register is not there");
+  for (size_t n = 0; n < COUNT_OF(t.read); n++)
+    NEED(span_fits(c, t.read[n]), "a register is not there");
+  for (size_t n = 0; n < COUNT_OF(t.write); n++)
+    NEED(span_fits(c, t.write[n]), "a register is not there");
   /* what is written besides: the value of a map's entry, whatever the loop's own form */
   if (i->op == OP_ITERNEXT) NEED(i->a + 4 <= c->fn->regs, "a register is not there");
   return true;
@@ -127,14 +138,17 @@ static bool is_string(const Bundle *b, uint32_t index) {
   return index < b->const_count && b->consts[index].kind == CONST_STRING;
 }
 
-static bool takes(const BundleFn *fn, uint32_t count) { return count >= fn->min_args && count <= fn->params.count; }
+static bool takes(const BundleFn *fn, uint32_t count) {
+  return count >= fn->min_args && count <= fn->params.count;
+}
 
 static bool check_call(Check *c, const Ins *i) {
   NEED(i->ext < c->b->fn_count, "no such function");
   const BundleFn *callee = &c->b->fns[i->ext];
   NEED(callee->captures == 0, "a closure's function is called without its values");
   NEED(takes(callee, i->b), "a call with a wrong number of arguments");
-  NEED(!(callee->flags & FN_EFFECTS) || (c->fn->flags & FN_EFFECTS), "a call of a function with effects from one without");
+  NEED(!(callee->flags & FN_EFFECTS) || (c->fn->flags & FN_EFFECTS),
+       "a call of a function with effects from one without");
   return true;
 }
 
@@ -152,17 +166,26 @@ static bool check_effect_operand(Check *c, const Ins *i, uint8_t kind, uint32_t 
       NEED(i->ext2 < b->tool_count, "no such tool");
       NEED(args < b->fns[b->tools[i->ext2].perform].params.count, "a tool with too many arguments");
       return true;
-    case EFFECT_RUN_START: case EFFECT_RUN_CALL: NEED(i->ext2 < b->workflow_count, "no such workflow"); return true;
+    case EFFECT_RUN_START:
+    case EFFECT_RUN_CALL: NEED(i->ext2 < b->workflow_count, "no such workflow"); return true;
     case EFFECT_FOREIGN: NEED(i->ext2 < b->extern_count, "no such extern"); return true;
-    case EFFECT_HTTP: case EFFECT_FILE_READ: case EFFECT_FILE_WRITE: case EFFECT_SIGNAL_WAIT: case EFFECT_SIGNAL_SEND:
-    case EFFECT_PATCHED: case EFFECT_DEPRECATE_PATCH: NEED(is_string(b, i->ext2), "an effect's name is not a string"); return true;
+    case EFFECT_HTTP:
+    case EFFECT_FILE_READ:
+    case EFFECT_FILE_WRITE:
+    case EFFECT_SIGNAL_WAIT:
+    case EFFECT_SIGNAL_SEND:
+    case EFFECT_PATCHED:
+    case EFFECT_DEPRECATE_PATCH:
+      NEED(is_string(b, i->ext2), "an effect's name is not a string");
+      return true;
     default: return true;
   }
 }
 
 static bool check_effect(Check *c, const Ins *i) {
   NEED(c->fn->flags & FN_EFFECTS, "an effect in a function that declares none");
-  NEED(i->ext < c->b->site_count && c->b->sites[i->ext].fn == c->index, "an effect's site belongs elsewhere");
+  NEED(i->ext < c->b->site_count && c->b->sites[i->ext].fn == c->index,
+       "an effect's site belongs elsewhere");
   NEED(i->cc <= 1 && i->cc <= i->b, "an effect's because");
   return check_effect_operand(c, i, c->b->sites[i->ext].kind, i->b - i->cc);
 }
@@ -187,14 +210,28 @@ static bool check_ext(Check *c, const Ins *i) {
 static bool check_special(Check *c, const Ins *i) {
   switch (i->op) {
     case OP_CALL: return check_call(c, i);
-    case OP_CALLV: NEED(c->fn->flags & (FN_MAY_SUSPEND | FN_PURE), "a call of a function value in a frame that is not filled"); return true;
+    case OP_CALLV:
+      NEED(c->fn->flags & (FN_MAY_SUSPEND | FN_PURE),
+           "a call of a function value in a frame that is not filled");
+      return true;
     case OP_CALLM: NEED(i->b >= 1 && i->cc <= 1, "a method without a receiver"); return true;
-    case OP_CLOSURE: NEED(c->b->fns[i->ext].captures == i->cc, "a closure with a wrong number of values"); return true;
-    case OP_GETF: case OP_GETFQ: case OP_SETF: case OP_OWNF: NEED(i->cc < c->fn->cache_count, "no such cache slot"); return true;
-    case OP_GETSLOT: case OP_SETSLOT: NEED(i->cc < c->b->shapes[i->ext].fields.count, "no such field"); return true;
+    case OP_CLOSURE:
+      NEED(c->b->fns[i->ext].captures == i->cc, "a closure with a wrong number of values");
+      return true;
+    case OP_GETF:
+    case OP_GETFQ:
+    case OP_SETF:
+    case OP_OWNF: NEED(i->cc < c->fn->cache_count, "no such cache slot"); return true;
+    case OP_GETSLOT:
+    case OP_SETSLOT: NEED(i->cc < c->b->shapes[i->ext].fields.count, "no such field"); return true;
     case OP_FAULT: NEED(i->b < FAULT_COUNT, "no such fault"); return true;
-    case OP_PARALLEL: NEED((c->fn->flags & FN_EFFECTS) && i->b >= 1 && i->cc <= 2, "branches in a function without effects"); return true;
-    case OP_PARFOR: NEED((c->fn->flags & FN_EFFECTS) && i->b <= 1, "branches in a function without effects"); return true;
+    case OP_PARALLEL:
+      NEED((c->fn->flags & FN_EFFECTS) && i->b >= 1 && i->cc <= 2,
+           "branches in a function without effects");
+      return true;
+    case OP_PARFOR:
+      NEED((c->fn->flags & FN_EFFECTS) && i->b <= 1, "branches in a function without effects");
+      return true;
     default: return true;
   }
 }
@@ -216,7 +253,9 @@ static bool check_instruction(Check *c) {
   NEED(c->fn->code_count - c->pc >= op_info[w & 0xff].words, "the last instruction is cut short");
   Ins i = ins_at(c->code + c->pc);
   c->mark[c->pc] |= START;
-  if (!check_unused(c, &i, w) || !check_ext(c, &i) || !check_registers(c, &i) || !check_special(c, &i)) return false;
+  if (!check_unused(c, &i, w) || !check_ext(c, &i) || !check_registers(c, &i) ||
+      !check_special(c, &i))
+    return false;
   int64_t target;
   if (ins_target(&i, c->pc, c->code + c->pc, &target)) {
     NEED(target >= 0 && target < c->fn->code_count, "a jump leaves the function");
@@ -233,8 +272,10 @@ static bool check_handlers(Check *c) {
   uint32_t n = c->fn->code_count;
   for (uint32_t i = 0; i < c->fn->handlers.count; i++, h++) {
     c->pc = h->start;
-    NEED(h->start < h->end && h->end <= n && h->target < n && h->reg < c->fn->regs, "a handler leaves the function");
-    NEED((c->mark[h->start] & START) && (h->end == n || (c->mark[h->end] & START)), "a handler cuts an instruction");
+    NEED(h->start < h->end && h->end <= n && h->target < n && h->reg < c->fn->regs,
+         "a handler leaves the function");
+    NEED((c->mark[h->start] & START) && (h->end == n || (c->mark[h->end] & START)),
+         "a handler cuts an instruction");
     c->mark[h->start] |= RANGE;
     c->mark[h->target] |= TARGET;
   }
@@ -357,7 +398,8 @@ static bool check_fn(Check *c) {
   NEED(fn->code_count > 0 && fn->code_count <= LIMIT_STRAIGHT_LINE, "size of the code");
   NEED(fn->cache_count <= 256, "cache slots");
   NEED(!(fn->flags & FN_PURE) || !(fn->flags & FN_EFFECTS), "a pure function with effects");
-  NEED(!(fn->flags & FN_EFFECTS) || (fn->flags & FN_MAY_SUSPEND), "a function with effects whose frame is not filled");
+  NEED(!(fn->flags & FN_EFFECTS) || (fn->flags & FN_MAY_SUSPEND),
+       "a function with effects whose frame is not filled");
   memset(c->mark, 0, fn->code_count);
   if (!check_structure(c)) return false;
   return (fn->flags & FN_MAY_SUSPEND) || check_flow(c);
@@ -401,8 +443,10 @@ static bool check_consts(const Bundle *b, Err *err) {
     const BundleConst *k = &b->consts[i];
     if (k->kind > CONST_BOOL) return table_wrong(err, "constant", i, "of no kind");
     if (k->text.size > LIMIT_VALUE_BYTES) return table_wrong(err, "constant", i, "too large");
-    if (k->kind == CONST_STRING && !utf8_valid(k->text)) return table_wrong(err, "constant", i, "not UTF-8");
-    if (k->kind == CONST_DECIMAL && !decimal_parse(k->text, &ignored)) return table_wrong(err, "constant", i, "not a decimal");
+    if (k->kind == CONST_STRING && !utf8_valid(k->text))
+      return table_wrong(err, "constant", i, "not UTF-8");
+    if (k->kind == CONST_DECIMAL && !decimal_parse(k->text, &ignored))
+      return table_wrong(err, "constant", i, "not a decimal");
   }
   return true;
 }
@@ -415,7 +459,8 @@ static bool plain_fn(const Bundle *b, uint32_t fn, uint32_t params) {
 static bool pure_fn(const Bundle *b, uint32_t fn) { return !(b->fns[fn].flags & FN_EFFECTS); }
 
 static bool check_shapes(const Bundle *b, Err *err) {
-  if (b->shape_count > 1u << 20) return table_wrong(err, "shape", 1u << 20, "too many"); /* field caches hold 23 bits */
+  if (b->shape_count > 1u << 20)
+    return table_wrong(err, "shape", 1u << 20, "too many"); /* field caches hold 23 bits */
   for (uint32_t i = 0; i < b->shape_count; i++) {
     const BundleShape *s = &b->shapes[i];
     if (s->constructor != NONE_INDEX && !plain_fn(b, s->constructor, s->fields.count)) {
@@ -424,7 +469,8 @@ static bool check_shapes(const Bundle *b, Err *err) {
     for (uint32_t u = 0; u < s->upcasts.count; u++) {
       uint32_t fn = b->indexes[s->upcasts.first + u];
       if (fn == NONE_INDEX) continue;
-      if (!plain_fn(b, fn, 1) || !pure_fn(b, fn)) return table_wrong(err, "shape", i, "an upcast is no pure function of one value");
+      if (!plain_fn(b, fn, 1) || !pure_fn(b, fn))
+        return table_wrong(err, "shape", i, "an upcast is no pure function of one value");
     }
   }
   return true;
@@ -433,12 +479,16 @@ static bool check_shapes(const Bundle *b, Err *err) {
 static bool check_tools(const Bundle *b, Err *err) {
   for (uint32_t i = 0; i < b->tool_count; i++) {
     const BundleTool *t = &b->tools[i];
-    if (t->perform >= b->fn_count || b->fns[t->perform].params.count == 0) return table_wrong(err, "tool", i, "perform");
+    if (t->perform >= b->fn_count || b->fns[t->perform].params.count == 0)
+      return table_wrong(err, "tool", i, "perform");
     uint32_t params = b->fns[t->perform].params.count;
-    if (!plain_fn(b, t->perform, params)) return table_wrong(err, "tool", i, "perform takes captured values");
-    if (t->check != NONE_INDEX && !plain_fn(b, t->check, params)) return table_wrong(err, "tool", i, "check takes other parameters than perform");
+    if (!plain_fn(b, t->perform, params))
+      return table_wrong(err, "tool", i, "perform takes captured values");
+    if (t->check != NONE_INDEX && !plain_fn(b, t->check, params))
+      return table_wrong(err, "tool", i, "check takes other parameters than perform");
     if (t->unless == NONE_INDEX) continue;
-    if (!plain_fn(b, t->unless, 1) || !pure_fn(b, t->unless)) return table_wrong(err, "tool", i, "unless is no pure function of one value");
+    if (!plain_fn(b, t->unless, 1) || !pure_fn(b, t->unless))
+      return table_wrong(err, "tool", i, "unless is no pure function of one value");
   }
   return true;
 }
@@ -446,14 +496,17 @@ static bool check_tools(const Bundle *b, Err *err) {
 static bool check_workflows(const Bundle *b, Err *err) {
   for (uint32_t i = 0; i < b->workflow_count; i++) {
     const BundleWorkflow *w = &b->workflows[i];
-    if (w->fn >= b->fn_count || b->fns[w->fn].captures != 0) return table_wrong(err, "workflow", i, "its function takes captured values");
+    if (w->fn >= b->fn_count || b->fns[w->fn].captures != 0)
+      return table_wrong(err, "workflow", i, "its function takes captured values");
     for (uint32_t q = 0; q < w->queries.count; q++) {
       const BundleQuery *query = &b->queries[w->queries.first + q];
-      if (query->fn >= b->fn_count || !pure_fn(b, query->fn) || b->fns[query->fn].captures != query->captures.count) {
+      if (query->fn >= b->fn_count || !pure_fn(b, query->fn) ||
+          b->fns[query->fn].captures != query->captures.count) {
         return table_wrong(err, "query", w->queries.first + q, "its function");
       }
       for (uint32_t r = 0; r < query->captures.count; r++) {
-        if (b->indexes[query->captures.first + r] >= b->fns[w->fn].regs) return table_wrong(err, "query", q, "no such register");
+        if (b->indexes[query->captures.first + r] >= b->fns[w->fn].regs)
+          return table_wrong(err, "query", q, "no such register");
       }
     }
   }
@@ -463,9 +516,10 @@ static bool check_workflows(const Bundle *b, Err *err) {
 static bool check_methods(const Bundle *b, Err *err) {
   for (uint32_t i = 0; i < b->method_count; i++) {
     const BundleMethod *method = &b->methods[i];
-    bool ok = method->native ? method->target < NATIVE_COUNT
-                             : method->target < b->fn_count && b->fns[method->target].captures == 0 &&
-                                   b->fns[method->target].params.count > 0;
+    bool ok = method->native
+                  ? method->target < NATIVE_COUNT
+                  : method->target < b->fn_count && b->fns[method->target].captures == 0 &&
+                        b->fns[method->target].params.count > 0;
     if (!ok) return table_wrong(err, "method", i, "its function");
   }
   return true;

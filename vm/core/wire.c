@@ -87,7 +87,9 @@ static bool put_object(Writer *w, Value v, uint32_t depth) {
     case OBJ_INT: cbor_put_int(w->out, ((IntObj *)o)->i); return true;
     case OBJ_DECIMAL: cbor_put_decimal(w->out, value_decimal(v)); return true;
     case OBJ_STRING: case OBJ_ROPE: put_text(w, v); return true;
-    case OBJ_BYTES: cbor_put_bytes(w->out, (Str){(const char *)((BytesObj *)o)->bytes, o->size}); return true;
+    case OBJ_BYTES:
+      cbor_put_bytes(w->out, (Str){(const char *)((BytesObj *)o)->bytes, o->size});
+      return true;
     case OBJ_LIST: return put_items(w, list_items(v), o->size, depth);
     case OBJ_MAP: return put_map(w, v, depth);
     case OBJ_RECORD: return put_record(w, (RecordObj *)o, depth);
@@ -200,14 +202,19 @@ static bool get_map(Reader *r, uint32_t depth) {
 
 static uint32_t find_shape(const Bundle *b, Str name, uint64_t version) {
   for (uint32_t i = 0; i < b->shape_count; i++) {
-    if (b->shapes[i].version == version && str_equal(bundle_text(b, b->shapes[i].stored_name), name)) return i;
+    if (b->shapes[i].version == version &&
+        str_equal(bundle_text(b, b->shapes[i].stored_name), name))
+      return i;
   }
   return NONE_INDEX;
 }
 
-static Str text_of(Value v) { return (Str){((const StringObj *)value_obj(v))->bytes, value_obj(v)->size}; }
+static Str text_of(Value v) {
+  return (Str){((const StringObj *)value_obj(v))->bytes, value_obj(v)->size};
+}
 
-/* Whether the pairs on top are the shape's fields, in their order; the values are then brought together. */
+/* Whether the pairs on top are the shape's fields, in their order; the values are then brought
+ * together. */
 static bool gather_fields(Reader *r, uint32_t shape, uint32_t count) {
   const Bundle *b = r->m->bundle;
   Range32 fields = b->shapes[shape].fields;
@@ -215,7 +222,8 @@ static bool gather_fields(Reader *r, uint32_t shape, uint32_t count) {
   if (count != fields.count * 2) return false;
   for (uint32_t i = 0; i < fields.count; i++) {
     if (!value_is_kind(at[i * 2], OBJ_STRING)) return false;
-    if (!str_equal(text_of(at[i * 2]), bundle_text(b, b->fields[fields.first + i].name))) return false;
+    if (!str_equal(text_of(at[i * 2]), bundle_text(b, b->fields[fields.first + i].name)))
+      return false;
   }
   for (uint32_t i = 0; i < fields.count; i++) at[i] = at[i * 2 + 1];
   return true;
@@ -230,7 +238,8 @@ static bool get_record(Reader *r, uint32_t depth) {
   count -= 2;
   if (!get_items(r, count, depth)) return false;
   uint32_t shape = find_shape(r->m->bundle, name, version);
-  if (shape == NONE_INDEX || !gather_fields(r, shape, (uint32_t)count)) return fold_map(r, (uint32_t)count, true);
+  if (shape == NONE_INDEX || !gather_fields(r, shape, (uint32_t)count))
+    return fold_map(r, (uint32_t)count, true);
   Value record = record_new(r->m, shape, held_top(r, (uint32_t)count), (uint32_t)count / 2);
   share(record);
   return fold(r, (uint32_t)count, record);
@@ -247,7 +256,8 @@ static bool get_handle(Reader *r) {
 
 static bool sealed_part_fits(Value part) {
   if (value_is_kind(part, OBJ_STRING)) return true;
-  return value_is_kind(part, OBJ_LIST) && list_count(part) == 1 && value_is_kind(list_at(part, 0), OBJ_STRING);
+  return value_is_kind(part, OBJ_LIST) && list_count(part) == 1 &&
+         value_is_kind(list_at(part, 0), OBJ_STRING);
 }
 
 static bool get_sealed(Reader *r, uint32_t depth) {
@@ -263,7 +273,8 @@ static bool get_sealed(Reader *r, uint32_t depth) {
 /* Whether it can be caught follows from its code: those of our own that cannot are known. */
 static bool code_catchable(Value code) {
   for (int i = 0; i < FAULT_COUNT; i++) {
-    if (!fault_info[i].catchable && str_equal(text_of(code), str_of(fault_info[i].code))) return false;
+    if (!fault_info[i].catchable && str_equal(text_of(code), str_of(fault_info[i].code)))
+      return false;
   }
   return true;
 }
@@ -274,7 +285,8 @@ static bool get_error(Reader *r, uint32_t depth) {
   if (count != 4) return bad(r, "an error of a wrong form");
   if (!get_items(r, 4, depth)) return false;
   const Value *at = held_top(r, 4);
-  if (!value_is_kind(at[0], OBJ_STRING) || !value_is_kind(at[1], OBJ_STRING)) return bad(r, "an error of a wrong form");
+  if (!value_is_kind(at[0], OBJ_STRING) || !value_is_kind(at[1], OBJ_STRING))
+    return bad(r, "an error of a wrong form");
   return fold(r, 4, error_value(r->m, at[0], at[1], at[2], at[3], code_catchable(at[0])));
 }
 
@@ -293,7 +305,8 @@ static bool get_tagged(Reader *r, uint64_t tag, uint32_t depth) {
   int64_t us;
   Decimal d;
   switch (tag) {
-    case CBOR_TAG_DECIMAL: return cbor_decimal_body(&r->r, &d, r->err) && hold(r, decimal_value(r->m, d));
+    case CBOR_TAG_DECIMAL:
+      return cbor_decimal_body(&r->r, &d, r->err) && hold(r, decimal_value(r->m, d));
     case CBOR_TAG_MAP: return get_map(r, depth);
     case CBOR_TAG_RECORD: return get_record(r, depth);
     case CBOR_TAG_TIME: return cbor_int(&r->r, &us, r->err) && hold(r, time_new(r->m, us));

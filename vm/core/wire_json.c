@@ -27,7 +27,8 @@ static Value close_list(Load *l, uint32_t first) {
 static Value close_object(Load *l, uint32_t first) {
   uint32_t count = l->m->held_count - first;
   Value map = map_new(l->m, count / 2);
-  for (uint32_t i = 0; i < count; i += 2) map_set(l->m, &map, l->m->held[first + i], l->m->held[first + i + 1]);
+  for (uint32_t i = 0; i < count; i += 2)
+    map_set(l->m, &map, l->m->held[first + i], l->m->held[first + i + 1]);
   return map;
 }
 
@@ -149,7 +150,8 @@ static bool dump_record(Dump *d, const RecordObj *r, uint32_t depth) {
   return true;
 }
 
-static bool dump_named(Dump *d, const char *const *names, const Value *at, uint32_t count, uint32_t depth) {
+static bool dump_named(Dump *d, const char *const *names, const Value *at, uint32_t count,
+                       uint32_t depth) {
   buf_byte(d->out, '{');
   for (uint32_t i = 0; i < count; i++) {
     dump_name(d, str_of(names[i]), i == 0, depth);

@@ -119,11 +119,14 @@ static void sqlite_free(SqliteStore *s) {
   mem_free(s);
 }
 
+enum { SETTLE_PAGES = 128, SETTLE_ROWS = 2048 };
+
 static void sqlite_close(Store *store) {
   SqliteStore *s = sqlite_store(store);
-  Err ignored; /* all that was acknowledged is durable already; this only spares the next opening
-                  some reading */
-  if (s->wrote && s->dead.code == ERR_NONE && !sqlite_settle(s, &ignored)) s->wrote = false;
+  Err ignored; /* all that was acknowledged is durable already; settling only spares the next opening
+                  some reading, and for a little of it two syncs are too much */
+  bool little = s->wal_pages < SETTLE_PAGES && s->next_gid - s->indexed_gid < SETTLE_ROWS;
+  if (s->wrote && !little && s->dead.code == ERR_NONE && !sqlite_settle(s, &ignored)) s->wrote = false;
   sqlite_free(s);
 }
 
