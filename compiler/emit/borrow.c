@@ -29,6 +29,8 @@ typedef struct Update { /* something reached from `root` changes in place */
 
 typedef struct Survey {
   Emitter *e;
+  const Expr *root; /* the statement's whole value: a change by itself is its last act */
+  bool nested;      /* some change is only a part of its statement: see careful_begin */
   uint32_t now, depth;
   LoopMark *loops[DEPTH_MAX];
   Loan *loans;
@@ -93,6 +95,7 @@ static void look(Expr *e, void *context) {
     expr_parts(e, look, s);
     const Expr *changed = e->kind == EXPR_CALL ? call_changes(e) : NULL;
     if (changed != NULL) note_update(s, changed);
+    if (changed != NULL && e != s->root) s->nested = true;
   }
 }
 
@@ -126,6 +129,7 @@ static void look_target(Survey *s, Expr *target) {
 }
 
 static void look_assign(Survey *s, Stmt *stmt) {
+  s->root = stmt->value;
   look_one(s, stmt->value);
   look_target(s, stmt->target);
   if (stmt->target->kind == EXPR_NAME && stmt->op > 0) {
@@ -137,12 +141,14 @@ static void look_assign(Survey *s, Stmt *stmt) {
 
 static void look_arms(Survey *s, Arm *arm) {
   for (; arm != NULL; arm = arm->next) {
+    s->root = NULL;
     look_one(s, arm->guard);
     look_block(s, arm->body);
   }
 }
 
 static void look_loop(Survey *s, Stmt *stmt) {
+  s->root = NULL;
   look_one(s, stmt->value);
   loop_open(s);
   look_one(s, stmt->cond);
@@ -160,6 +166,7 @@ static void look_stmt(Survey *s, Stmt *stmt) {
     return;
   }
   if (stmt->kind == STMT_PARALLEL) return;
+  s->root = stmt->kind == STMT_EXPR ? stmt->value : NULL;
   look_one(s, stmt->value);
   look_one(s, stmt->cond);
   look_one(s, stmt->because);
@@ -204,6 +211,7 @@ void borrows_find(Body *b) {
   Survey s = {.e = b->e};
   if (b->fn->single || b->fn->body == NULL) return;
   look_block(&s, b->fn->body);
+  b->careless = !s.nested;
   for (uint32_t i = 0; i < s.loan_count; i++) s.loans[i].good = !updated(&s, &s.loans[i], s.loans[i].root);
   for (uint32_t i = 0; i < s.loan_count; i++) s.loans[i].symbol->index = s.loans[i].good;
 }

@@ -147,7 +147,7 @@ static void jump_note(Body *b, Label *label, uint32_t at) {
   Jump *jump = b->e->spare_jumps;
   if (jump != NULL) b->e->spare_jumps = jump->next;
   else jump = ARENA_NEW(b->e->arena, Jump);
-  *jump = (Jump){at, label->jumps};
+  *jump = (Jump){at, b->place, label->jumps};
   label->jumps = jump;
 }
 
@@ -158,13 +158,13 @@ void jump_to(Body *b, Op op, uint32_t a, uint32_t bb, Label *label) {
   jump_note(b, label, at);
 }
 
-static void tell_distance(Body *b) {
-  if (!b->too_large && !b->e->failed) DIAG_ADD(b->e->diags, DIAG_BLOCK_TOO_LARGE, ((Span){b->place, 1}), b->fn->name);
+static void tell_distance(Body *b, uint32_t place) {
+  if (!b->too_large && !b->e->failed) DIAG_ADD(b->e->diags, DIAG_BLOCK_TOO_LARGE, ((Span){place, 1}), b->fn->name);
   b->e->failed = true;
 }
 
 /* Makes the jump at `at` go to `target`. */
-static void jump_patch(Body *b, uint32_t at, uint32_t target) {
+static void jump_patch(Body *b, uint32_t at, uint32_t target, uint32_t place) {
   uint32_t *code = b->e->out->code + b->start + at;
   const OpInfo *info = &op_info[*code & 0xff];
   int64_t distance = (int64_t)target - at - info->words;
@@ -173,7 +173,7 @@ static void jump_patch(Body *b, uint32_t at, uint32_t target) {
   } else if (info->a == ROLE_J24) {
     *code = (*code & 0xff) | (uint32_t)distance << 8;
   } else {
-    if (distance < INT16_MIN || distance > INT16_MAX) tell_distance(b);
+    if (distance < INT16_MIN || distance > INT16_MAX) tell_distance(b, place);
     *code = (*code & 0xffff) | ((uint32_t)distance & 0xffff) << 16;
   }
 }
@@ -183,7 +183,7 @@ void label_here(Body *b, Label *label) {
   if (label->jumps == NULL) return;
   for (Jump *jump = label->jumps, *next; jump != NULL; jump = next) {
     next = jump->next;
-    jump_patch(b, jump->at, here);
+    jump_patch(b, jump->at, here, jump->place);
     jump->next = b->e->spare_jumps;
     b->e->spare_jumps = jump;
   }
@@ -193,5 +193,5 @@ void label_here(Body *b, Label *label) {
 
 void jump_back(Body *b, Op op, uint32_t a, uint32_t top) {
   uint32_t at = code_here(b);
-  if (first_word(b, (uint32_t)op | a << 8)) jump_patch(b, at, top);
+  if (first_word(b, (uint32_t)op | a << 8)) jump_patch(b, at, top, b->place);
 }

@@ -126,6 +126,7 @@ static Range32 shape_upcasts(Emitter *e, const Decl *decl, uint32_t version) {
 }
 
 static void shape_emit(Emitter *e, Decl *decl) {
+  e->where = decl->name_span;
   static const uint8_t kinds[] = {[DECL_TYPE] = SHAPE_TYPE, [DECL_COMMAND] = SHAPE_COMMAND, [DECL_EVENT] = SHAPE_EVENT};
   bool message = decl->kind != DECL_TYPE;
   uint32_t version = message && decl->value != NULL && decl->value->kind == EXPR_INT ? (uint32_t)decl->value->integer : 1;

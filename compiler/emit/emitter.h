@@ -19,6 +19,7 @@
 
 typedef struct Jump { /* a jump whose target is not known yet */
   uint32_t at;
+  uint32_t place;
   struct Jump *next;
 } Jump;
 typedef struct Label {
@@ -50,6 +51,7 @@ typedef struct Emitter {
   const Checked *checked;
   Bundle *out;
   Str root_name;
+  Span where; /* the declaration being emitted */
   bool failed;
 
   uint32_t const_cap, field_cap, index_cap, type_cap, shape_cap, fn_cap, code_cap, handler_cap, line_cap,
@@ -118,6 +120,7 @@ typedef struct Body { /* one function being emitted */
   bool borrowed[256];  /* a variable whose value belongs to somebody else: shared before it is returned */
   bool dead;           /* no path leads here: nothing is emitted */
   bool careful;        /* some part of this statement changes a variable: operands are copied out first */
+  bool careless;       /* no statement of the body is of that kind */
   bool too_large, told;
   bool effects, suspends; /* found in its own code */
   uint32_t place;      /* Span.at of what is being emitted, */

@@ -146,6 +146,7 @@ bool expr_changes(Expr *e) {
 
 void careful_begin(Body *b, Expr *root, Expr *other) {
   b->careful = false;
+  if (b->careless) return;
   if (root != NULL) expr_parts(root, look, &b->careful);
   if (!b->careful) b->careful = expr_changes(other);
 }

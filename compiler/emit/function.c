@@ -75,6 +75,7 @@ static void param_constraint(Body *b, const Field *f, uint8_t reg) {
   Label holds = {0};
   uint16_t mark = b->next;
   place_at(b, f->where->span);
+  careful_begin(b, NULL, f->where);
   cond_jump(b, f->where, true, &holds);
   uint8_t text = regs_take(b, 3);
   load_text(b, text, f->name->text);
@@ -92,6 +93,7 @@ static void param_constraint(Body *b, const Field *f, uint8_t reg) {
 static void param_default(Body *b, const Field *f, uint8_t reg) {
   Label given = {0};
   jump_to(b, OP_JARG, reg, 0, &given);
+  careful_begin(b, NULL, f->value);
   if (f->value != NULL) {
     b->is_var[reg] = false; /* nothing to keep */
     expr_to(b, f->value, reg, USE_OWN);
@@ -175,6 +177,7 @@ static void branch_body(Body *b) {
 static void body_emit(Body *b) {
   Function *fn = b->fn;
   for (Field *f = fn->params; f != NULL; f = f->next) param_enter(b, f);
+  borrows_find(b);
   if (fn->kind == FNKIND_CONSTRUCTOR) {
     construct_body(b);
   } else if (fn->expr != NULL) {
@@ -236,6 +239,7 @@ static void entry_end(Body *b, BundleFn *entry) {
 
 void function_emit(Emitter *e, uint32_t index, Function *fn) {
   Body b = {.e = e, .fn = fn, .index = index, .patch = NONE_INDEX, .caught = -1};
+  e->where = fn->span;
   BundleFn entry = entry_begin(e, fn);
   b.source = &e->diags->sources[fn->unit->source];
   b.start = entry.code;
@@ -247,7 +251,6 @@ void function_emit(Emitter *e, uint32_t index, Function *fn) {
   bind_params(&b, &entry);
   bind_queried(&b);
   bind_results(&b);
-  borrows_find(&b);
   body_emit(&b);
   entry_end(&b, &entry);
   e->out->fns[index] = entry;

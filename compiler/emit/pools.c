@@ -91,7 +91,7 @@ uint32_t type_add(Emitter *e, const BundleType *type) {
   uint32_t weight = weight_of(e, type), weighed = b->type_count;
   BundleType any = {.kind = TYPE_ANY, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
   if (weight > BUNDLE_TYPE_WEIGHT && !e->failed) {
-    DIAG_ADD0(e->diags, DIAG_TYPE_TOO_LARGE, ((Span){0, 0}));
+    DIAG_ADD0(e->diags, DIAG_TYPE_TOO_LARGE, e->where);
     e->failed = true;
   }
   *PUSH_ITEM(e, e->type_weights, weighed, e->type_weight_cap) = weight > BUNDLE_TYPE_WEIGHT ? 1 : weight;

@@ -49,17 +49,36 @@ static void put_code(Asm *a, const uint8_t *data, size_t size) {
   }
 }
 
-static uint64_t run(const Program *p, Stop (*loop)(Machine *, Fiber *), Hash256 *state) {
+/* At a park the machine is thrown away and restored from its image. */
+static Machine *restored(const Program *p, Machine *m) {
+  Buf image = {0};
+  Hash256 state;
+  Str extra;
+  Err err;
+  Machine *copy;
+  image_save(m, STR(""), &image, &state);
+  if (!image_load(p, buf_view(&image), &copy, &extra, &err)) abort();
+  buf_deinit(&image);
+  machine_free(m);
+  return copy;
+}
+
+/* Plain: the goto loop in one go. Else: the switch loop in slices of one tick, restored at each park. */
+static uint64_t run(const Program *p, bool plain, Hash256 *state) {
   Machine *m = machine_new(p);
-  Fiber *f = fiber_new(m, 0, NULL, 0);
+  fiber_new(m, 0, NULL, 0);
   Buf image = {0};
   m->ticks_limit = 2000;
-  m->charged_limit = 1 << 20;
+  m->charged_limit = 1 << 16;
   Stop stop = STOP_DONE;
   for (int i = 0; i < 6; i++) {
-    stop = loop(m, f);
+    do {
+      m->slice_end = plain ? UINT64_MAX : m->ticks + 1;
+      stop = (plain ? interp_run : interp_run_switch)(m, m->fibers[0]);
+    } while (stop == STOP_SLICE);
     if (stop != STOP_EFFECT && stop != STOP_PARALLEL) break;
-    fiber_answer(m, f, i % 2 ? value_float(m, 0.5) : value_small_int(i));
+    if (!plain) m = restored(p, m);
+    fiber_answer(m, m->fibers[0], i % 2 ? value_float(m, 0.5) : value_small_int(i));
   }
   image_save(m, STR(""), &image, state);
   uint64_t ticks = m->ticks * 16 + stop;
@@ -75,7 +94,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Hash256 x, y;
   put_code(a, data, size);
   if (program_new(&a->b, &p, &err)) {
-    uint64_t once = run(p, interp_run, &x), again = run(p, interp_run_switch, &y);
+    uint64_t once = run(p, true, &x), again = run(p, false, &y);
     if (once != again || memcmp(x.byte, y.byte, 32) != 0) abort();
     program_free(p);
   }

@@ -39,6 +39,7 @@ typedef struct Asm {
   BundleWorkflow workflows[ASM_MAX];
   BundleQuery queries[ASM_MAX];
   BundleSource sources[1];
+  BundleLine lines[1];
   uint32_t indexes[ASM_MAX];
   AsmLabel labels[ASM_MAX]; uint32_t label_count;
   AsmFix fixes[ASM_MAX]; uint32_t fix_count;
@@ -93,7 +94,7 @@ static inline Asm *asm_new(void) {
   Bundle *b = &a->b;
   b->consts = a->consts, b->fields = a->fields, b->types = a->types, b->shapes = a->shapes, b->fns = a->fns;
   b->code = a->code, b->handlers = a->handlers, b->sites = a->sites, b->configs = a->configs, b->methods = a->methods;
-  b->indexes = a->indexes, b->tools = a->tools, b->workflows = a->workflows, b->queries = a->queries, b->sources = a->sources;
+  b->indexes = a->indexes, b->tools = a->tools, b->workflows = a->workflows, b->queries = a->queries, b->sources = a->sources, b->lines = a->lines;
   b->name = asm_string(a, "test.z8", 7);
   b->sources[0] = (BundleSource){.path = b->name};
   b->source_count = 1;

@@ -87,7 +87,7 @@ bool load_check(Cli *cli, const char *path, uint32_t *errors, uint32_t *warnings
   Arena arena;
   arena_init(&arena);
   Compilation *c = ARENA_NEW(&arena, Compilation);
-  bool ok = source_compile(cli, path, true, &arena, c);
+  bool ok = source_compile(cli, path, false, &arena, c);
   *errors += c->diags.error_count;
   *warnings += c->diags.warning_count;
   arena_deinit(&arena);

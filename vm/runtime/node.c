@@ -73,7 +73,7 @@ static bool tenant_key_ready(Node *node, bool fixed, Err *err) {
 static bool store_ready(Node *node, const NodeOptions *options, Err *err) {
   if (options->memory) node->store = store_open_memory();
   else if (!directory_ready(options, err) || !lock_directory(node, err) ||
-           !store_open_sqlite(node->dir, NULL, &node->store, err))
+           !store_open_sqlite(node->dir, options->vfs, &node->store, err))
     return false;
   return tenant_key_ready(node, options->fixed_key, err);
 }

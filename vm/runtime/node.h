@@ -17,6 +17,7 @@ typedef struct NodeOptions {
   bool memory;     /* nothing is kept: no directory, no lock */
   bool fixed_key;  /* the tenant's key is a constant: journals that can be compared byte for byte */
   bool must_exist; /* ERR_NOT_FOUND instead of making the directory */
+  const char *vfs; /* the store's SQLite file system by name, for tests; NULL: the system's */
 } NodeOptions;
 
 typedef struct Node Node;

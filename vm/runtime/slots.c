@@ -204,6 +204,17 @@ void slot_evict(Slot *slot) {
   slot->out_count = slot->out_cap = 0;
 }
 
+/* The chain's head as the log has it: an image is of this very history, or it is not used. */
+static bool head_matches(Slot *slot, Hash256 head) {
+  LogRow last;
+  Buf keep = {0};
+  Err ignored;
+  bool ok = store_log_last(slot->scheduler->store, slot->number, &last, &keep, &ignored) &&
+            memcmp(last.head.byte, head.byte, sizeof head.byte) == 0;
+  buf_deinit(&keep);
+  return ok;
+}
+
 /* From its image. False without *err being fatal when there is none that fits: then the history is
  * walked. */
 static bool run_from_image(Slot *slot, const Program *program, uint64_t records, Err *err) {
@@ -212,8 +223,8 @@ static bool run_from_image(Slot *slot, const Program *program, uint64_t records,
   Buf keep = {0};
   Journal *journal = NULL;
   bool ok = store_image_get(s->store, slot->number, &image, &keep, err);
-  if (ok && image.seq + 1 != records) {
-    FAIL(err, ERR_NOT_FOUND, "the image is older than the journal");
+  if (ok && (image.seq + 1 != records || !head_matches(slot, image.head))) {
+    FAIL(err, ERR_NOT_FOUND, "the image does not belong to the end of the journal");
     ok = false;
   }
   if (ok) {
@@ -243,7 +254,13 @@ bool slot_wake(Slot *slot, Err *err) {
   const Program *program;
   if (slot->run != NULL) return true;
   if (!node_program(slot->scheduler->node, slot->bundle, &program, err)) return false;
-  if (!run_from_image(slot, program, slot->records, err)) return false;
+  Err no_image; /* an image is only a cache: without one that fits the history is walked */
+  if (!run_from_image(slot, program, slot->records, &no_image)) {
+    RunOutput fresh = {0};
+    bool ok = run_from_history(slot, program, &fresh, err);
+    run_output_deinit(&fresh);
+    if (!ok) return false;
+  }
   slot->result = STEP_WAITING;
   slot->quiescent = true;
   return true;

@@ -111,6 +111,7 @@ bool sqlite_run_get(Store *store, uint64_t number, RunRow *out, Buf *keep, Err *
 bool sqlite_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep, Err *err);
 bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context, Err *err);
 bool sqlite_log_each(Store *store, uint64_t run, LogEach *each, void *context, Err *err);
+bool sqlite_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err);
 bool sqlite_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *err);
 bool sqlite_blob_get(Store *store, Hash256 id, Buf *out, Err *err);
 bool sqlite_bundle_get(Store *store, Hash256 id, Buf *out, Err *err);

@@ -256,6 +256,27 @@ static bool history_give(SqliteStore *s, const History *h, uint64_t run, LogEach
   return ok;
 }
 
+bool sqlite_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  RunRow row;
+  if (!sqlite_run_get(store, run, &row, keep, err)) return false;
+  buf_clear(keep);
+  sqlite3_stmt *q = read_begin(s, READ_ROW);
+  bind_int(q, 1, row.last_gid);
+  int rc = sqlite3_step(q);
+  bool found = rc == SQLITE_ROW, sound = false;
+  *out = (LogRow){.gid = row.last_gid, .run = run};
+  if (found) {
+    out->prev = (uint64_t)sqlite3_column_int64(q, 2);
+    sound = column_fixed(q, 3, out->head.byte, sizeof out->head.byte);
+    buf_str(keep, column_bytes(q, 4));
+  }
+  out->bytes = buf_view(keep);
+  if (!read_end(s, q, rc, "reading the log", err)) return false;
+  if (!found) return FAIL(err, ERR_NOT_FOUND, "run number %" PRIu64 " has no records", run), false;
+  return sound || fail_corrupt(s, "row of the log", row.last_gid, err);
+}
+
 bool sqlite_log_each(Store *store, uint64_t run, LogEach *each, void *context, Err *err) {
   SqliteStore *s = sqlite_store(store);
   RunRow row;

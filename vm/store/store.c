@@ -185,6 +185,10 @@ bool store_log_each(Store *store, uint64_t run, LogEach *each, void *context, Er
   return store->ops->log_each(store, run, each, context, err);
 }
 
+bool store_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err) {
+  return store->ops->log_last(store, run, out, keep, err);
+}
+
 bool store_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *err) {
   return store->ops->image_get(store, run, out, keep, err);
 }

@@ -91,6 +91,8 @@ MUST_USE bool store_run_each(Store *store, uint64_t from, int status, bool (*eac
 /* A run's rows from first to last. Row bytes are valid during the call. */
 MUST_USE bool store_log_each(Store *store, uint64_t run, bool (*each)(void *context, const LogRow *row),
                              void *context, Err *err);
+/* Its last row only. NOT_FOUND: it has none. */
+MUST_USE bool store_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err);
 MUST_USE bool store_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *err); /* NOT_FOUND: none */
 MUST_USE bool store_blob_get(Store *store, Hash256 id, Buf *out, Err *err);
 MUST_USE bool store_bundle_get(Store *store, Hash256 id, Buf *out, Err *err);

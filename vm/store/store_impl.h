@@ -17,6 +17,7 @@ typedef struct StoreOps {
   bool (*run_range)(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep, Err *err);
   bool (*run_each)(Store *store, uint64_t from, int status, RunEach *each, void *context, Err *err);
   bool (*log_each)(Store *store, uint64_t run, LogEach *each, void *context, Err *err);
+  bool (*log_last)(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err);
   bool (*image_get)(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *err);
   bool (*blob_get)(Store *store, Hash256 id, Buf *out, Err *err);
   bool (*bundle_get)(Store *store, Hash256 id, Buf *out, Err *err);

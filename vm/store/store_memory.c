@@ -213,6 +213,20 @@ static bool memory_log_each(Store *store, uint64_t run, LogEach *each, void *con
   return true;
 }
 
+static bool memory_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err) {
+  MemoryStore *m = memory(store);
+  RunRow row;
+  buf_clear(keep);
+  if (!run_copy(m, run, &row)) return fail_no_run(run, err);
+  if (row.last_gid == 0) return FAIL(err, ERR_NOT_FOUND, "run number %" PRIu64 " has no records", run), false;
+  pthread_mutex_lock(&m->lock);
+  *out = m->rows[row.last_gid - 1]->row;
+  pthread_mutex_unlock(&m->lock);
+  buf_str(keep, out->bytes);
+  out->bytes = buf_view(keep);
+  return true;
+}
+
 static bool memory_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err *err) {
   MemoryStore *m = memory(store);
   buf_clear(keep);
@@ -285,6 +299,7 @@ static const StoreOps memory_ops = {
     .run_range = memory_run_range,
     .run_each = memory_run_each,
     .log_each = memory_log_each,
+    .log_last = memory_log_last,
     .image_get = memory_image_get,
     .blob_get = memory_blob_get,
     .bundle_get = memory_bundle_get,

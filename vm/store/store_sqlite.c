@@ -148,6 +148,7 @@ static const StoreOps sqlite_ops = {
     .run_range = sqlite_run_range,
     .run_each = sqlite_run_each,
     .log_each = sqlite_log_each,
+    .log_last = sqlite_log_last,
     .image_get = sqlite_image_get,
     .blob_get = sqlite_blob_get,
     .bundle_get = sqlite_bundle_get,

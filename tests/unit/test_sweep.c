@@ -1,0 +1,837 @@
+/* A whole program on a store that dies: killed at every operation of the store in turn, with and
+** without the power going, with single operations failing, and around every commit. After each
+** death the runs are taken up and go on to their end, and then all must be as if nothing had
+** happened: the same answer, every run over, every journal whole and replaying to its own state,
+** nothing irreversible done twice, nothing asked again that was confirmed.
+**
+** The world is a server and a file that count what is done to them. */
+#include "tests/unit/test.h"
+
+#include <sys/stat.h>
+
+#include "compiler/compile.h"
+#include "loopback.h"
+#include "tests/support/faulty_vfs.h"
+#include "vm/base/cbor.h"
+#include "vm/base/file.h"
+#include "vm/base/json.h"
+#include "vm/base/mem.h"
+#include "vm/journal/journal.h"
+#include "vm/runtime/offline.h"
+#include "vm/runtime/scheduler.h"
+#include "vm/store/store_impl.h"
+
+static const char source[] =
+    "config host: string = \"http://127.0.0.1:9\"\n"
+    "config book: string = \"/nowhere\"\n"
+    "config nap: int = 1500\n"
+    "\n"
+    "tool Look(n: int) -> int:\n"
+    "  effect read\n"
+    "  max_attempts 3 backoff 1ms..2ms\n"
+    "  perform: return http.get(\"${host}/look/${n}\").json.n\n"
+    "\n"
+    "tool Add(n: int) -> int:\n"
+    "  effect reversible\n"
+    "  max_attempts 4 backoff 1ms..2ms unless e.code in [\"no\"]\n"
+    "  perform:\n"
+    "    r = http.post(\"${host}/add/${n}\", json: {n})\n"
+    "    if r.status is 503: raise \"busy\"\n"
+    "    if r.status is 402: raise \"no\"\n"
+    "    return r.json.n\n"
+    "\n"
+    "tool Note(line: string):\n"
+    "  effect reversible\n"
+    "  limit \"book\" 50 per 1s\n"
+    "  perform:\n"
+    "    file.append(book, \"${line}\\n\")\n"
+    "    return nil\n"
+    "\n"
+    "tool Pay(n: int) -> int:\n"
+    "  effect irreversible\n"
+    "  max_attempts 4 backoff 1ms..2ms\n"
+    "  perform: return http.post(\"${host}/pay/${n}\", json: {n}).json.n\n"
+    "  check:\n"
+    "    r = http.get(\"${host}/by-key/${key}\")\n"
+    "    if r.status is 404: return absent\n"
+    "    if r.status is 200: return confirmed r.json.n\n"
+    "\n"
+    "tool Hand(n: int) -> int:\n"
+    "  effect irreversible\n"
+    "  perform: return http.post(\"${host}/hand/${n}\", json: {n}).json.n\n"
+    "\n"
+    "workflow Leaf(n: int) -> int:\n"
+    "  print(\"leaf ${n}\")\n"
+    "  return Add(n)\n"
+    "\n"
+    "workflow Ears(home: string, n: int):\n"
+    "  a = await signal question\n"
+    "  signal answer(a + n) to home\n"
+    "  return a\n"
+    "\n"
+    "workflow Sleeper():\n"
+    "  try:\n"
+    "    v = await signal never within 2d\n"
+    "    return v\n"
+    "  finally:\n"
+    "    Note(\"sleeper\")\n"
+    "\n"
+    "workflow Doomed():\n"
+    "  v = await signal doom\n"
+    "  return v\n"
+    "\n"
+    "workflow Round(n: int, sum: int):\n"
+    "  t = Look(n)\n"
+    "  if n == 0: return sum + t\n"
+    "  continue_as_new(n - 1, sum + t)\n"
+    "\n"
+    "workflow Main():\n"
+    "  print(\"begin\")\n"
+    "  log(\"for the operator\")\n"
+    "  go = await signal go\n"
+    "  dice = random(6)\n"
+    "  began = now()\n"
+    "  name = uuid()\n"
+    "  nothing = env(\"Z8_SWEEP_NOT_SET\")\n"
+    "  sum = Look(1)\n"
+    "  sum += Add(2) because \"its first reply is 503\"\n"
+    "  refused = try Add(402)\n"
+    "  sum += Pay(3)\n"
+    "  sum += Pay(4)\n"
+    "  sum += Hand(5)\n"
+    "  Note(\"one\")\n"
+    "  leaves = parallel for i in range(3) limit 2: Leaf(100 + i)\n"
+    "  parallel:\n"
+    "    a = Look(10)\n"
+    "    b = Add(11)\n"
+    "    sleep 2ms\n"
+    "  quick = race:\n"
+    "    Look(20)\n"
+    "    http.get(\"${host}/slow/21\").json.n\n"
+    "    sleep 1h\n"
+    "  ears = start Ears(go.home, 7)\n"
+    "  signal question(35) to ears\n"
+    "  answer = await signal answer\n"
+    "  heard = await(ears)\n"
+    "  late = await signal nobody within 3ms\n"
+    "  both = await all [start Leaf(30), start Leaf(31)]\n"
+    "  either = await any [start Leaf(40), start Leaf(40)]\n"
+    "  sleeper = start Sleeper()\n"
+    "  cancel sleeper\n"
+    "  gone = try await(sleeper)\n"
+    "  doomed = try Doomed()\n"
+    "  rounds = Round(2, 0)\n"
+    "  if patched(\"more\"): sum += 1000\n"
+    "  big = http.post(\"${host}/echo\", body: text.repeat(\"x\", 6000)).body\n"
+    "  sleep milliseconds(nap)\n"
+    "  print(\"end\")\n"
+    "  if dice < 0 or dice > 5 or now() < began or len(name) is not 36 or nothing is not nil: raise \"odd\"\n"
+    "  return \"${sum} ${refused.error.code} ${leaves} ${a} ${b} ${quick} ${answer} ${heard} ${late} ${both} ${either} ${gone.error.code} ${doomed.error.code} ${rounds} ${len(big)}\"\n";
+/* 2 + 3 + 4 + 5 + 6 and 1000 for the patch; then as the program lists them. */
+static const char expected[] =
+    "1020 no [101, 102, 103] 11 12 21 42 35 nil [31, 32] 41 child_failed child_failed 6 6000";
+
+/* ---- the world ------------------------------------------------------------------- */
+
+enum { KEYS_MAX = 256, KEY_SIZE = 120 };
+
+typedef struct Asked { /* one Idempotency-Key */
+  char key[KEY_SIZE];
+  int received, performed, n;
+  bool irreversible, confirmed; /* confirmed: its outcome is in the journal */
+} Asked;
+
+typedef struct World {
+  Loopback net; /* its listening socket and port; the threads are ours */
+  pthread_mutex_t lock;
+  Asked keys[KEYS_MAX];
+  int key_count, requests, clients, asked_again;
+} World;
+
+static World world = {.lock = PTHREAD_MUTEX_INITIALIZER};
+
+static Asked *world_asked(const char *key) {
+  for (int i = 0; i < world.key_count; i++)
+    if (strcmp(world.keys[i].key, key) == 0) return &world.keys[i];
+  if (world.key_count == KEYS_MAX) abort();
+  Asked *a = &world.keys[world.key_count++];
+  *a = (Asked){0};
+  snprintf(a->key, sizeof a->key, "%s", key);
+  return a;
+}
+
+static void header_value(const char *head, const char *name, char out[KEY_SIZE]) {
+  const char *at = strcasestr(head, name);
+  out[0] = 0;
+  if (at == NULL) return;
+  at += strlen(name);
+  at += strspn(at, " ");
+  snprintf(out, KEY_SIZE, "%.*s", (int)strcspn(at, "\r"), at);
+}
+
+static void reply_number(int fd, int status, int n) {
+  char body[40];
+  int size = snprintf(body, sizeof body, "{\"n\":%d}", n);
+  loop_reply(fd, status, "Content-Type: application/json\r\n", (Str){body, (size_t)size});
+}
+
+/* The first time: 503 for /add/2, a reply lost after the deed for /pay/3 and /hand/5, and a
+ * connection lost before it for /pay/4. False: no answer. */
+static bool world_post(int fd, const char *path, const char *key) {
+  int n = atoi(strchr(path + 1, '/') + 1);
+  pthread_mutex_lock(&world.lock);
+  Asked *a = world_asked(key);
+  bool first = a->received++ == 0, busy = n == 2 && first, refused = n == 402;
+  bool dropped = strncmp(path, "/pay/4", 6) == 0 && first;
+  bool lost = first && (strncmp(path, "/pay/3", 6) == 0 || strncmp(path, "/hand/", 6) == 0);
+  a->n = n + 1;
+  a->irreversible = strncmp(path, "/add/", 5) != 0;
+  if (a->confirmed) world.asked_again++;
+  if (!busy && !refused && !dropped) a->performed++;
+  pthread_mutex_unlock(&world.lock);
+  if (dropped || lost) return false;
+  reply_number(fd, busy ? 503 : refused ? 402 : 200, n + 1);
+  return true;
+}
+
+static void world_by_key(int fd, const char *path) {
+  char key[KEY_SIZE];
+  snprintf(key, sizeof key, "%.*s", (int)strcspn(path, " "), path);
+  pthread_mutex_lock(&world.lock);
+  const Asked *a = world_asked(key);
+  int n = a->performed > 0 ? a->n : 0;
+  pthread_mutex_unlock(&world.lock);
+  reply_number(fd, n ? 200 : 404, n);
+}
+
+static bool world_answer(int fd, char *request, size_t head, size_t whole) {
+  const char *path = strchr(request, ' ') + 1;
+  char key[KEY_SIZE];
+  header_value(request, "\nidempotency-key:", key);
+  if (strncmp(path, "/echo", 5) == 0) {
+    loop_reply(fd, 200, "", (Str){request + head, whole - head});
+  } else if (strncmp(path, "/by-key/", 8) == 0) {
+    world_by_key(fd, path + 8);
+  } else if (strncmp(request, "POST ", 5) == 0) {
+    return world_post(fd, path, key);
+  } else {
+    if (strncmp(path, "/slow/", 6) == 0) usleep(5000);
+    reply_number(fd, 200, atoi(strchr(path + 1, '/') + 1) + 1);
+  }
+  return true;
+}
+
+static void world_count(int *counter, int change) {
+  pthread_mutex_lock(&world.lock);
+  *counter += change;
+  pthread_mutex_unlock(&world.lock);
+}
+
+static void *world_client(void *context) {
+  enum { CAP = 1 << 16 };
+  int fd = *(int *)context;
+  char *request = malloc(CAP);
+  size_t head, whole;
+  while ((head = loop_request(fd, request, CAP, &whole)) > 0) {
+    world_count(&world.requests, 1);
+    if (!world_answer(fd, request, head, whole)) break;
+  }
+  free(request);
+  free(context);
+  close(fd);
+  world_count(&world.clients, -1);
+  return NULL;
+}
+
+static void *world_main(void *context) {
+  int fd;
+  (void)context;
+  while ((fd = accept(world.net.fd, NULL, NULL)) >= 0) {
+    int *own = malloc(sizeof *own);
+    pthread_t thread;
+    *own = fd;
+    world_count(&world.clients, 1);
+    pthread_create(&thread, NULL, world_client, own);
+    pthread_detach(thread);
+  }
+  return NULL;
+}
+
+static void world_start(void) {
+  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  socklen_t size = sizeof address;
+  world.net.fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (bind(world.net.fd, (struct sockaddr *)&address, size) != 0 || listen(world.net.fd, 64) != 0)
+    abort();
+  getsockname(world.net.fd, (struct sockaddr *)&address, &size);
+  world.net.port = ntohs(address.sin_port);
+  pthread_create(&world.net.thread, NULL, world_main, NULL);
+}
+
+static int world_get(const int *counter) {
+  pthread_mutex_lock(&world.lock);
+  int n = *counter;
+  pthread_mutex_unlock(&world.lock);
+  return n;
+}
+
+/* What a dead process had sent is still on its way: waits until all of it has been dealt with. A
+ * connection of our own is accepted after all of the dead one's. */
+static void world_drain(void) {
+  struct sockaddr_in to = {.sin_family = AF_INET,
+                           .sin_port = htons((uint16_t)world.net.port),
+                           .sin_addr = {htonl(INADDR_LOOPBACK)}};
+  char answer[200];
+  int fd = socket(AF_INET, SOCK_STREAM, 0);
+  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) abort();
+  loop_put(fd, "GET /look/1 HTTP/1.1\r\n\r\n", 24);
+  CHECK(recv(fd, answer, sizeof answer, 0) > 0);
+  close(fd);
+  while (world_get(&world.clients) > 0) usleep(100);
+}
+
+/* ---- one life of the process ------------------------------------------------------- */
+
+typedef enum { CUT_NONE, CUT_BEFORE_COMMIT, CUT_AFTER_COMMIT, CUT_AFTER_LEAVING } CutWhere;
+
+typedef struct Life {
+  FaultyVfs *vfs;
+  Node *node;
+  Scheduler *s;
+  CutWhere where;
+  uint64_t cut_at, commits, rounds; /* which one is the last */
+  bool cut, signalled;
+  char why[400];
+} Life;
+
+static char directory[] = "/tmp/z8-sweep-XXXXXX";
+static char book[64];
+static Bundle *program;
+static Buf program_bytes;
+
+/* The store with our own commit in front of its own; one life at a time. */
+static Life *living;
+static const StoreOps *inner_ops;
+static StoreOps cut_ops;
+
+static bool cut_commit(Store *store, StoreGroup *group, Err *err) {
+  bool now = ++living->commits == living->cut_at;
+  if (now && living->where == CUT_BEFORE_COMMIT) living->cut = true;
+  else if (!inner_ops->commit(store, group, err)) return false;
+  else if (now && living->where == CUT_AFTER_COMMIT) living->cut = true;
+  if (!living->cut) return true;
+  faulty_vfs_arm(living->vfs, FAULTY_KILL, 1);
+  FAIL(err, ERR_IO, "the process is dead");
+  return false;
+}
+
+static void life_flush(void *context) {
+  Life *life = context;
+  if (life->where != CUT_AFTER_LEAVING || life->commits < life->cut_at || life->cut) return;
+  life->cut = true;
+  if (life->cut_at % 2) usleep(1500); /* what left arrives */
+  faulty_vfs_arm(life->vfs, FAULTY_KILL, 1);
+  scheduler_stop(life->s);
+}
+
+static void life_notice(void *context, Str text) {
+  Life *life = context;
+  size_t used = strlen(life->why);
+  snprintf(life->why + used, sizeof life->why - used, "\n    " STR_FMT, STR_ARG(text));
+}
+
+static bool life_open(Life *life, SchedulerOptions o, Err *err) {
+  NodeOptions node = {.dir = directory, .fixed_key = true, .vfs = "faulty"};
+  o.flush = life_flush;
+  o.notice = life_notice;
+  o.context = life;
+  memset(o.seed.byte, 9, 32);
+  if (!node_open(&node, &life->node, err)) return false;
+  living = life;
+  Store *store = node_store(life->node);
+  inner_ops = store->ops;
+  cut_ops = *inner_ops;
+  cut_ops.commit = cut_commit;
+  store->ops = &cut_ops;
+  return scheduler_new(life->node, &o, &life->s, err);
+}
+
+static void life_close(Life *life) {
+  scheduler_free(life->s);
+  if (life->node != NULL) node_close(life->node);
+  life->s = NULL;
+  life->node = NULL;
+  world_drain();
+}
+
+/* ---- the people around it: who signals, settles and kills -------------------------- */
+
+typedef struct Look { /* what is seen of one run in the store */
+  uint64_t number, unknown;
+  Uuid id;
+  bool main, doomed, over;
+} Look;
+
+typedef struct Looks {
+  Look at[64];
+  int count;
+  Look *now;
+} Looks;
+
+static bool look_record(void *context, const Record *r) {
+  Look *look = ((Looks *)context)->now;
+  if (r->kind == RECORD_TOOL_UNKNOWN) look->unknown = r->TOOL_UNKNOWN.ref;
+  if (r->kind == RECORD_RESOLVED) look->unknown = 0;
+  return true;
+}
+
+static bool look_run(void *context, const RunRow *row) {
+  Looks *looks = context;
+  if (looks->count == 64) abort();
+  looks->at[looks->count++] = (Look){.number = row->number,
+                                     .id = row->id,
+                                     .main = str_equal(row->entry, STR("Main")),
+                                     .doomed = str_equal(row->entry, STR("Doomed")),
+                                     .over = run_status_over(row->status)};
+  return true;
+}
+
+static bool looks_take(Life *life, Looks *looks, Err *err) {
+  Store *store = node_store(life->node);
+  *looks = (Looks){0};
+  if (!store_run_each(store, 1, STORE_UNFINISHED, look_run, looks, err)) return false;
+  for (int i = 0; i < looks->count; i++) {
+    looks->now = &looks->at[i];
+    if (!offline_records(store, looks->now->number, look_record, looks, err)) return false;
+  }
+  return true;
+}
+
+static bool give_signal(Life *life, const Look *look, Err *err) {
+  char id[37], text[64];
+  Buf value = {0};
+  uuid_text(look->id, id);
+  snprintf(text, sizeof text, "{\"home\": \"%s\"}", id);
+  if (!cbor_from_json(str_of(text), &value, err)) return false;
+  Record event = {.kind = RECORD_SIGNALLED,
+                  .SIGNALLED = {.name = STR("go"), .id = STR("go once"), .value = buf_view(&value)}};
+  bool ok = scheduler_deliver(life->s, look->number, &event, err);
+  life->signalled = true;
+  buf_deinit(&value);
+  return ok;
+}
+
+/* A person looks at the other side's books. */
+static bool give_verdict(Life *life, const Look *look, Err *err) {
+  char id[37], key[KEY_SIZE];
+  Buf value = {0};
+  uuid_text(look->id, id);
+  snprintf(key, sizeof key, "%s-g0-%" PRIu64, id, look->unknown);
+  pthread_mutex_lock(&world.lock);
+  bool done = world_asked(key)->performed > 0;
+  pthread_mutex_unlock(&world.lock);
+  cbor_put_int(&value, 6);
+  Record event = {.kind = RECORD_RESOLVED,
+                  .RESOLVED = {.ref = look->unknown,
+                               .outcome = done ? STR("confirmed") : STR("absent"),
+                               .value = buf_view(&value),
+                               .by = STR("a person")}};
+  bool ok = scheduler_deliver(life->s, look->number, &event, err);
+  buf_deinit(&value);
+  return ok;
+}
+
+static bool give_end(Life *life, const Look *look, Err *err) {
+  Record event = {.kind = RECORD_KILLED, .KILLED = {.why = STR("too large")}};
+  return scheduler_deliver(life->s, look->number, &event, err);
+}
+
+/* *acted: somebody did something, so that going on may lead somewhere. */
+static bool people_act(Life *life, bool *acted, Err *err) {
+  Looks looks;
+  if (!looks_take(life, &looks, err)) return false;
+  for (int i = 0; i < looks.count; i++) {
+    const Look *look = &looks.at[i];
+    bool ok = true, act = true;
+    if (look->over) continue;
+    if (look->unknown != 0) ok = give_verdict(life, look, err);
+    else if (look->main && !life->signalled) ok = give_signal(life, look, err);
+    else if (look->doomed) ok = give_end(life, look, err);
+    else act = false;
+    if (!ok) return false;
+    *acted |= act;
+  }
+  return true;
+}
+
+/* Until all is over. False: the process died, or something is wrong (then life->why says what). */
+static bool life_drive(Life *life, Err *err) {
+  for (int turn = 0, idle = 0; idle < 2; turn++) {
+    bool acted = false;
+    ScheduleResult r = scheduler_run(life->s, 0, turn % 2 ? PATIENCE_FOR_EVER : 0, err);
+    if (r == SCHEDULE_OVER) return true;
+    if (r == SCHEDULE_FAILED || r == SCHEDULE_STOPPED) return false;
+    if (!people_act(life, &acted, err)) return false;
+    idle = acted ? 0 : idle + 1;
+  }
+  life_notice(life, STR("nothing goes on, and nobody knows what to do"));
+  FAIL(err, ERR_INVALID, "it hangs");
+  return false;
+}
+
+static bool life_begin(Life *life, Err *err) {
+  const Program *p;
+  Uuid id;
+  BeginOptions begin = {.bundle = program->id, .entry = STR("Main"), .input = STR("\x80")};
+  return node_program_add(life->node, program, buf_view(&program_bytes), &p, err) &&
+         scheduler_begin(life->s, &begin, &id, err);
+}
+
+static bool life_go_on(Life *life, Err *err) {
+  uint32_t resumed, failed;
+  if (store_next_run(node_store(life->node)) == 1) return life_begin(life, err);
+  if (!scheduler_resume_all(life->s, &resumed, &failed, err)) return false;
+  if (failed == 0) return true;
+  FAIL(err, ERR_INVALID, "%u runs were not taken up", failed);
+  return false;
+}
+
+static bool life_live(Life *life, SchedulerOptions o, Err *err) {
+  return life_open(life, o, err) && life_go_on(life, err) && life_drive(life, err);
+}
+
+/* ---- what must hold ------------------------------------------------------------------ */
+
+typedef struct Seen {
+  uint64_t kinds[2]; /* bits by number of the record kind */
+  uint64_t effects;
+  uint64_t generation;
+  Uuid run;
+  Hash256 state;
+  bool ended;
+  Buf result;
+} Seen;
+
+static Seen seen;
+
+static bool note_confirmed(void *context, const Record *r) {
+  Seen *s = context;
+  char id[37], key[KEY_SIZE];
+  if (r->kind == RECORD_HEAD) {
+    s->run = r->HEAD.run;
+    s->generation = r->HEAD.generation;
+  }
+  if (r->kind != RECORD_TOOL_DONE) return true;
+  uuid_text(s->run, id);
+  snprintf(key, sizeof key, "%s-g%" PRIu64 "-%" PRIu64, id, s->generation, r->TOOL_DONE.ref);
+  pthread_mutex_lock(&world.lock);
+  world_asked(key)->confirmed = true;
+  pthread_mutex_unlock(&world.lock);
+  return true;
+}
+
+/* What the journals say is settled may not be asked of the world again. */
+static bool confirmed_mark(Node *node, Err *err) {
+  Seen s = {0};
+  for (uint64_t n = 1; n < store_next_run(node_store(node)); n++)
+    if (!offline_records(node_store(node), n, note_confirmed, &s, err)) return false;
+  return true;
+}
+
+static bool see_record(void *context, const Record *r) {
+  Seen *s = context;
+  s->kinds[r->kind / 64] |= UINT64_C(1) << r->kind % 64;
+  if (r->kind == RECORD_ASKED) s->effects |= UINT64_C(1) << r->ASKED.kind;
+  if (r->kind == RECORD_READ) s->effects |= UINT64_C(1) << r->READ.kind;
+  if (r->kind != RECORD_ENDED) return true;
+  s->ended = true;
+  s->state = r->ENDED.state;
+  buf_clear(&s->result);
+  buf_str(&s->result, r->ENDED.result);
+  return true;
+}
+
+static bool result_right(const RunRow *row, Err *err) {
+  CborReader r = cbor_reader(buf_view(&seen.result));
+  Str text;
+  RunStatus want = str_equal(row->entry, STR("Doomed"))    ? RUN_STATUS_KILLED
+                   : str_equal(row->entry, STR("Sleeper")) ? RUN_STATUS_CANCELLED
+                                                           : RUN_STATUS_DONE;
+  if (row->status != want) {
+    Buf text = {0};
+    Err ignored;
+    if (!cbor_to_json(buf_view(&seen.result), &text, &ignored)) buf_clear(&text);
+    FAIL(err, ERR_INVALID, "run %d, " STR_FMT ", is %s: " STR_FMT, (int)row->number,
+         STR_ARG(row->entry), run_status_word(row->status), STR_ARG(buf_view(&text)));
+    buf_deinit(&text);
+    return false;
+  }
+  if (!str_equal(row->entry, STR("Main"))) return true;
+  if (!cbor_text(&r, &text, err)) return false;
+  if (str_equal(text, str_of(expected))) return true;
+  FAIL(err, ERR_INVALID, "the answer is " STR_FMT, STR_ARG(text));
+  return false;
+}
+
+static bool replays(Node *node, const RunRow *row, Err *err) {
+  Replayed r;
+  if (!offline_replay(node, row, NULL, row->number % 2, &r, err)) return false;
+  bool ok = r.result == STEP_ENDED && r.records == row->records &&
+            memcmp(&r.state, &seen.state, sizeof r.state) == 0;
+  if (!ok)
+    FAIL(err, ERR_DIVERGED, "run %d replays to %d, %d records of %d", (int)row->number,
+         (int)r.result, (int)r.records, (int)row->records);
+  if (r.result == STEP_DIVERGED) {
+    Buf page = {0};
+    run_explain(r.run, NULL, &page);
+    fprintf(stderr, STR_FMT "\n", STR_ARG(buf_view(&page)));
+    buf_deinit(&page);
+  }
+  run_free(r.run);
+  return ok;
+}
+
+static bool run_right(Node *node, uint64_t number, Err *err) {
+  RunRow row;
+  Buf keep = {0};
+  uint64_t records;
+  seen.ended = false;
+  bool ok = store_run_get(node_store(node), number, &row, &keep, err) &&
+            journal_verify(node_store(node), number, &records, err) &&
+            offline_records(node_store(node), number, see_record, &seen, err) &&
+            result_right(&row, err) && replays(node, &row, err);
+  if (ok && !seen.ended) {
+    FAIL(err, ERR_INVALID, "run %d has no end", (int)number);
+    ok = false;
+  }
+  buf_deinit(&keep);
+  return ok;
+}
+
+static int book_lines(const char *line) {
+  Buf text = {0};
+  Err ignored;
+  int count = 0;
+  if (file_read(book, 1 << 20, &text, &ignored)) {
+    buf_byte(&text, 0);
+    for (const char *at = text.at; (at = strstr(at, line)) != NULL; at++) count++;
+  }
+  buf_deinit(&text);
+  return count;
+}
+
+static bool world_right(int deaths, Err *err) {
+  int one = book_lines("one\n"), sleeper = book_lines("sleeper\n");
+  bool ok = world.asked_again == 0 && one >= 1 && one <= 1 + deaths && sleeper >= 1 &&
+            sleeper <= 1 + deaths;
+  for (int i = 0; ok && i < world.key_count; i++) {
+    const Asked *a = &world.keys[i];
+    if (a->received == 0) continue;
+    int most = a->irreversible ? 1 : 1 + deaths, least = a->n == 403 ? 0 : 1;
+    ok = a->performed >= least && a->performed <= most && a->received <= 2 + deaths;
+    if (!ok)
+      FAIL(err, ERR_INVALID, "%s (%d): received %d, performed %d", a->key, a->n, a->received,
+           a->performed);
+  }
+  if (!ok && err->text[0] == 0)
+    FAIL(err, ERR_INVALID, "asked again: %d; lines: %d, %d", world.asked_again, one, sleeper);
+  return ok;
+}
+
+/* After the last life, in which all ran to its end. */
+static bool all_right(Life *life, int deaths, Err *err) {
+  int requests = world_get(&world.requests);
+  uint64_t runs = store_next_run(node_store(life->node)) - 1;
+  for (uint64_t n = 1; n <= runs; n++)
+    if (!run_right(life->node, n, err)) return false;
+  if (runs != 12 || world_get(&world.requests) != requests) {
+    FAIL(err, ERR_INVALID, "%d runs; replaying asked the world %d times", (int)runs,
+         world_get(&world.requests) - requests);
+    return false;
+  }
+  return world_right(deaths, err);
+}
+
+/* ---- trials -------------------------------------------------------------------------- */
+
+typedef struct Death {
+  FaultyMode mode;
+  uint64_t nth; /* operation of the store that goes wrong */
+  CutWhere where;
+  uint64_t at; /* or the commit around which the process ends */
+  bool power;  /* what was not synced is lost */
+} Death;
+
+static void world_reset(void) {
+  world.key_count = world.requests = world.asked_again = 0;
+  unlink(book);
+}
+
+/* One life that meets its death, or does not. */
+static bool live_and_die(FaultyVfs *vfs, const Death *d, SchedulerOptions o, bool *struck,
+                         Err *err) {
+  Life life = {.vfs = vfs, .where = d->where, .cut_at = d->at};
+  faulty_vfs_arm(vfs, d->mode, d->nth);
+  bool ok = life_live(&life, o, err);
+  life_close(&life);
+  *struck = faulty_vfs_hit(vfs);
+  if (!ok && !*struck && life.why[0]) err_context(err, life.why);
+  faulty_vfs_restart(vfs, d->power, d->nth + d->at);
+  return ok || *struck;
+}
+
+static bool live_on(FaultyVfs *vfs, SchedulerOptions o, int deaths, Err *err) {
+  Life life = {.vfs = vfs};
+  faulty_vfs_arm(vfs, FAULTY_KILL, 0);
+  bool ok = life_open(&life, o, err) && confirmed_mark(life.node, err) && life_go_on(&life, err) &&
+            life_drive(&life, err) && all_right(&life, deaths, err);
+  if (!ok && life.why[0]) err_context(err, life.why);
+  life_close(&life);
+  return ok;
+}
+
+/* Dies as often as told, then lives to the end. */
+static bool trial(const Death *deaths, int count, SchedulerOptions o, bool *struck, Err *err) {
+  FaultyVfs *vfs = faulty_vfs_new("faulty");
+  bool ok = true, this_one;
+  int died = 0;
+  setenv("Z8_NAP", o.seeded ? "1500" : "25", 1);
+  world_reset();
+  for (int i = 0; ok && i < count; i++) {
+    ok = live_and_die(vfs, &deaths[i], o, &this_one, err);
+    if (i == 0) *struck = this_one;
+    died += this_one;
+  }
+  ok = ok && live_on(vfs, o, died, err);
+  faulty_vfs_free(vfs);
+  return ok;
+}
+
+/* Every trial its own way to run: clocks, threads, slices, images at every park. */
+static SchedulerOptions ways(uint64_t n) {
+  return (SchedulerOptions){.seeded = n % 4 != 3,
+                            .threads = n % 5 == 4 ? 2 : 1,
+                            .slice = n % 7 == 6 ? 60 : 0,
+                            .park_restore = n % 3 == 2,
+                            .switch_vm = n % 2 == 1};
+}
+
+static void report(const char *what, uint64_t n, const Err *err) {
+  fprintf(stderr, "  %s %d: %s\n", what, (int)n, err->text);
+}
+
+static void sweep(const char *what, Death d, uint64_t first, uint64_t stride, uint64_t again) {
+  bool struck = true;
+  uint64_t points = 0, n = first;
+  for (; struck; n += stride) {
+    Err err = {0};
+    d.nth = n;
+    Death second = d;
+    second.nth = again == 0 ? 0 : 40 + n * 31 % again;
+    bool ok = trial((Death[]){d, second}, again == 0 ? 1 : 2, ways(n), &struck, &err);
+    points += struck;
+    CHECK(ok);
+    if (!ok) report(what, n, &err);
+  }
+  printf("%s: %d points, of %d operations\n", what, (int)points, (int)(n - stride));
+  CHECK(points > 20);
+}
+
+static uint64_t only;
+static void commits(const char *what, CutWhere where) {
+  bool struck = true;
+  uint64_t n = only ? only - 1 : 0;
+  while (struck && (!only || n < only)) {
+    Err err = {0};
+    Death d = {.where = where, .at = ++n};
+    bool ok = trial(&d, 1, ways(n), &struck, &err);
+    CHECK(ok);
+    if (!ok) report(what, n, &err);
+  }
+  printf("%s: %d commits\n", what, (int)n - 1);
+  CHECK(n > 30);
+}
+
+/* ---- tests ---------------------------------------------------------------------------- */
+
+/* Undisturbed, in every way; together the journals hold every kind of record there is. */
+static void test_whole(void) {
+  for (uint64_t n = 0; n < 12; n++) {
+    Err err = {0};
+    bool struck, ok = trial(NULL, 0, ways(n), &struck, &err);
+    CHECK(ok);
+    if (!ok) report("undisturbed", n, &err);
+  }
+#define RECORD(name, number, class, what) \
+  CHECK(seen.kinds[(number) / 64] >> ((number) % 64) & 1);
+#define FIELD(type, name)
+#define END(name)
+#include "lang/records.def"
+#undef RECORD
+#undef FIELD
+#undef END
+}
+
+static void test_kill(void) {
+  sweep("killed", (Death){.mode = FAULTY_KILL}, 1, 7, 0);
+}
+static void test_power(void) {
+  sweep("the power goes", (Death){.mode = FAULTY_KILL, .power = true}, 2, 7, 0);
+}
+static void test_twice(void) {
+  sweep("killed twice", (Death){.mode = FAULTY_KILL, .power = true}, 3, 3 * 7, 300);
+}
+static void test_failing(void) {
+  sweep("an operation fails", (Death){.mode = FAULTY_IOERR}, 4, 7, 0);
+}
+static void test_full(void) {
+  sweep("the disk is full", (Death){.mode = FAULTY_FULL}, 5, 7, 0);
+}
+static void test_before_commit(void) { commits("before a commit", CUT_BEFORE_COMMIT); }
+static void test_after_commit(void) { commits("between commit and leaving", CUT_AFTER_COMMIT); }
+static void test_after_leaving(void) { commits("after leaving", CUT_AFTER_LEAVING); }
+
+/* ---- the program ---------------------------------------------------------------------- */
+
+static bool source_read(void *context, Str path, Arena *arena, Str *text, Err *err) {
+  (void)context, (void)path, (void)arena, (void)err;
+  *text = str_of(source);
+  return true;
+}
+
+static bool program_ready(Arena *arena) {
+  char host[64];
+  Compilation *c = ARENA_NEW(arena, Compilation);
+  Buf said = {0};
+  snprintf(host, sizeof host, "http://127.0.0.1:%d", world.net.port);
+  snprintf(book, sizeof book, "%s/book", directory);
+  setenv("Z8_HOST", host, 1);
+  setenv("Z8_BOOK", book, 1);
+  bool ok = compile(arena, STR("sweep.z8"), (SourceReader){source_read, NULL}, (CompileOptions){0}, c);
+  diag_render(&c->diags, false, &said);
+  if (said.size > 0) fprintf(stderr, STR_FMT, STR_ARG(buf_view(&said)));
+  program = &c->bundle;
+  if (ok) bundle_write(program, &program_bytes);
+  buf_deinit(&said);
+  return ok;
+}
+
+int main(int argc, char **argv) {
+  Arena arena;
+  if (argc > 1) only = strtoull(argv[1], NULL, 10);
+  arena_init(&arena);
+  if (mkdtemp(directory) == NULL) return 1;
+  world_start();
+  if (!program_ready(&arena)) return 1;
+  RUN_TEST(test_whole);
+  RUN_TEST(test_before_commit);
+  RUN_TEST(test_after_commit);
+  RUN_TEST(test_after_leaving);
+  RUN_TEST(test_kill);
+  RUN_TEST(test_power);
+  RUN_TEST(test_failing);
+  RUN_TEST(test_full);
+  RUN_TEST(test_twice);
+  loopback_stop(&world.net);
+  return TEST_END();
+}
