@@ -162,11 +162,11 @@ static void read_answer(Run *run, Fiber *f, EffectKind kind, Str bytes) {
 
 /* In history the recorded answer is taken; the random stream is advanced alike. */
 static void ask_read(Run *run, Fiber *f, EffectKind kind) {
-  Buf operands = {0}, value = {0};
-  if (!ask_operands(run, f, 0, &operands)) goto out;
+  Buf value = {0};
+  if (!ask_operands(run, f, 0, &run->scratch)) return;
   Record question = {.kind = RECORD_READ,
                      .READ = {.kind = kind, .site = ask_site(run)->id, .fiber = f->id,
-                              .operands = buf_view(&operands)}};
+                              .operands = buf_view(&run->scratch)}};
   if (!journal_live(run->journal)) {
     Record answer;
     if (kind == EFFECT_RANDOM || kind == EFFECT_UUID) {
@@ -185,7 +185,6 @@ static void ask_read(Run *run, Fiber *f, EffectKind kind) {
   question.READ.value = buf_view(&value);
   if (run_put(run, &question)) read_answer(run, f, kind, buf_view(&value));
 out:
-  buf_deinit(&operands);
   buf_deinit(&value);
 }
 
@@ -279,32 +278,33 @@ static void ask_key(Run *run, Strand *s, uint64_t seq, bool counts, char out[96]
   else if (++tool->sends > 1) snprintf(out + size, 96 - size, ".%u", tool->sends);
 }
 
+/* LIBRARY:NAME of a foreign function. */
+static Str foreign_target(const Run *run, uint32_t index, Buf *keep) {
+  const BundleExtern *e = &run->bundle->externs[index];
+  buf_str(keep, bundle_text(run->bundle, e->library));
+  buf_byte(keep, ':');
+  buf_str(keep, bundle_text(run->bundle, e->name));
+  return buf_view(keep);
+}
+
 static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   Strand *s = run_strand(run, f->id);
-  Buf operands = {0}, target = {0};
+  Buf keep = {0}, *operands = &run->scratch;
   uint64_t seq;
   char key[96];
-  uint32_t operand = run->machine->ask.operand, foreign = 0;
-  if (kind == EFFECT_FOREIGN) {
-    const BundleExtern *e = &run->bundle->externs[foreign = operand];
-    buf_str(&target, bundle_text(run->bundle, e->library));
-    buf_byte(&target, ':');
-    buf_str(&target, bundle_text(run->bundle, e->name));
-  } else {
-    buf_str(&target, bundle_text(run->bundle, operand));
-  }
-  if (!ask_operands(run, f, 0, &operands)) goto out;
-  if (!ask_put(run, f, buf_view(&target), buf_view(&operands), &seq)) goto out;
-  EffectClass effect_class = ask_class(run, s, kind, buf_view(&target));
+  bool foreign = kind == EFFECT_FOREIGN;
+  uint32_t operand = run->machine->ask.operand;
+  Str target = foreign ? foreign_target(run, operand, &keep) : bundle_text(run->bundle, operand);
+  if (!ask_operands(run, f, 0, operands) || !ask_put(run, f, target, buf_view(operands), &seq)) goto out;
+  EffectClass effect_class = ask_class(run, s, kind, target);
   ask_key(run, s, seq, effect_class != CLASS_READ, key);
   int64_t timeout = s->tool_count ? run->bundle->tools[s->tools[s->tool_count - 1].tool].timeout_us : 0;
   ask_wait(run, f, &(Request){.kind = REQUEST_EFFECT, .seq = seq, .effect = (uint8_t)kind,
-                              .effect_class = (uint8_t)effect_class, .extern_index = foreign,
-                              .target = buf_view(&target), .operands = buf_view(&operands),
+                              .effect_class = (uint8_t)effect_class, .extern_index = foreign ? operand : 0,
+                              .target = target, .operands = buf_view(operands),
                               .key = str_of(key), .timeout_us = timeout});
 out:
-  buf_deinit(&operands);
-  buf_deinit(&target);
+  buf_deinit(&keep);
 }
 
 static bool duration_operand(Run *run, Fiber *f, Value v, int64_t *us) {
@@ -324,15 +324,14 @@ static int64_t due_after(int64_t from, int64_t us) {
 }
 
 static void ask_sleep(Run *run, Fiber *f) {
-  Buf operands = {0};
+  Buf *operands = &run->scratch;
   int64_t us;
   uint64_t seq;
-  if (duration_operand(run, f, machine_ask_arg(run->machine, f, 0), &us) && ask_operands(run, f, 0, &operands) &&
-      ask_put(run, f, (Str){"", 0}, buf_view(&operands), &seq)) {
+  if (duration_operand(run, f, machine_ask_arg(run->machine, f, 0), &us) && ask_operands(run, f, 0, operands) &&
+      ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) {
     ask_wait(run, f, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SLEEP,
                                 .due_us = due_after(run->now_us, us), .timeout_us = us});
   }
-  buf_deinit(&operands);
 }
 
 /* ---- signals ---- */
@@ -507,7 +506,7 @@ static void awaits_all(Run *run, uint32_t fiber, Strand *s) {
 }
 
 /* One of the runs a strand awaits has ended. */
-static void await_came(Run *run, uint32_t fiber, uint64_t seq, bool ok, Str value) {
+static void await_came(Run *run, uint32_t fiber, uint64_t seq, bool ok, Str value, Value v) {
   Strand *s = run_strand(run, fiber);
   uint32_t open = 0;
   for (uint32_t i = 0; i < s->await_count; i++) {
@@ -526,7 +525,6 @@ static void await_came(Run *run, uint32_t fiber, uint64_t seq, bool ok, Str valu
   }
   awaits_drop_rest(run, s);
   awaits_clear(s);
-  Value v = decoded(run, value);
   if (ok) strand_answer(run, fiber, v);
   else strand_raise(run, fiber, v);
 }
@@ -622,7 +620,7 @@ void run_ask(Run *run, Fiber *f) {
 }
 
 /* An answer to a command that somebody waits for. The wait is gone already; `seq` and `fiber` were its. */
-void ask_answered(Run *run, Wait *wait, Str outcome, Str value) {
+void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
   Strand *s = run_strand(run, wait->fiber);
   Fiber *f = fiber_by_id(run->machine, wait->fiber);
   bool ok = str_equal(outcome, STR("ok"));
@@ -630,9 +628,8 @@ void ask_answered(Run *run, Wait *wait, Str outcome, Str value) {
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);
   } else if (s->on == FIBER_ON_AWAITS) {
-    await_came(run, wait->fiber, wait->seq, ok, value);
+    await_came(run, wait->fiber, wait->seq, ok, value, v);
   } else if (ok) {
-    Value v = decoded(run, value);
     strand_answer(run, wait->fiber, v);
   } else if (lost && s->tool_count > 0) {
     tool_lost(run, f, str_equal(outcome, STR("interrupted")));
@@ -641,8 +638,9 @@ void ask_answered(Run *run, Wait *wait, Str outcome, Str value) {
                  error_fault(run->machine, f, FAULT_HTTP,
                              "the reply of %s was lost: it may have happened", effect_info(wait->effect)->word));
   } else {
-    Value v = decoded(run, value);
-    if (!value_is_kind(v, OBJ_ERROR)) v = error_fault(run->machine, f, FAULT_INTERNAL, "an effect failed without an error");
+    if (!value_is_kind(v, OBJ_ERROR)) {
+      v = error_fault(run->machine, f, FAULT_INTERNAL, "an effect failed without an error");
+    }
     strand_raise(run, wait->fiber, v);
   }
 }

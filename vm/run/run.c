@@ -43,10 +43,10 @@ void run_free(Run *run) {
     mem_free((void *)(uintptr_t)run->signals[i].value.at);
   }
   mem_free(run->strands);
-  mem_free(run->waits);
+  mem_free(run->wait_block);
   mem_free(run->sends);
   mem_free(run->groups);
-  mem_free(run->ready);
+  mem_free(run->ready_block);
   mem_free(run->patches);
   mem_free(run->signals);
   mem_free(run->signal_ids);
@@ -159,7 +159,7 @@ static bool generation_start(Run *run, Err *err) {
   run_ready(run, main->id);
   run->draws = 0;
   run->now_us = run->head.HEAD.at;
-  run->began = true;
+  run->began = run->park_due = true;
   return true;
 }
 
@@ -221,7 +221,7 @@ bool run_restore(const Program *program, const RunHost *host, Journal *journal, 
     run_free(run);
     return false;
   }
-  run->began = true;
+  run->began = true; /* its PARKED is recorded already: the next one follows an event */
   *out = run;
   return true;
 }
@@ -296,10 +296,23 @@ void run_random(Run *run, uint8_t *out, size_t size) {
   }
 }
 
+static char *digits_put(char *at, uint64_t n) {
+  char reversed[20];
+  size_t count = 0;
+  do reversed[count++] = (char)('0' + n % 10);
+  while ((n /= 10) > 0);
+  while (count > 0) *at++ = reversed[--count];
+  return at;
+}
+
+/* RUN-gGENERATION-SEQ. By hand: every tool call makes one. */
 void run_key(const Run *run, uint64_t seq, char out[96]) {
-  char id[37];
-  uuid_text(run->id, id);
-  snprintf(out, 96, "%s-g%" PRIu64 "-%" PRIu64, id, run->generation, seq);
+  uuid_text(run->id, out);
+  char *at = out + 36;
+  *at++ = '-', *at++ = 'g';
+  at = digits_put(at, run->generation);
+  *at++ = '-';
+  *digits_put(at, seq) = 0;
 }
 
 /* A child's id follows from its parent and the command, so that it is known at once and the same ever after. */

@@ -205,14 +205,26 @@ static Wait *wait_load(Loader *l) {
   return w;
 }
 
-static void waits_load(Loader *l, Wait ***waits, uint32_t *count, uint32_t *cap) {
+static void waits_load(Loader *l) {
+  Run *run = l->run;
   uint64_t n = get_array(l);
   for (uint64_t i = 0; i < n && !l->bad; i++) {
     Wait *w = wait_load(l);
     if (!w) return;
-    if (*count && (*waits)[*count - 1]->seq > w->seq) refuse(l, "waits out of order");
-    *waits = mem_grow(*waits, cap, *count + 1, sizeof(Wait *));
-    (*waits)[(*count)++] = w;
+    if (run->wait_count && run->waits[run->wait_count - 1]->seq >= w->seq) refuse(l, "waits out of order");
+    wait_insert(run, w);
+  }
+}
+
+static void sends_load(Loader *l) {
+  Run *run = l->run;
+  uint64_t n = get_array(l);
+  for (uint64_t i = 0; i < n && !l->bad; i++) {
+    Wait *w = wait_load(l);
+    if (!w) return;
+    if (run->send_count && run->sends[run->send_count - 1]->seq > w->seq) refuse(l, "sends out of order");
+    run->sends = mem_grow(run->sends, &run->send_cap, run->send_count + 1, sizeof(Wait *));
+    run->sends[run->send_count++] = w;
   }
 }
 
@@ -377,8 +389,8 @@ bool state_load(Run *run, Str bytes, Err *err) {
   run->delivered = get_uint(&l, UINT64_MAX, "");
   run->draws = get_uint(&l, UINT64_MAX, "");
   run->cancelling = get_uint(&l, 1, "its flags") == 1;
-  waits_load(&l, &run->waits, &run->wait_count, &run->wait_cap);
-  waits_load(&l, &run->sends, &run->send_count, &run->send_cap);
+  waits_load(&l);
+  sends_load(&l);
   uint64_t strands = get_array(&l);
   for (uint64_t i = 0; i < strands && !l.bad; i++) strand_load(&l);
   groups_load(&l);

@@ -15,7 +15,8 @@
 #define NO_GROUP UINT32_MAX
 enum { ARGS_MAX = 256 }; /* above LIMIT_ARGUMENTS and any function's registers */
 
-/* A command not yet answered. Kept by rising seq. A dropped one stays until its late answer comes. */
+/* A command not yet answered. Kept by rising seq. A dropped one stays until its late answer comes. One block
+** with its strings. */
 typedef struct Wait {
   uint64_t seq;
   uint32_t fiber;
@@ -28,8 +29,8 @@ typedef struct Wait {
   Uuid run;
   uint32_t limit_count;
   int64_t limit_per_us;
-  Str target, operands, key; /* owned, one block at `block` */
-  void *block;
+  Str target, operands, key;
+  char bytes[];         /* of the strings */
 } Wait;
 
 typedef enum {
@@ -113,8 +114,11 @@ struct Run {
   Buf kill_reason;
 
   Strand **strands; uint32_t strand_count, strand_cap; /* by fiber id */
+  /* Both lose their first items all the time, so they begin anywhere in their blocks (strand.c). */
   uint32_t *ready; uint32_t ready_count, ready_cap;    /* first in, first out */
+  void *ready_block;
   Wait **waits; uint32_t wait_count, wait_cap;
+  void *wait_block;
   Group **groups; uint32_t group_count, group_cap;     /* by id; NULL when over */
   Patch *patches; uint32_t patch_count, patch_cap;
   Signal *signals; uint32_t signal_count, signal_cap;
@@ -124,7 +128,7 @@ struct Run {
 
   RunOutput *out;       /* of the step in progress */
   RunOutput early;      /* asked for while an event was applied: the next step gives it out first */
-  Buf scratch;
+  Buf scratch;          /* operands or a result being encoded, from its making to its record */
 };
 
 /* ---- run.c ---- */
@@ -140,8 +144,11 @@ Uuid run_child_id(Run *run, uint64_t seq);
 Strand *run_strand(Run *run, uint32_t fiber);
 void run_ready(Run *run, uint32_t fiber);
 void run_ready_first(Run *run, uint32_t fiber);
+uint32_t run_ready_take(Run *run);
 Wait *wait_add(Run *run, const Request *request, uint32_t fiber);
 Wait *wait_find(Run *run, uint64_t seq);
+void wait_insert(Run *run, Wait *wait);
+Wait *wait_take(Run *run, uint64_t seq); /* no longer among the waits; the caller frees it */
 void wait_remove(Run *run, uint64_t seq);
 void wait_free(Wait *wait);
 Wait *wait_new(const Request *request, uint32_t fiber);
@@ -157,7 +164,8 @@ void group_free(Group *group);
 
 /* ---- ask.c ---- */
 void run_ask(Run *run, Fiber *fiber);
-void ask_answered(Run *run, Wait *wait, Str outcome, Str value); /* wait is removed first by the caller's copy */
+/* wait is taken from the waits already; v is `value` decoded, just now. */
+void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v);
 bool ask_signal_arrived(Run *run, Str name, Str value);
 /* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
 bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);

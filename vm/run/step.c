@@ -1,6 +1,8 @@
 /* The heart: runs ready fibers until all of them wait. */
 #include "vm/run/state.h"
 
+enum { SCRATCH_KEPT = 1 << 16 /* more is given back after a step */ };
+
 /* ---- how a fiber stopped ---- */
 
 static void main_over(Run *run, Fiber *f) {
@@ -51,12 +53,6 @@ static bool cancelled_in_queue(Run *run, Fiber *f) {
   return true;
 }
 
-static uint32_t ready_take(Run *run) {
-  uint32_t id = run->ready[0];
-  memmove(run->ready, run->ready + 1, --run->ready_count * sizeof *run->ready);
-  return id;
-}
-
 static StepResult outcome(const Run *run) {
   if (run->diverged) {
     return journal_divergence(run->journal)->kind == DIVERGE_NONE ? STEP_HISTORY_END : STEP_DIVERGED;
@@ -80,7 +76,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
   uint64_t end = ticks ? m->ticks + ticks : UINT64_MAX;
   uint64_t generation = run->generation;
   while (run->ready_count > 0 && !run->diverged && !run->ended) {
-    uint32_t id = ready_take(run);
+    uint32_t id = run_ready_take(run);
     Fiber *f = fiber_by_id(m, id);
     if (!f || f->status == FIBER_DONE || f->status == FIBER_FAULTED) continue;
     if (cancelled_in_queue(run, f)) {
@@ -160,7 +156,6 @@ StepResult run_step(Run *run, uint64_t ticks, RunOutput *out) {
   }
   if (run->began) {
     run->began = false;
-    run->park_due = true;
     refuel(run->machine);
   }
   StepResult result = run_ready_fibers(run, ticks);
@@ -172,6 +167,7 @@ StepResult run_step(Run *run, uint64_t ticks, RunOutput *out) {
   }
   run->out = NULL;
   requests_fix(out);
+  if (run->scratch.cap > SCRATCH_KEPT) buf_deinit(&run->scratch);
   return result;
 }
 
@@ -182,9 +178,15 @@ static void sends_clear(Run *run) {
   run->send_count = 0;
 }
 
-static bool value_sound(Run *run, Str value, Err *err) {
-  Value v;
-  return wire_get(run->machine, value, &v, err);
+/* An event being handed in: what it answers, and its value where that is used at once. Nothing is made on the
+** heap between decoding and using it. */
+typedef struct Delivery {
+  Wait *wait;
+  Value value;
+} Delivery;
+
+static bool value_sound(Run *run, Str value, Delivery *d, Err *err) {
+  return wire_get(run->machine, value, &d->value, err);
 }
 
 static Str owned(Str s) {
@@ -210,31 +212,32 @@ static void signal_keep(Run *run, Str name, Str value) {
 }
 
 /* An answer whose wait is gone or dropped becomes DISCARDED; one that never was is refused. */
-static bool answer_target(Run *run, Record *event, Wait **wait, Err *err) {
-  *wait = wait_find(run, event->ANSWERED.ref);
-  if (!*wait) {
+static bool answer_target(Run *run, Record *event, Delivery *d, Err *err) {
+  d->wait = wait_find(run, event->ANSWERED.ref);
+  if (!d->wait) {
     FAIL(err, ERR_NOT_FOUND, "nothing of this run waits for an answer to #%" PRIu64, event->ANSWERED.ref);
     return false;
   }
-  if ((*wait)->dropped) {
+  if (d->wait->dropped) {
     Record_ANSWERED a = event->ANSWERED;
     *event = (Record){.kind = RECORD_DISCARDED, .DISCARDED = {a.ref, a.outcome, a.value, a.at}};
   }
   return true;
 }
 
-static bool event_sound(Run *run, Record *event, Wait **wait, Err *err) {
+static bool event_sound(Run *run, Record *event, Delivery *d, Err *err) {
   switch (event->kind) {
     case RECORD_ANSWERED:
-      return answer_target(run, event, wait, err) && value_sound(run, event->ANSWERED.value, err);
+      return answer_target(run, event, d, err) && value_sound(run, event->ANSWERED.value, d, err);
     case RECORD_DISCARDED:
-      *wait = wait_find(run, event->DISCARDED.ref);
+      d->wait = wait_find(run, event->DISCARDED.ref);
       return true;
-    case RECORD_SIGNALLED: return value_sound(run, event->SIGNALLED.value, err);
+    case RECORD_SIGNALLED: return value_sound(run, event->SIGNALLED.value, d, err);
     case RECORD_RESOLVED:
       for (uint32_t i = 0; i < run->strand_count; i++) {
         Strand *s = run->strands[i];
-        if (s && s->on == FIBER_ON_PERSON && s->seq == event->RESOLVED.ref) return value_sound(run, event->RESOLVED.value, err);
+        if (!s || s->on != FIBER_ON_PERSON || s->seq != event->RESOLVED.ref) continue;
+        return value_sound(run, event->RESOLVED.value, d, err);
       }
       FAIL(err, ERR_NOT_FOUND, "no unknown outcome waits at #%" PRIu64 " of this run", event->RESOLVED.ref);
       return false;
@@ -245,24 +248,24 @@ static bool event_sound(Run *run, Record *event, Wait **wait, Err *err) {
   return false;
 }
 
-static void event_apply(Run *run, const Record *event, Wait *wait) {
+static void event_apply(Run *run, const Record *event, const Delivery *d) {
   Err err;
   switch (event->kind) {
     case RECORD_ANSWERED: {
-      Wait copy = *wait;
-      wait->block = NULL; /* the copy's strings live on until it is answered */
-      wait_remove(run, copy.seq);
-      ask_answered(run, &copy, event->ANSWERED.outcome, event->ANSWERED.value);
-      mem_free(copy.block);
+      Wait *wait = wait_take(run, d->wait->seq);
+      ask_answered(run, wait, event->ANSWERED.outcome, event->ANSWERED.value, d->value);
+      wait_free(wait);
       return;
     }
     case RECORD_DISCARDED:
-      if (wait) wait_remove(run, wait->seq);
+      if (d->wait) wait_remove(run, d->wait->seq);
       return;
     case RECORD_SIGNALLED: signal_keep(run, event->SIGNALLED.name, event->SIGNALLED.value); return;
     case RECORD_CANCEL_ASKED: cancel_run(run, event->CANCEL_ASKED.why); return;
     case RECORD_RESOLVED:
-      if (!tool_resolve(run, event->RESOLVED.ref, event->RESOLVED.outcome, event->RESOLVED.value, &err)) run->diverged = true;
+      if (!tool_resolve(run, event->RESOLVED.ref, event->RESOLVED.outcome, event->RESOLVED.value, &err)) {
+        run->diverged = true;
+      }
       return;
     case RECORD_KILLED: {
       char why[200];
@@ -295,13 +298,13 @@ static void event_begin(Run *run, int64_t at) {
 }
 
 bool run_deliver(Run *run, Record *event, Err *err) {
-  Wait *wait = NULL;
+  Delivery d = {NULL, VALUE_NIL};
   if (run->ended || run->diverged) {
     FAIL(err, ERR_INVALID, "the run is over");
     return false;
   }
   if (event->kind == RECORD_SIGNALLED && event->SIGNALLED.id.size && signal_seen(run, event->SIGNALLED.id)) return true;
-  if (!event_sound(run, event, &wait, err)) return false;
+  if (!event_sound(run, event, &d, err)) return false;
   int64_t at = run->host->now_us(run->host->context);
   event_time(event, at);
   if (!run_put(run, event)) {
@@ -309,7 +312,7 @@ bool run_deliver(Run *run, Record *event, Err *err) {
     return false;
   }
   event_begin(run, at);
-  event_apply(run, event, wait);
+  event_apply(run, event, &d);
   return true;
 }
 
@@ -330,7 +333,7 @@ static int64_t event_at(const Record *event) {
 /* The next recorded event. False: history holds something the code does not make, or nothing is left. */
 static bool replay_event(Run *run) {
   Record event;
-  Wait *wait = NULL;
+  Delivery d = {NULL, VALUE_NIL};
   Err err;
   if (!journal_event(run->journal, &event)) {
     if (!journal_live(run->journal)) {
@@ -342,13 +345,13 @@ static bool replay_event(Run *run) {
   run->fresh = false;
   if (event.kind == RECORD_SIGNALLED && event.SIGNALLED.id.size) (void)signal_seen(run, event.SIGNALLED.id);
   RecordKind kind = event.kind;
-  if (!event_sound(run, &event, &wait, &err) || event.kind != kind) {
+  if (!event_sound(run, &event, &d, &err) || event.kind != kind) {
     journal_diverge(run->journal, DIVERGE_DELIVERY, &event);
     run->diverged = true;
     return false;
   }
   event_begin(run, event_at(&event));
-  event_apply(run, &event, wait);
+  event_apply(run, &event, &d);
   return true;
 }
 

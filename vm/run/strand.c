@@ -34,15 +34,39 @@ void group_free(Group *g) {
 
 /* ---- readiness ---- */
 
+/* Room for one more after `count` items at `at`, which may begin anywhere in the block: where they are now. They
+** are moved to its start only when as many have gone from there, so an item costs the same however many wait. */
+static void *row_room(void **block, uint32_t *cap, void *at, uint32_t count, size_t item) {
+  size_t gap = at ? (size_t)((char *)at - (char *)*block) / item : 0;
+  if (gap + count < *cap) return at;
+  if (gap > count) return memmove(*block, at, count * item);
+  *block = mem_grow(*block, cap, (uint32_t)gap + count + 1, item);
+  return (char *)*block + gap * item;
+}
+
+static void ready_room(Run *run) {
+  run->ready = row_room(&run->ready_block, &run->ready_cap, run->ready, run->ready_count, sizeof *run->ready);
+}
+
 void run_ready(Run *run, uint32_t fiber) {
-  run->ready = mem_grow(run->ready, &run->ready_cap, run->ready_count + 1, sizeof *run->ready);
+  ready_room(run);
   run->ready[run->ready_count++] = fiber;
 }
 
 void run_ready_first(Run *run, uint32_t fiber) {
-  run_ready(run, fiber);
-  memmove(run->ready + 1, run->ready, (run->ready_count - 1) * sizeof *run->ready);
+  if (run->ready != run->ready_block) {
+    run->ready--;
+  } else {
+    ready_room(run);
+    memmove(run->ready + 1, run->ready, run->ready_count * sizeof *run->ready);
+  }
+  run->ready_count++;
   run->ready[0] = fiber;
+}
+
+uint32_t run_ready_take(Run *run) {
+  run->ready_count--;
+  return *run->ready++;
 }
 
 void strand_answer(Run *run, uint32_t fiber, Value v) {
@@ -68,7 +92,7 @@ static Str block_copy(char **next, Str s) {
 }
 
 Wait *wait_new(const Request *r, uint32_t fiber) {
-  Wait *w = MEM_NEW(Wait);
+  Wait *w = mem_alloc(sizeof *w + r->target.size + r->operands.size + r->key.size);
   w->seq = r->seq;
   w->fiber = fiber;
   w->kind = (uint8_t)r->kind;
@@ -80,19 +104,14 @@ Wait *wait_new(const Request *r, uint32_t fiber) {
   w->run = r->run;
   w->limit_count = r->limit_count;
   w->limit_per_us = r->limit_per_us;
-  size_t size = r->target.size + r->operands.size + r->key.size;
-  char *next = w->block = mem_alloc(size + 1);
+  char *next = w->bytes;
   w->target = block_copy(&next, r->target);
   w->operands = block_copy(&next, r->operands);
   w->key = block_copy(&next, r->key);
   return w;
 }
 
-void wait_free(Wait *w) {
-  if (!w) return;
-  mem_free(w->block);
-  mem_free(w);
-}
+void wait_free(Wait *w) { mem_free(w); }
 
 Request wait_request(const Wait *w) {
   return (Request){.kind = (RequestKind)w->kind, .seq = w->seq, .effect = w->effect,
@@ -104,6 +123,7 @@ Request wait_request(const Wait *w) {
 
 static uint32_t wait_index(const Run *run, uint64_t seq) {
   uint32_t low = 0, high = run->wait_count;
+  if (high > 0 && run->waits[high - 1]->seq < seq) return high;
   while (low < high) {
     uint32_t middle = low + (high - low) / 2;
     if (run->waits[middle]->seq < seq) low = middle + 1;
@@ -117,26 +137,34 @@ Wait *wait_find(Run *run, uint64_t seq) {
   return i < run->wait_count && run->waits[i]->seq == seq ? run->waits[i] : NULL;
 }
 
-/* Registers the wait and lets the request out. */
-Wait *wait_add(Run *run, const Request *request, uint32_t fiber) {
-  ASSERT(!wait_find(run, request->seq));
-  Wait *w = wait_new(request, fiber);
-  uint32_t i = wait_index(run, request->seq);
-  run->waits = mem_grow(run->waits, &run->wait_cap, run->wait_count + 1, sizeof(Wait *));
+void wait_insert(Run *run, Wait *w) {
+  uint32_t i = wait_index(run, w->seq);
+  run->waits = row_room(&run->wait_block, &run->wait_cap, run->waits, run->wait_count, sizeof(Wait *));
   memmove(run->waits + i + 1, run->waits + i, (run->wait_count - i) * sizeof(Wait *));
   run->waits[i] = w;
   run->wait_count++;
+}
+
+/* Registers the wait and lets the request out. */
+Wait *wait_add(Run *run, const Request *request, uint32_t fiber) {
+  Wait *w = wait_new(request, fiber);
+  ASSERT(!wait_find(run, request->seq));
+  wait_insert(run, w);
   request_put(run, request);
   return w;
 }
 
-void wait_remove(Run *run, uint64_t seq) {
-  uint32_t i = wait_index(run, seq);
+Wait *wait_take(Run *run, uint64_t seq) {
+  uint32_t i = wait_index(run, seq), after = run->wait_count - i - 1;
   ASSERT(i < run->wait_count && run->waits[i]->seq == seq);
-  wait_free(run->waits[i]);
+  Wait *w = run->waits[i];
   run->wait_count--;
-  memmove(run->waits + i, run->waits + i + 1, (run->wait_count - i) * sizeof(Wait *));
+  if (i < after) memmove(run->waits + 1, run->waits, i * sizeof(Wait *)), run->waits++;
+  else memmove(run->waits + i, run->waits + i + 1, after * sizeof(Wait *));
+  return w;
 }
+
+void wait_remove(Run *run, uint64_t seq) { wait_free(wait_take(run, seq)); }
 
 void wait_drop(Run *run, Wait *w, Str why) {
   Record r = {.kind = RECORD_CANCELLED, .CANCELLED = {.ref = w->seq, .why = why}};

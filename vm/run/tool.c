@@ -92,16 +92,16 @@ static void admit(Run *run, Fiber *f, uint64_t seq) {
 void tool_begin(Run *run, Fiber *f) {
   Strand *s = run_strand(run, f->id);
   uint32_t index = run->machine->ask.operand;
-  Buf operands = {0}, because = {0};
-  if (ask_operands(run, f, 0, &operands)) {
-    Record r = ask_record(run, f, bundle_text(run->bundle, run->bundle->tools[index].name), buf_view(&operands), &because);
+  Buf *operands = &run->scratch, because = {0};
+  if (ask_operands(run, f, 0, operands)) {
+    Str name = bundle_text(run->bundle, run->bundle->tools[index].name);
+    Record r = ask_record(run, f, name, buf_view(operands), &because);
     if (run_put(run, &r)) {
       s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof *s->tools);
       s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1};
       admit(run, f, r.seq);
     }
   }
-  buf_deinit(&operands);
   buf_deinit(&because);
 }
 
@@ -131,15 +131,16 @@ static bool cancel_was_due(Run *run, Fiber *f) {
 
 static void done_ok(Run *run, Fiber *f, Value result) {
   Machine *m = run->machine;
-  Buf bytes = {0};
+  Buf *bytes = &run->scratch;
   const char *why;
   m->temp[0] = result;
-  if (!wire_put(m, result, &bytes, &why)) {
+  buf_clear(bytes);
+  if (!wire_put(m, result, bytes, &why)) {
     m->temp[0] = VALUE_NIL;
     Value error = error_fault(m, f, FAULT_VALUE, "a tool's result cannot hold %s", why);
-    buf_clear(&bytes);
-    if (wire_put(m, error, &bytes, &why) && done(run, f, "error", buf_view(&bytes))) strand_raise(run, f->id, error);
-  } else if (done(run, f, "ok", buf_view(&bytes))) {
+    buf_clear(bytes);
+    if (wire_put(m, error, bytes, &why) && done(run, f, "error", buf_view(bytes))) strand_raise(run, f->id, error);
+  } else if (done(run, f, "ok", buf_view(bytes))) {
     Value v = m->temp[0];
     m->temp[0] = VALUE_NIL;
     if (!cancel_was_due(run, f)) {
@@ -149,7 +150,6 @@ static void done_ok(Run *run, Fiber *f, Value result) {
     }
   }
   m->temp[0] = VALUE_NIL;
-  buf_deinit(&bytes);
 }
 
 static void done_error(Run *run, Fiber *f, Value error) {
