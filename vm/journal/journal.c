@@ -46,7 +46,6 @@ void journal_free(Journal *j) {
   if (!j) return;
   buf_deinit(&j->bytes);
   mem_free(j->entries);
-  mem_free(j->heads);
   mem_free(j->patches);
   for (uint32_t i = 0; i < REFS_MAX; i++) buf_deinit(&j->fetched[i]);
   buf_deinit(&j->scratch);
@@ -72,9 +71,12 @@ uint64_t journal_seq(const Journal *j) {
   return i < j->count ? i : j->seq;
 }
 
+/* In the middle of history it is made again: nobody asks there but to look into something. */
 Hash256 journal_head(const Journal *j) {
-  if (j->next < j->count) return j->next ? j->heads[j->next - 1] : (Hash256){{0}};
-  return j->head;
+  Hash256 head = {{0}};
+  if (j->next == j->count) return j->head;
+  for (uint32_t i = 0; i < j->next; i++) head = chain_next(i, &head, entry_bytes(j, i));
+  return head;
 }
 
 uint64_t journal_position(const Journal *j) { return j->next < j->count ? j->next : j->seq; }
@@ -293,14 +295,17 @@ static bool put_live(Journal *j, Record *record) {
   return true;
 }
 
+/* Bytes of an encoded integer. */
+static size_t int_size(int64_t n) {
+  uint64_t least = n < 0 ? ~(uint64_t)n : (uint64_t)n;
+  return least < 24 ? 1 : least <= UINT8_MAX ? 2 : least <= UINT16_MAX ? 3 : least <= UINT32_MAX ? 5 : 9;
+}
+
 /* Same bytes but for the time at the end: that is taken over. */
 static bool agrees_but_time(Record *record, Str current, Str recorded) {
   int64_t *at = last_at(record), was;
   if (!at) return false;
-  Buf tail = {0};
-  cbor_put_int(&tail, *at);
-  size_t same = current.size - tail.size;
-  buf_deinit(&tail);
+  size_t same = current.size - int_size(*at);
   if (recorded.size <= same || memcmp(current.at, recorded.at, same) != 0) return false;
   if (!record_tail_int((Str){recorded.at + same, recorded.size - same}, &was)) return false;
   *at = was;
@@ -336,6 +341,8 @@ static bool put_history(Journal *j, Record *record, uint32_t index) {
     take(j, index);
     return true;
   }
+  const Record *was = give(j, index);
+  if (was && was->kind == record->kind && last_at(record)) *last_at(record) = *last_at(&j->given);
   return diverge(j, DIVERGE_NONE, index, record);
 }
 

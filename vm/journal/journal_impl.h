@@ -33,7 +33,6 @@ struct Journal {
 
   Buf bytes; /* history: rows as they are in the store */
   Entry *entries; uint32_t count, entry_cap;
-  Hash256 *heads; uint32_t head_cap; /* the chain after each entry */
   PatchEntry *patches; uint32_t patch_count, patch_cap;
   uint32_t next;       /* first entry not taken */
   uint32_t generation;

@@ -23,15 +23,11 @@ static bool walk_fail(Walk *w, ErrCode code, const char *what) {
 
 static void walk_index(Walk *w, Str record, uint8_t kind, uint8_t record_class) {
   Journal *j = w->journal;
-  if (j->count == j->entry_cap) {
-    j->entries = mem_grow(j->entries, &j->entry_cap, j->count + 1, sizeof *j->entries);
-    j->heads = mem_grow(j->heads, &j->head_cap, j->count + 1, sizeof *j->heads);
-  }
-  j->entries[j->count] = (Entry){.offset = (uint32_t)(record.at - j->bytes.at),
+  j->entries = mem_grow(j->entries, &j->entry_cap, j->count + 1, sizeof *j->entries);
+  j->entries[j->count++] = (Entry){.offset = (uint32_t)(record.at - j->bytes.at),
                                  .size = (uint32_t)record.size,
                                  .kind = kind,
                                  .record_class = record_class};
-  j->heads[j->count++] = w->head;
 }
 
 static bool walk_patch(Walk *w, Str record) {

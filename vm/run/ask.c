@@ -36,23 +36,22 @@ bool ask_operands(Run *run, Fiber *f, uint32_t from, Buf *out) {
 }
 
 /* The command record of the fiber's ask. `because` holds the bytes the record points to. */
-Record ask_record(Run *run, Fiber *f, Str target, Str operands, Buf *because) {
+void ask_record(Run *run, Fiber *f, Str target, Str operands, Buf *because, Record *out) {
   const BundleSite *site = ask_site(run);
-  Record r = {.kind = RECORD_ASKED,
-              .ASKED = {.kind = site->kind, .site = site->id, .fiber = f->id, .delivered = run->delivered,
-                        .target = target, .operands = operands, .at = run_time(run)}};
-  if (run->machine->ask.has_because) {
-    const char *why;
-    Value v = machine_ask_arg(run->machine, f, ask_count(run));
-    if (wire_put(run->machine, v, because, &why)) r.ASKED.because = buf_view(because);
-  }
-  return r;
+  out->kind = RECORD_ASKED;
+  out->ASKED = (Record_ASKED){.kind = site->kind, .site = site->id, .fiber = f->id, .delivered = run->delivered,
+                              .target = target, .operands = operands, .at = run_time(run)};
+  if (!run->machine->ask.has_because) return;
+  const char *why;
+  Value v = machine_ask_arg(run->machine, f, ask_count(run));
+  if (wire_put(run->machine, v, because, &why)) out->ASKED.because = buf_view(because);
 }
 
 /* Puts the command; false when the run goes no further. *seq is its number. */
 static bool ask_put(Run *run, Fiber *f, Str target, Str operands, uint64_t *seq) {
   Buf because = {0};
-  Record r = ask_record(run, f, target, operands, &because);
+  Record r;
+  ask_record(run, f, target, operands, &because, &r);
   bool ok = run_put(run, &r);
   *seq = r.seq;
   buf_deinit(&because);

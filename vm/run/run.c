@@ -82,8 +82,7 @@ static bool head_keep(Run *run, const Record *head, Err *err) {
   buf_deinit(&run->head_bytes);
   run->head_bytes = bytes;
   if (!record_decode(buf_view(&run->head_bytes), &run->head, err)) return false;
-  run->id = run->head.HEAD.run;
-  run->generation = run->head.HEAD.generation;
+  run_identify(run);
   return true;
 }
 
@@ -269,16 +268,18 @@ bool run_put(Run *run, Record *record) {
       if (!journal_put(run->journal, &r)) return run->diverged = true, false;
     }
   }
-  if (journal_put(run->journal, record)) return true;
-  run->diverged = true;
-  return false;
+  if (!journal_put(run->journal, record)) {
+    run->diverged = true;
+    return false;
+  }
+  if (record->kind == RECORD_ASKED) run->now_us = record->ASKED.at;
+  if (record->kind == RECORD_TOOL_ATTEMPT) run->now_us = record->TOOL_ATTEMPT.at;
+  return true;
 }
 
-int64_t run_time(Run *run) {
-  int64_t at = journal_at(run->journal, INT64_MIN);
-  if (at == INT64_MIN) at = run->host->now_us(run->host->context);
-  run->now_us = at;
-  return at;
+/* In history anything will do: run_put takes the recorded time over. */
+int64_t run_time(const Run *run) {
+  return journal_live(run->journal) ? run->host->now_us(run->host->context) : run->now_us;
 }
 
 void run_random(Run *run, uint8_t *out, size_t size) {
@@ -305,14 +306,21 @@ static char *digits_put(char *at, uint64_t n) {
   return at;
 }
 
-/* RUN-gGENERATION-SEQ. By hand: every tool call makes one. */
-void run_key(const Run *run, uint64_t seq, char out[96]) {
-  uuid_text(run->id, out);
-  char *at = out + 36;
+void run_identify(Run *run) {
+  run->id = run->head.HEAD.run;
+  run->generation = run->head.HEAD.generation;
+  uuid_text(run->id, run->key);
+  char *at = run->key + 36;
   *at++ = '-', *at++ = 'g';
   at = digits_put(at, run->generation);
   *at++ = '-';
-  *digits_put(at, seq) = 0;
+  run->key_size = (uint32_t)(at - run->key);
+}
+
+/* RUN-gGENERATION-SEQ. By hand: every tool call makes one. */
+void run_key(const Run *run, uint64_t seq, char out[96]) {
+  memcpy(out, run->key, sizeof run->key);
+  *digits_put(out + run->key_size, seq) = 0;
 }
 
 /* A child's id follows from its parent and the command, so that it is known at once and the same ever after. */

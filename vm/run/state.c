@@ -382,8 +382,7 @@ bool state_load(Run *run, Str bytes, Err *err) {
     buf_put(&run->head_bytes, head.at, head.size);
     if (!record_decode(buf_view(&run->head_bytes), &run->head, err)) return false;
     if (run->head.kind != RECORD_HEAD) refuse(&l, "its head");
-    run->id = run->head.HEAD.run;
-    run->generation = run->head.HEAD.generation;
+    if (!l.bad) run_identify(run);
   }
   run->now_us = get_int(&l);
   run->delivered = get_uint(&l, UINT64_MAX, "");

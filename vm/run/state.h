@@ -101,6 +101,7 @@ struct Run {
 
   Uuid id;
   uint64_t generation;
+  char key[64]; uint32_t key_size; /* how idempotency keys begin */
   Record head;          /* its strings are owned, in head_bytes */
   Buf head_bytes;
   int64_t now_us;       /* the latest time on record */
@@ -133,7 +134,8 @@ struct Run {
 
 /* ---- run.c ---- */
 bool run_put(Run *run, Record *record);  /* false: diverged, or at the end of a read-only history */
-int64_t run_time(Run *run);              /* the time of the next command: recorded, or the host's */
+int64_t run_time(const Run *run);        /* the time of the next command */
+void run_identify(Run *run);             /* what follows from run->head */
 void run_start_generation(Run *run);     /* machine and main fiber for run->head */
 void run_end(Run *run, RunStatus status, Value value);
 void run_random(Run *run, uint8_t *out, size_t size);
@@ -169,7 +171,7 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v);
 bool ask_signal_arrived(Run *run, Str name, Str value);
 /* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
 bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);
-Record ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because);
+void ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because, Record *out);
 extern const uint8_t missing_argument[4]; /* how a left-out argument is encoded */
 
 /* ---- tool.c ---- */

@@ -95,7 +95,8 @@ void tool_begin(Run *run, Fiber *f) {
   Buf *operands = &run->scratch, because = {0};
   if (ask_operands(run, f, 0, operands)) {
     Str name = bundle_text(run->bundle, run->bundle->tools[index].name);
-    Record r = ask_record(run, f, name, buf_view(operands), &because);
+    Record r;
+    ask_record(run, f, name, buf_view(operands), &because, &r);
     if (run_put(run, &r)) {
       s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof *s->tools);
       s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1};
@@ -111,7 +112,9 @@ void tool_begin(Run *run, Fiber *f) {
 static bool done(Run *run, Fiber *f, const char *outcome, Str result) {
   Strand *s = run_strand(run, f->id);
   ToolCall *call = call_of(s);
-  Record r = {.kind = RECORD_TOOL_DONE, .TOOL_DONE = {.ref = call->seq, .outcome = str_of(outcome), .result = result}};
+  Record r;
+  r.kind = RECORD_TOOL_DONE;
+  r.TOOL_DONE = (Record_TOOL_DONE){.ref = call->seq, .outcome = str_of(outcome), .result = result};
   if (!run_put(run, &r)) return false;
   bool reads = tool_of(run, call)->effect_class == CLASS_READ;
   bool unsaved = call->seq >= run->settled && journal_live(run->journal);
