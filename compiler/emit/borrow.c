@@ -46,7 +46,8 @@ static void look_block(Survey *s, Stmt *stmt);
 
 static Symbol *root_of(const Expr *path) {
   while (path->kind == EXPR_MEMBER || path->kind == EXPR_INDEX) path = path->left;
-  bool variable = path->kind == EXPR_NAME && path->symbol != NULL && path->symbol->kind == SYMBOL_VARIABLE;
+  bool variable =
+      path->kind == EXPR_NAME && path->symbol != NULL && path->symbol->kind == SYMBOL_VARIABLE;
   return variable ? path->symbol : NULL;
 }
 
@@ -105,14 +106,20 @@ static bool lends(const Survey *s, const Stmt *stmt) {
   const Expr *target = stmt->target, *value = stmt->value;
   if (stmt->op != 0 || target->kind != EXPR_NAME || s->depth >= DEPTH_MAX) return false;
   const Symbol *v = target->symbol;
-  if (v == NULL || v->kind != SYMBOL_VARIABLE || v->writes != 1 || v->changed || v->captured || v->parameter) return false;
-  bool part = value->kind == EXPR_INDEX || (value->kind == EXPR_MEMBER && value->resolution != MEMBER_SYMBOL);
+  if (v == NULL || v->kind != SYMBOL_VARIABLE || v->writes != 1 || v->changed || v->captured ||
+      v->parameter)
+    return false;
+  bool part = value->kind == EXPR_INDEX ||
+              (value->kind == EXPR_MEMBER && value->resolution != MEMBER_SYMBOL);
   const Symbol *root = part ? root_of(value) : NULL;
   return root != NULL && root != v && v->index == 0 && !type_plain(value->type);
 }
 
 static void lend(Survey *s, const Stmt *stmt) {
-  Loan loan = {.symbol = stmt->target->symbol, .root = root_of(stmt->value), .begin = ++s->now, .depth = s->depth};
+  Loan loan = {.symbol = stmt->target->symbol,
+               .root = root_of(stmt->value),
+               .begin = ++s->now,
+               .depth = s->depth};
   *PUSH_ITEM(s->e, s->loans, s->loan_count, s->loan_cap) = loan;
   loan.symbol->index = s->loan_count;
 }
@@ -193,16 +200,19 @@ static uint32_t first_after(const Survey *s, uint32_t at) {
   return low;
 }
 
-/* Whether something is updated by way of `root`, or of what root itself borrows from, while the loan runs. */
+/* Whether something is updated by way of `root`, or of what root itself borrows from, while the
+ * loan runs. */
 static bool updated(const Survey *s, const Loan *loan, const Symbol *root) {
   uint32_t last = loan->last, seen = 0;
   if (loan->last_loop != NULL && loan->last_loop->end > last) last = loan->last_loop->end;
   for (int links = 0; root != NULL; links++) {
     if (links > 8) return true;
-    for (uint32_t i = first_after(s, loan->begin); i < s->update_count && s->updates[i].at <= last; i++) {
+    for (uint32_t i = first_after(s, loan->begin); i < s->update_count && s->updates[i].at <= last;
+         i++) {
       if (s->updates[i].root == root || ++seen > UPDATES_SEEN) return true;
     }
-    root = root->index != 0 && s->loans[root->index - 1].good ? s->loans[root->index - 1].root : NULL;
+    root =
+        root->index != 0 && s->loans[root->index - 1].good ? s->loans[root->index - 1].root : NULL;
   }
   return false;
 }
@@ -212,6 +222,7 @@ void borrows_find(Body *b) {
   if (b->fn->single || b->fn->body == NULL) return;
   look_block(&s, b->fn->body);
   b->careless = !s.nested;
-  for (uint32_t i = 0; i < s.loan_count; i++) s.loans[i].good = !updated(&s, &s.loans[i], s.loans[i].root);
+  for (uint32_t i = 0; i < s.loan_count; i++)
+    s.loans[i].good = !updated(&s, &s.loans[i], s.loans[i].root);
   for (uint32_t i = 0; i < s.loan_count; i++) s.loans[i].symbol->index = s.loans[i].good;
 }

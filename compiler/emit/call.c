@@ -31,7 +31,8 @@ static void result_room(Body *b, uint8_t base) {
 void call_static(Body *b, Function *fn, uint8_t base, uint32_t count) {
   uint32_t callee = fn_index(b->e, fn);
   result_room(b, base);
-  if (!b->dead) *PUSH_ITEM(b->e, b->e->edges, b->e->edge_count, b->e->edge_cap) = (Edge){b->index, callee};
+  if (!b->dead)
+    *PUSH_ITEM(b->e, b->e->edges, b->e->edge_count, b->e->edge_cap) = (Edge){b->index, callee};
   emit_ext(b, OP_CALL, base, count, 0, callee);
 }
 
@@ -68,7 +69,8 @@ void closure_to(Body *b, Function *fn, uint8_t target) {
 
 /* ---- natives ---- */
 
-/* One that updates its first argument: that one is made unshared where it lives, and given as it is. */
+/* One that updates its first argument: that one is made unshared where it lives, and given as it
+ * is. */
 static void changing_call(Body *b, NativeId native, Expr *object, Arg *args, uint8_t base) {
   uint8_t first = reg_take(b);
   uint32_t count = args_to(b, args, USE_OWN) + 1;
@@ -138,7 +140,8 @@ static bool argument_fits(Body *b, const Field *f, const Arg *arg) {
   Type *wanted = f->symbol != NULL ? f->symbol->type : NULL;
   if (f->where != NULL) return false;
   if (arg == NULL || arg->value == NULL) return f->value == NULL || literal_of(b, f->value) != NULL;
-  return wanted == NULL || wanted->kind == TYPE_ANY || (arg->value->type != NULL && type_fit(arg->value->type, wanted) == FIT_YES);
+  return wanted == NULL || wanted->kind == TYPE_ANY ||
+         (arg->value->type != NULL && type_fit(arg->value->type, wanted) == FIT_YES);
 }
 
 /* Whether all that the constructor would do is known to be nothing. */

@@ -28,7 +28,9 @@ uint8_t regs_take(Body *b, uint32_t count) {
 
 uint8_t reg_take(Body *b) { return regs_take(b, 1); }
 
-void regs_release(Body *b, uint32_t mark) { b->next = (uint16_t)(mark > b->pinned ? mark : b->pinned); }
+void regs_release(Body *b, uint32_t mark) {
+  b->next = (uint16_t)(mark > b->pinned ? mark : b->pinned);
+}
 
 /* ---- places ---- */
 
@@ -58,7 +60,8 @@ void place_line(Body *b, uint32_t at, uint32_t *line, uint32_t *column) {
   *line = *column = 1;
   if (lines == NULL || at < s->base || at - s->base > s->text.size) return;
   uint32_t offset = at - s->base, i = b->line < s->line_count ? b->line : 0;
-  for (int near = 0; near < 8 && i + 1 < s->line_count && lines[i + 1] <= offset; near++) i++; /* mostly the next */
+  for (int near = 0; near < 8 && i + 1 < s->line_count && lines[i + 1] <= offset; near++)
+    i++; /* mostly the next */
   bool here = lines[i] <= offset && (i + 1 == s->line_count || lines[i + 1] > offset);
   if (!here) i = line_search(lines, s->line_count, offset);
   b->line = i;
@@ -73,7 +76,9 @@ static void add_line(Body *b) {
   place_line(b, b->place, &line.line, &line.column);
   b->placed = b->place;
   bool first = out->line_count == b->first_line;
-  if (!first && out->lines[out->line_count - 1].line == line.line && out->lines[out->line_count - 1].column == line.column) return;
+  if (!first && out->lines[out->line_count - 1].line == line.line &&
+      out->lines[out->line_count - 1].column == line.column)
+    return;
   *PUSH_ITEM(b->e, out->lines, out->line_count, b->e->line_cap) = line;
 }
 
@@ -82,14 +87,16 @@ static void add_line(Body *b) {
 static bool too_large(Body *b) {
   if (b->too_large) return true;
   uint32_t total = b->e->out->code_count;
-  if (LIKELY(total - b->start < LIMIT_STRAIGHT_LINE - 8 && total < LIMIT_BUNDLE_BYTES / 8)) return false;
+  if (LIKELY(total - b->start < LIMIT_STRAIGHT_LINE - 8 && total < LIMIT_BUNDLE_BYTES / 8))
+    return false;
   b->too_large = b->dead = b->e->failed = true;
   DIAG_ADD(b->e->diags, DIAG_FUNCTION_TOO_LARGE, b->fn->span, b->fn->name);
   return true;
 }
 
 static bool op_ends(Op op) {
-  return op == OP_JMP || op == OP_LOOP || op == OP_RET || op == OP_RETNIL || op == OP_RAISE || op == OP_RERAISE || op == OP_FAULT;
+  return op == OP_JMP || op == OP_LOOP || op == OP_RET || op == OP_RETNIL || op == OP_RAISE ||
+         op == OP_RERAISE || op == OP_FAULT;
 }
 
 static void word(Body *b, uint32_t w) {
@@ -117,7 +124,8 @@ void emit_ext(Body *b, Op op, uint32_t a, uint32_t bb, uint32_t c, uint32_t ext)
   if (first_word(b, (uint32_t)op | a << 8 | bb << 16 | c << 24)) word(b, ext);
 }
 
-void emit_effect_word(Body *b, uint32_t a, uint32_t count, uint32_t because, uint32_t site, uint32_t operand) {
+void emit_effect_word(Body *b, uint32_t a, uint32_t count, uint32_t because, uint32_t site,
+                      uint32_t operand) {
   if (!first_word(b, (uint32_t)OP_EFFECT | a << 8 | count << 16 | because << 24)) return;
   word(b, site);
   word(b, operand);
@@ -159,7 +167,8 @@ void jump_to(Body *b, Op op, uint32_t a, uint32_t bb, Label *label) {
 }
 
 static void tell_distance(Body *b, uint32_t place) {
-  if (!b->too_large && !b->e->failed) DIAG_ADD(b->e->diags, DIAG_BLOCK_TOO_LARGE, ((Span){place, 1}), b->fn->name);
+  if (!b->too_large && !b->e->failed)
+    DIAG_ADD(b->e->diags, DIAG_BLOCK_TOO_LARGE, ((Span){place, 1}), b->fn->name);
   b->e->failed = true;
 }
 

@@ -11,9 +11,11 @@ static bool is_nil(Body *b, Expr *e) {
 
 /* ---- comparisons as jumps ---- */
 
-/* `x op small`, jump if it is `when`. Only the form that jumps if true exists: what NaN makes of its
+/* `x op small`, jump if it is `when`. Only the form that jumps if true exists: what NaN makes of
+*its
 ** opposite is another thing than false, so the other form jumps over a jump unless x is an int. */
-static void jump_small(Body *b, Op op, uint8_t reg, int64_t small, bool when, bool exact, Op opposite, Label *to) {
+static void jump_small(Body *b, Op op, uint8_t reg, int64_t small, bool when, bool exact,
+                       Op opposite, Label *to) {
   if (when || exact) {
     jump_to(b, when ? op : opposite, reg, (uint32_t)small & 0xff, to);
     return;
@@ -129,9 +131,22 @@ static void jump_bool(Body *b, Expr *e, bool when, Label *to) {
 static void jump_binary(Body *b, Expr *e, bool when, Label *to) {
   switch ((BinaryOp)e->op) {
     case BIN_AND: case BIN_OR: jump_both(b, e, when, to); return;
-    case BIN_EQ: case BIN_NE: case BIN_LT: case BIN_LE: case BIN_GT: case BIN_GE: compare_jump(b, e, when, to); return;
+    case BIN_EQ:
+    case BIN_NE:
+    case BIN_LT:
+    case BIN_LE:
+    case BIN_GT:
+    case BIN_GE:
+      compare_jump(b, e, when, to);
+      return;
     case BIN_NOT_IN:
-    case BIN_IN: case BIN_ADD: case BIN_SUB: case BIN_MUL: case BIN_DIV: case BIN_IDIV: case BIN_MOD:
+    case BIN_IN:
+    case BIN_ADD:
+    case BIN_SUB:
+    case BIN_MUL:
+    case BIN_DIV:
+    case BIN_IDIV:
+    case BIN_MOD:
     case BIN_COALESCE: jump_bool(b, e, when, to); return;
   }
 }

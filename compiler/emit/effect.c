@@ -108,7 +108,8 @@ void effect_to(Body *b, Expr *e, uint8_t target) {
 
 Str patch_of(Expr *cond, bool truth) {
   if (cond->kind == EXPR_UNARY && cond->op == UNARY_NOT) return patch_of(cond->operand, !truth);
-  if (truth && cond->kind == EXPR_CALL && cond->resolution == CALL_PATCHED) return cond->args->value->text;
+  if (truth && cond->kind == EXPR_CALL && cond->resolution == CALL_PATCHED)
+    return cond->args->value->text;
   if (cond->kind != EXPR_BINARY || (cond->op != (truth ? BIN_AND : BIN_OR))) return (Str){0};
   Str right = patch_of(cond->right, truth);
   return right.at != NULL ? right : patch_of(cond->left, truth);
@@ -130,7 +131,9 @@ void await_to(Body *b, Expr *e, uint8_t target) {
   if (e->op == AWAIT_SIGNAL) {
     await_signal(b, e, base);
   } else {
-    uint8_t kind = e->op == AWAIT_HANDLE ? EFFECT_RUN_AWAIT : e->op == AWAIT_ALL ? EFFECT_AWAIT_ALL : EFFECT_AWAIT_ANY;
+    uint8_t kind = e->op == AWAIT_HANDLE ? EFFECT_RUN_AWAIT
+                   : e->op == AWAIT_ALL  ? EFFECT_AWAIT_ALL
+                                         : EFFECT_AWAIT_ANY;
     Ask a = {kind, NONE_INDEX, 0};
     expr_to(b, e->operand, reg_take(b), USE_OWN);
     ask(b, &a, base, 1, e->because, e->span);
@@ -142,7 +145,8 @@ void start_to(Body *b, Expr *e, uint8_t target) {
   Expr *call = e->operand;
   uint8_t base = window_begin(b, target);
   if (call->kind == EXPR_CALL && call->symbol != NULL && call->symbol->kind == SYMBOL_WORKFLOW) {
-    Ask a = {EFFECT_RUN_START, const_name(b->e, call->symbol->name), workflow_index(b->e, call->symbol->decl)};
+    Ask a = {EFFECT_RUN_START, const_name(b->e, call->symbol->name),
+             workflow_index(b->e, call->symbol->decl)};
     uint32_t count = args_to(b, call->args, USE_OWN);
     ask(b, &a, base, count, e->because != NULL ? e->because : call->because, e->span);
   }
@@ -225,7 +229,8 @@ void parallel_stmt(Body *b, Stmt *s) {
   b->effects = true;
   emit(b, OP_PARALLEL, mark, count, s->settle);
   for (Stmt *branch = s->body; branch != NULL; branch = branch->next, index++) {
-    if (branch->function->result_count > 0) branch_results(b, branch->function, (uint8_t)mark, index);
+    if (branch->function->result_count > 0)
+      branch_results(b, branch->function, (uint8_t)mark, index);
   }
   regs_release(b, mark);
 }

@@ -36,7 +36,8 @@ static void tool_attempts(Emitter *e, const Setting *s, BundleTool *tool) {
   if (s == NULL) return;
   tool->max_attempts = (uint32_t)literal_number(s->first, 1);
   tool->backoff_min_us = literal_number(s->second, SECOND_US);
-  tool->backoff_max_us = literal_number(s->third, s->second != NULL ? tool->backoff_min_us : BACKOFF_MAX_US);
+  tool->backoff_max_us =
+      literal_number(s->third, s->second != NULL ? tool->backoff_min_us : BACKOFF_MAX_US);
   if (tool->backoff_max_us < tool->backoff_min_us) tool->backoff_max_us = tool->backoff_min_us;
   if (s->function != NULL) tool->unless = fn_index(e, s->function);
 }
@@ -80,9 +81,10 @@ uint32_t workflow_index(Emitter *e, Decl *decl) {
 
 uint32_t config_index(Emitter *e, Decl *decl) {
   if (decl->symbol->index != 0) return decl->symbol->index - 1;
-  BundleConfig config = {.name = const_name(e, decl->name),
-                         .type = type_index(e, decl->type != NULL ? decl->symbol->type : NULL),
-                         .fallback = decl->value != NULL ? const_literal(e, decl->value) : NONE_INDEX};
+  BundleConfig config = {
+      .name = const_name(e, decl->name),
+      .type = type_index(e, decl->type != NULL ? decl->symbol->type : NULL),
+      .fallback = decl->value != NULL ? const_literal(e, decl->value) : NONE_INDEX};
   *PUSH_ITEM(e, e->out->configs, e->out->config_count, e->config_cap) = config;
   decl->symbol->index = e->out->config_count;
   return decl->symbol->index - 1;
@@ -109,7 +111,8 @@ static void externs_declare(Emitter *e, const Decl *library) {
 static const Decl *upcast_from(const Emitter *e, const Decl *message, uint32_t version) {
   for (const Unit *u = e->checked->units; u != NULL; u = u->next) {
     for (const Decl *d = u->decls; d != NULL; d = d->next) {
-      if (d->kind == DECL_UPCAST && d->symbol == message->symbol && d->from_version == version) return d;
+      if (d->kind == DECL_UPCAST && d->symbol == message->symbol && d->from_version == version)
+        return d;
     }
   }
   return NULL;
@@ -120,19 +123,27 @@ static Range32 shape_upcasts(Emitter *e, const Decl *decl, uint32_t version) {
   if (decl->kind == DECL_TYPE) return range;
   for (uint32_t from = 1; from < version && from < 1000; from++, range.count++) {
     const Decl *upcast = upcast_from(e, decl, from);
-    index_add(e, upcast != NULL && upcast->function != NULL ? fn_index(e, upcast->function) : NONE_INDEX);
+    index_add(
+        e, upcast != NULL && upcast->function != NULL ? fn_index(e, upcast->function) : NONE_INDEX);
   }
   return range;
 }
 
 static void shape_emit(Emitter *e, Decl *decl) {
   e->where = decl->name_span;
-  static const uint8_t kinds[] = {[DECL_TYPE] = SHAPE_TYPE, [DECL_COMMAND] = SHAPE_COMMAND, [DECL_EVENT] = SHAPE_EVENT};
+  static const uint8_t kinds[] = {
+      [DECL_TYPE] = SHAPE_TYPE, [DECL_COMMAND] = SHAPE_COMMAND, [DECL_EVENT] = SHAPE_EVENT};
   bool message = decl->kind != DECL_TYPE;
-  uint32_t version = message && decl->value != NULL && decl->value->kind == EXPR_INT ? (uint32_t)decl->value->integer : 1;
-  BundleShape shape = {.kind = kinds[decl->kind], .name = const_name(e, decl->name), .version = version,
-                       .constructor = fn_index(e, decl->function), .doc = const_text_or(e, decl->doc)};
-  shape.stored_name = decl->kind == DECL_EVENT && decl->text.size > 0 ? const_text(e, decl->text) : shape.name;
+  uint32_t version = message && decl->value != NULL && decl->value->kind == EXPR_INT
+                         ? (uint32_t)decl->value->integer
+                         : 1;
+  BundleShape shape = {.kind = kinds[decl->kind],
+                       .name = const_name(e, decl->name),
+                       .version = version,
+                       .constructor = fn_index(e, decl->function),
+                       .doc = const_text_or(e, decl->doc)};
+  shape.stored_name =
+      decl->kind == DECL_EVENT && decl->text.size > 0 ? const_text(e, decl->text) : shape.name;
   shape.fields = fields_add(e, decl->fields);
   shape.upcasts = shape_upcasts(e, decl, version);
   *PUSH_ITEM(e, e->out->shapes, e->out->shape_count, e->shape_cap) = shape;
@@ -158,10 +169,13 @@ typedef struct ReceiverKind {
   const char *module;
   TypeKind kind;
 } ReceiverKind;
-static const ReceiverKind receivers[] = { /* by number of the kind */
-    {"int", TYPE_INT}, {"float", TYPE_FLOAT}, {"decimal", TYPE_DECIMAL}, {"text", TYPE_STRING}, {"bytes", TYPE_BYTES},
-    {"list", TYPE_LIST}, {"map", TYPE_MAP}, {"time", TYPE_TIME}, {"duration", TYPE_DURATION},
-    {"handle", TYPE_HANDLE}, {"error", TYPE_ERROR}};
+static const ReceiverKind receivers[] = {/* by number of the kind */
+                                         {"int", TYPE_INT},           {"float", TYPE_FLOAT},
+                                         {"decimal", TYPE_DECIMAL},   {"text", TYPE_STRING},
+                                         {"bytes", TYPE_BYTES},       {"list", TYPE_LIST},
+                                         {"map", TYPE_MAP},           {"time", TYPE_TIME},
+                                         {"duration", TYPE_DURATION}, {"handle", TYPE_HANDLE},
+                                         {"error", TYPE_ERROR}};
 
 static bool native_find(const char *module, Str name, uint32_t *native) {
   for (*native = 0; *native < (uint32_t)NATIVE_COUNT; ++*native) {
@@ -173,7 +187,8 @@ static bool native_find(const char *module, Str name, uint32_t *native) {
 
 static bool path_is_module(Str path, const char *module) {
   size_t size = strlen(module);
-  return path.size == size + 7 && memcmp(path.at, "std/", 4) == 0 && memcmp(path.at + 4, module, size) == 0;
+  return path.size == size + 7 && memcmp(path.at, "std/", 4) == 0 &&
+         memcmp(path.at + 4, module, size) == 0;
 }
 
 static Function *library_find(const Emitter *e, const char *module, Str name) {
@@ -223,14 +238,17 @@ static uint8_t flags_upward(uint8_t caller, uint8_t callee) {
   return caller | more;
 }
 
-/* Who calls what may be suspended may be suspended itself. Callers are found by callee: a counting sort. */
+/* Who calls what may be suspended may be suspended itself. Callers are found by callee: a counting
+ * sort. */
 static void flags_spread(Emitter *e) {
   uint32_t fns = e->out->fn_count, work_count = 0;
-  uint32_t *first = ARENA_ARRAY(e->arena, uint32_t, fns + 2), *callers = ARENA_ARRAY(e->arena, uint32_t, e->edge_count + 1);
+  uint32_t *first = ARENA_ARRAY(e->arena, uint32_t, fns + 2),
+           *callers = ARENA_ARRAY(e->arena, uint32_t, e->edge_count + 1);
   uint32_t *work = ARENA_ARRAY(e->arena, uint32_t, (size_t)fns * 2 + 1);
   for (uint32_t i = 0; i < e->edge_count; i++) first[e->edges[i].to + 2]++;
   for (uint32_t i = 2; i < fns + 2; i++) first[i] += first[i - 1];
-  for (uint32_t i = 0; i < e->edge_count; i++) callers[first[e->edges[i].to + 1]++] = e->edges[i].from;
+  for (uint32_t i = 0; i < e->edge_count; i++)
+    callers[first[e->edges[i].to + 1]++] = e->edges[i].from;
   for (uint32_t i = 0; i < fns; i++) {
     if (e->out->fns[i].flags & FN_MAY_SUSPEND) work[work_count++] = i;
   }
@@ -274,7 +292,13 @@ static void declare(Emitter *e, Decl *decl) {
     case DECL_TYPE: case DECL_COMMAND: case DECL_EVENT:
       if (decl->function != NULL) shape_index(e, decl);
       return;
-    case DECL_FN: case DECL_CONST: case DECL_CONFIG: case DECL_IMPORT: case DECL_UPCAST: case DECL_QUERY: return;
+    case DECL_FN:
+    case DECL_CONST:
+    case DECL_CONFIG:
+    case DECL_IMPORT:
+    case DECL_UPCAST:
+    case DECL_QUERY:
+      return;
   }
 }
 
@@ -315,7 +339,8 @@ static void finish(Emitter *e) {
 }
 
 bool emit_bundle(Arena *arena, Diags *diags, const Checked *checked, Str root_name, Bundle *out) {
-  Emitter e = {.arena = arena, .diags = diags, .checked = checked, .out = out, .root_name = root_name};
+  Emitter e = {
+      .arena = arena, .diags = diags, .checked = checked, .out = out, .root_name = root_name};
   *out = (Bundle){0};
   e.source_of = ARENA_ARRAY(arena, uint32_t, diags->source_count + 1);
   e.native_keeps = ARENA_ARRAY(arena, uint8_t, NATIVE_COUNT + 1);

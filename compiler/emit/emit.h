@@ -8,5 +8,6 @@
 
 /* Reports only what cannot be known earlier: a function that needs more than LIMIT_REGISTERS
 ** registers, a program larger than a bundle may be. False if it did. */
-MUST_USE bool emit_bundle(Arena *arena, Diags *diags, const Checked *checked, Str root_name, Bundle *out);
+MUST_USE bool emit_bundle(Arena *arena, Diags *diags, const Checked *checked, Str root_name,
+                          Bundle *out);
 #endif

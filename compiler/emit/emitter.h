@@ -40,9 +40,10 @@ typedef struct Edge { /* a static call */
 } Edge;
 
 /* A growing array in the arena. */
-#define PUSH_ITEM(e, array, count, cap) \
-  ((count) < (cap) ? (void)0 \
-                   : (void)((array) = emitter_grow((e), (array), (count), &(cap), sizeof *(array))), \
+#define PUSH_ITEM(e, array, count, cap)                                                  \
+  ((count) < (cap)                                                                       \
+       ? (void)0                                                                         \
+       : (void)((array) = emitter_grow((e), (array), (count), &(cap), sizeof *(array))), \
    &(array)[(count)++])
 
 typedef struct Emitter {
@@ -54,8 +55,9 @@ typedef struct Emitter {
   Span where; /* the declaration being emitted */
   bool failed;
 
-  uint32_t const_cap, field_cap, index_cap, type_cap, shape_cap, fn_cap, code_cap, handler_cap, line_cap,
-      site_cap, query_cap, workflow_cap, tool_cap, extern_cap, config_cap, patch_cap, method_cap, source_cap;
+  uint32_t const_cap, field_cap, index_cap, type_cap, shape_cap, fn_cap, code_cap, handler_cap,
+      line_cap, site_cap, query_cap, workflow_cap, tool_cap, extern_cap, config_cap, patch_cap,
+      method_cap, source_cap;
   uint64_t *const_hashes;
   uint32_t const_hash_cap;
   ConstTable table;
@@ -79,11 +81,13 @@ typedef struct Emitter {
   uint32_t method_seen_size;
   Decl **workflow_decls;
   uint32_t workflow_decl_count, workflow_decl_cap;
-  uint8_t *native_keeps; /* per native, once known: 1 gives a value of its own, 2 may give a part of another */
+  uint8_t *native_keeps; /* per native, once known: 1 gives a value of its own, 2 may give a part of
+                            another */
   Jump *spare_jumps;
 } Emitter;
 
-/* A stretch of code under a handler. It has holes where a `finally` was emitted inline on the way out. */
+/* A stretch of code under a handler. It has holes where a `finally` was emitted inline on the way
+ * out. */
 typedef struct Piece {
   uint32_t start, end;
   struct Piece *next;
@@ -115,11 +119,13 @@ typedef struct Body { /* one function being emitted */
   uint32_t start;      /* its first word in the pool */
   uint32_t first_line; /* in the pool of lines */
   uint32_t first_handler;
-  uint16_t next, top, pinned; /* next register; most ever; registers below are variables to the end */
+  uint16_t next, top,
+      pinned;          /* next register; most ever; registers below are variables to the end */
   bool is_var[256];    /* holds a variable: written last */
-  bool borrowed[256];  /* a variable whose value belongs to somebody else: shared before it is returned */
+  bool borrowed[256];  /* a variable whose value belongs to somebody else: shared before it is
+                          returned */
   bool dead;           /* no path leads here: nothing is emitted */
-  bool careful;        /* some part of this statement changes a variable: operands are copied out first */
+  bool careful; /* some part of this statement changes a variable: operands are copied out first */
   bool careless;       /* no statement of the body is of that kind */
   bool too_large, told;
   bool effects, suspends; /* found in its own code */
@@ -170,7 +176,8 @@ bool field_optional(const Field *field);
 void emit(Body *b, Op op, uint32_t a, uint32_t bb, uint32_t c);
 void emit_wide(Body *b, Op op, uint32_t a, int32_t wide);
 void emit_ext(Body *b, Op op, uint32_t a, uint32_t bb, uint32_t c, uint32_t ext);
-void emit_effect_word(Body *b, uint32_t a, uint32_t count, uint32_t because, uint32_t site, uint32_t operand);
+void emit_effect_word(Body *b, uint32_t a, uint32_t count, uint32_t because, uint32_t site,
+                      uint32_t operand);
 uint32_t code_here(const Body *b);
 uint8_t reg_take(Body *b);
 uint8_t regs_take(Body *b, uint32_t count);
@@ -189,7 +196,8 @@ void place_line(Body *b, uint32_t at, uint32_t *line, uint32_t *column);
 void var_bind(Body *b, Symbol *symbol, uint8_t reg);   /* of a loop, arm or catch */
 void var_unbind(Body *b, Symbol *symbol);
 uint8_t var_pin(Body *b, Symbol *symbol);              /* to the end of the function */
-/* The register to assign to. *born: it is new, holds nothing yet and is still the top of the stack. */
+/* The register to assign to. *born: it is new, holds nothing yet and is still the top of the stack.
+ */
 uint8_t var_target(Body *b, Symbol *symbol, bool *born);
 void var_born(Body *b, uint8_t reg);
 uint8_t var_read(Body *b, Symbol *symbol);
@@ -200,17 +208,20 @@ Type *expr_type(const Expr *e);
 /* ---- parts.c ---- */
 typedef void PartFn(Expr *part, void *context);
 void expr_parts(Expr *e, PartFn *see, void *context);   /* each direct part */
-void block_parts(Stmt *s, PartFn *see, void *context);  /* each whole expression of the statements, blocks inside too */
+void block_parts(Stmt *s, PartFn *see,
+                 void *context); /* each whole expression of the statements, blocks inside too */
 
 /* ---- proofs.c ---- */
 void proofs_find(const Checked *checked);
 
 /* ---- borrow.c ---- */
-/* Sets Symbol.index of the function's variables that hold a part of another one's value unshared. */
+/* Sets Symbol.index of the function's variables that hold a part of another one's value unshared.
+ */
 void borrows_find(Body *b);
 
 /* ---- fold.c ---- */
-const Expr *call_changes(const Expr *call); /* what the call itself updates in place; NULL if nothing */
+const Expr *call_changes(
+    const Expr *call); /* what the call itself updates in place; NULL if nothing */
 /* The literal an expression is equal to: itself, a constant's value, a small sum; NULL if none. */
 Expr *literal_of(Body *b, Expr *e);
 bool literal_small(Body *b, Expr *e, int64_t *i); /* an int that fits in the I forms */
@@ -247,7 +258,8 @@ bool path_is_variable(const Expr *e); /* name, name.a, name[i].b … */
 /* A register with the container at this path, unshared. Its keys are evaluated first. */
 uint8_t path_own(Body *b, Expr *e);
 void path_assign(Body *b, Stmt *s);
-uint32_t path_run(const Stmt *s); /* how many statements from here update parts of one container, at least 1 */
+uint32_t path_run(
+    const Stmt *s); /* how many statements from here update parts of one container, at least 1 */
 Stmt *path_run_emit(Body *b, Stmt *s, uint32_t count); /* the statement after them */
 void path_store(Body *b, Expr *target, uint8_t value, const Type *type);
 void path_push(Body *b, Expr *list, Expr *value);
@@ -265,14 +277,16 @@ void call_static(Body *b, Function *fn, uint8_t base, uint32_t count);
 void native_call(Body *b, NativeId native, uint8_t base, uint32_t count);
 
 /* ---- effect.c ---- */
-void effect_to(Body *b, Expr *e, uint8_t target);     /* CALL_EFFECT, TOOL, WORKFLOW, EXTERN, PATCHED… */
+void effect_to(Body *b, Expr *e,
+               uint8_t target); /* CALL_EFFECT, TOOL, WORKFLOW, EXTERN, PATCHED… */
 void await_to(Body *b, Expr *e, uint8_t target);
 void start_to(Body *b, Expr *e, uint8_t target);
 void race_to(Body *b, Expr *e, uint8_t target);
 void parallel_for_to(Body *b, Expr *e, uint8_t target);
 void parallel_stmt(Body *b, Stmt *s);
 void effect_stmt(Body *b, Stmt *s);                   /* SLEEP, SIGNAL, CANCEL, CONTINUE_AS_NEW */
-Str patch_of(Expr *cond, bool truth);                 /* the id surely true where cond is `truth`; at NULL if none */
+Str patch_of(Expr *cond,
+             bool truth); /* the id surely true where cond is `truth`; at NULL if none */
 
 /* ---- pattern.c ---- */
 void match_stmt(Body *b, Stmt *s);
@@ -282,7 +296,8 @@ void destructure(Body *b, Expr *target, Expr *value);
 void try_stmt(Body *b, Stmt *s);
 void try_to(Body *b, Expr *e, uint8_t target);
 void raise_stmt(Body *b, Stmt *s);
-/* Runs the finally blocks between here and `stop` inline; after the jump or return: guards_return. */
+/* Runs the finally blocks between here and `stop` inline; after the jump or return: guards_return.
+ */
 void guards_leave(Body *b, Guard *stop);
 void guards_return(Body *b, Guard *stop);
 void fault_text(Body *b, FaultCode code, Str text);

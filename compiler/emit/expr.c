@@ -6,7 +6,9 @@ enum { ITEMS_AT_ONCE = 50 };
 bool target_simple(const Body *b, uint8_t target) { return !b->is_var[target]; }
 
 /* A register to build in: the target itself unless it holds a variable that must stay whole. */
-static uint8_t build_in(Body *b, uint8_t target) { return target_simple(b, target) ? target : reg_take(b); }
+static uint8_t build_in(Body *b, uint8_t target) {
+  return target_simple(b, target) ? target : reg_take(b);
+}
 
 static void built(Body *b, uint8_t target, uint8_t reg) {
   if (reg != target) emit(b, OP_MOVE, target, reg, 0);
@@ -28,8 +30,16 @@ static void symbol_to(Body *b, Symbol *s, uint8_t target) {
     case SYMBOL_FN: closure_to(b, s->decl->function, target); return;
     case SYMBOL_CONST: expr_to(b, s->constant, target, USE_BORROW); return;
     case SYMBOL_CONFIG: emit_ext(b, OP_CONFIG, target, 0, 0, config_index(b->e, s->decl)); return;
-    case SYMBOL_VARIABLE: case SYMBOL_TYPE: case SYMBOL_WORKFLOW: case SYMBOL_TOOL: case SYMBOL_EXTERN:
-    case SYMBOL_NATIVE: case SYMBOL_EFFECT: case SYMBOL_MODULE: emit(b, OP_LOADNIL, target, 0, 0); return;
+    case SYMBOL_VARIABLE:
+    case SYMBOL_TYPE:
+    case SYMBOL_WORKFLOW:
+    case SYMBOL_TOOL:
+    case SYMBOL_EXTERN:
+    case SYMBOL_NATIVE:
+    case SYMBOL_EFFECT:
+    case SYMBOL_MODULE:
+      emit(b, OP_LOADNIL, target, 0, 0);
+      return;
   }
 }
 
@@ -39,7 +49,8 @@ static bool is_variable(const Expr *e) {
 
 static void name_to(Body *b, Expr *e, uint8_t target, Use use) {
   if (e->symbol == NULL) emit(b, OP_LOADNIL, target, 0, 0);
-  else if (e->symbol->kind == SYMBOL_VARIABLE) move_value(b, target, var_read(b, e->symbol), e->type, use);
+  else if (e->symbol->kind == SYMBOL_VARIABLE)
+    move_value(b, target, var_read(b, e->symbol), e->type, use);
   else symbol_to(b, e->symbol, target);
 }
 
@@ -132,7 +143,12 @@ static void part_to(Body *b, Expr *e, uint8_t target, Use use) {
 
 static void kind_to(Body *b, Expr *e, uint8_t target, Use use) {
   switch (e->kind) {
-    case EXPR_NIL: case EXPR_BOOL: case EXPR_INT: case EXPR_FLOAT: case EXPR_DECIMAL: case EXPR_STRING:
+    case EXPR_NIL:
+    case EXPR_BOOL:
+    case EXPR_INT:
+    case EXPR_FLOAT:
+    case EXPR_DECIMAL:
+    case EXPR_STRING:
     case EXPR_DURATION: literal_to(b, e, target); return;
     case EXPR_INTERP: interp_to(b, e, target); return;
     case EXPR_NAME: name_to(b, e, target, use); return;

@@ -37,11 +37,15 @@ static Expr *fold_text(Body *b, const Expr *e, Str left, Str right) {
 static Expr *fold_binary(Body *b, const Expr *e, const Expr *left, const Expr *right) {
   int64_t i = 0;
   if (left->kind != right->kind) return NULL;
-  if (left->kind == EXPR_STRING && e->op == BIN_ADD) return fold_text(b, e, left->text, right->text);
+  if (left->kind == EXPR_STRING && e->op == BIN_ADD)
+    return fold_text(b, e, left->text, right->text);
   if (left->kind == EXPR_INT) {
-    if (e->op == BIN_ADD) return __builtin_add_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
-    if (e->op == BIN_SUB) return __builtin_sub_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
-    if (e->op == BIN_MUL) return __builtin_mul_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
+    if (e->op == BIN_ADD)
+      return __builtin_add_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
+    if (e->op == BIN_SUB)
+      return __builtin_sub_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
+    if (e->op == BIN_MUL)
+      return __builtin_mul_overflow(left->integer, right->integer, &i) ? NULL : fold_int(b, e, i);
   }
   if (left->kind == EXPR_FLOAT) {
     if (e->op == BIN_ADD) return fold_float(b, e, left->number + right->number);
@@ -52,13 +56,19 @@ static Expr *fold_binary(Body *b, const Expr *e, const Expr *left, const Expr *r
 }
 
 static Expr *fold_minus(Body *b, const Expr *e, const Expr *operand) {
-  if (operand->kind == EXPR_INT && operand->integer != INT64_MIN) return fold_int(b, e, -operand->integer);
+  if (operand->kind == EXPR_INT && operand->integer != INT64_MIN)
+    return fold_int(b, e, -operand->integer);
   return operand->kind == EXPR_FLOAT ? fold_float(b, e, -operand->number) : NULL;
 }
 
 static bool is_literal(const Expr *e) {
   switch (e->kind) {
-    case EXPR_NIL: case EXPR_BOOL: case EXPR_INT: case EXPR_FLOAT: case EXPR_DECIMAL: case EXPR_STRING:
+    case EXPR_NIL:
+    case EXPR_BOOL:
+    case EXPR_INT:
+    case EXPR_FLOAT:
+    case EXPR_DECIMAL:
+    case EXPR_STRING:
     case EXPR_DURATION: return true;
     default: return false;
   }
@@ -69,14 +79,17 @@ static Expr *literal_within(Body *b, Expr *e, int depth) {
   if (is_literal(e)) return e;
   if (e->kind == EXPR_NAME || (e->kind == EXPR_MEMBER && e->resolution == MEMBER_SYMBOL)) {
     Symbol *s = e->symbol;
-    return s != NULL && s->kind == SYMBOL_CONST && s->constant != NULL && is_literal(s->constant) ? s->constant : NULL;
+    return s != NULL && s->kind == SYMBOL_CONST && s->constant != NULL && is_literal(s->constant)
+               ? s->constant
+               : NULL;
   }
   if (depth == 0) return NULL;
   if (e->kind == EXPR_UNARY && e->op == UNARY_NEG) {
     Expr *operand = literal_within(b, e->operand, depth - 1);
     return operand != NULL ? fold_minus(b, e, operand) : NULL;
   }
-  if (e->kind != EXPR_BINARY || (e->op != BIN_ADD && e->op != BIN_SUB && e->op != BIN_MUL)) return NULL;
+  if (e->kind != EXPR_BINARY || (e->op != BIN_ADD && e->op != BIN_SUB && e->op != BIN_MUL))
+    return NULL;
   Expr *right = literal_within(b, e->right, depth - 1);
   Expr *left = right != NULL ? literal_within(b, e->left, depth - 1) : NULL;
   return left != NULL ? fold_binary(b, e, left, right) : NULL;
@@ -94,11 +107,13 @@ bool literal_small(Body *b, Expr *e, int64_t *i) {
 /* ---- natives ---- */
 
 const Symbol *native_symbol(const Expr *call) {
-  bool native = call->kind == EXPR_CALL && (call->resolution == CALL_NATIVE || call->resolution == CALL_NATIVE_METHOD);
+  bool native = call->kind == EXPR_CALL &&
+                (call->resolution == CALL_NATIVE || call->resolution == CALL_NATIVE_METHOD);
   return native ? call->symbol : NULL;
 }
 
-/* Whether what the native gives is new, and no part or twin of another value: so says the type of its
+/* Whether what the native gives is new, and no part or twin of another value: so says the type of
+*its
 ** result. What a native that removes gives has left its container. */
 bool native_gives_own(Emitter *e, NativeId native) {
   if (e->native_keeps[native] == 0) {
@@ -127,7 +142,8 @@ const Expr *call_changes(const Expr *e) {
     if (e->resolution == CALL_NATIVE_METHOD) return e->left->left;
     return e->args != NULL ? e->args->value : NULL;
   }
-  bool method = e->resolution == CALL_METHOD && e->left->kind == EXPR_MEMBER && method_may_change(e->left->name);
+  bool method = e->resolution == CALL_METHOD && e->left->kind == EXPR_MEMBER &&
+                method_may_change(e->left->name);
   return method ? e->left->left : NULL;
 }
 

@@ -15,9 +15,11 @@ bool field_optional(const Field *f) {
 static uint32_t field_entry(Emitter *e, const Field *f) {
   Type *type = f->symbol != NULL ? f->symbol->type : NULL;
   bool typed = f->type != NULL;
-  return field_add(e, &(BundleField){.name = const_name(e, f->name),
-                                     .type = typed ? type_index(e, type) : type_simple_index(e, TYPE_ANY),
-                                     .optional = field_optional(f), .doc = const_text_or(e, f->doc)});
+  return field_add(
+      e, &(BundleField){.name = const_name(e, f->name),
+                        .type = typed ? type_index(e, type) : type_simple_index(e, TYPE_ANY),
+                        .optional = field_optional(f),
+                        .doc = const_text_or(e, f->doc)});
 }
 
 /* The types first: a union's or object's own parts must not stand in the midst of these. */
@@ -105,7 +107,8 @@ static void param_default(Body *b, const Field *f, uint8_t reg) {
 }
 
 static bool param_typed(const Body *b, const Field *f) {
-  return f->type != NULL && f->symbol->type != NULL && f->symbol->type->kind != TYPE_ANY && !b->fn->proven;
+  return f->type != NULL && f->symbol->type != NULL && f->symbol->type->kind != TYPE_ANY &&
+         !b->fn->proven;
 }
 
 static void param_enter(Body *b, const Field *f) {
@@ -126,7 +129,8 @@ static void param_enter(Body *b, const Field *f) {
 static void construct_body(Body *b) {
   uint32_t count = 0;
   for (Field *f = b->fn->params; f != NULL; f = f->next, count++) {
-    if (f->symbol != NULL && b->borrowed[f->symbol->reg]) emit(b, OP_SHARE, (uint32_t)f->symbol->reg, 0, 0);
+    if (f->symbol != NULL && b->borrowed[f->symbol->reg])
+      emit(b, OP_SHARE, (uint32_t)f->symbol->reg, 0, 0);
   }
   uint8_t record = reg_take(b);
   emit_ext(b, OP_NEWREC, record, 0, 0, shape_index(b->e, b->fn->decl));
@@ -195,8 +199,8 @@ static void body_emit(Body *b) {
 /* ---- the entry ---- */
 
 static bool kind_pure(const Function *fn) {
-  return fn->asserted_pure || fn->kind == FNKIND_QUERY || fn->kind == FNKIND_UNLESS || fn->kind == FNKIND_UPCAST ||
-         fn->kind == FNKIND_CONSTRUCTOR;
+  return fn->asserted_pure || fn->kind == FNKIND_QUERY || fn->kind == FNKIND_UNLESS ||
+         fn->kind == FNKIND_UPCAST || fn->kind == FNKIND_CONSTRUCTOR;
 }
 
 static uint32_t min_args(const Function *fn) {
@@ -212,12 +216,17 @@ static BundleFn entry_begin(Emitter *e, Function *fn) {
   Bundle *out = e->out;
   bool constructor = fn->kind == FNKIND_CONSTRUCTOR && fn->decl != NULL;
   Type *result = constructor ? type_record(e->checked->types, fn->decl) : fn->result;
-  BundleFn entry = {.name = const_text(e, fn->name), .kind = fn->kind, .min_args = (uint8_t)min_args(fn),
-                    .code = out->code_count, .result = type_index(e, result), .source = source_index(e, fn->unit)};
+  BundleFn entry = {.name = const_text(e, fn->name),
+                    .kind = fn->kind,
+                    .min_args = (uint8_t)min_args(fn),
+                    .code = out->code_count,
+                    .result = type_index(e, result),
+                    .source = source_index(e, fn->unit)};
   entry.params = fields_add(e, fn->params);
   if (fn->key != NULL) {
     uint32_t string = type_simple_index(e, TYPE_STRING);
-    field_add(e, &(BundleField){.name = const_text(e, STR("key")), .type = string, .doc = NONE_INDEX});
+    field_add(e,
+              &(BundleField){.name = const_text(e, STR("key")), .type = string, .doc = NONE_INDEX});
     entry.params.count++;
   }
   entry.handlers.first = out->handler_count;

@@ -46,7 +46,8 @@ static void hold_operand(Body *b, Expr *e, BinaryOp op, bool right) {
 
 static void look(Expr *e, void *context) {
   Body *b = context;
-  bool operator = e->kind == EXPR_BINARY && e->op != BIN_AND && e->op != BIN_OR && e->op != BIN_COALESCE;
+  bool operator=
+      e->kind == EXPR_BINARY && e->op != BIN_AND && e->op != BIN_OR && e->op != BIN_COALESCE;
   if (operator) {
     if (literal_of(b, e) != NULL) return;
     hold_operand(b, e->left, (BinaryOp)e->op, false);
@@ -58,10 +59,12 @@ static void look(Expr *e, void *context) {
   expr_parts(e, look, context);
 }
 
-/* The operands of `x *= 2` and its kin, which stand in no expression, and what is stored: `xs[i] = false`. */
+/* The operands of `x *= 2` and its kin, which stand in no expression, and what is stored: `xs[i] =
+ * false`. */
 static void look_updates(Body *b, Stmt *s) {
   for (; s != NULL; s = s->next) {
-    bool part = s->kind == STMT_ASSIGN && (s->target->kind == EXPR_INDEX || s->target->kind == EXPR_MEMBER);
+    bool part =
+        s->kind == STMT_ASSIGN && (s->target->kind == EXPR_INDEX || s->target->kind == EXPR_MEMBER);
     Expr *stored = part && s->op == 0 ? literal_of(b, s->value) : NULL;
     if (stored != NULL) hold(b, stored);
     if (s->kind == STMT_ASSIGN && s->op > 0) hold_operand(b, s->value, (BinaryOp)(s->op - 1), true);

@@ -6,7 +6,7 @@ typedef struct Walk { /* a loop over something, open */
   uint8_t base;
   bool counted;
   uint32_t top;
-  uint32_t held;
+  Span span;
   Label over;
   Field *fields;
   LoopScope loop;
@@ -24,7 +24,8 @@ static void loop_leave(Body *b) { b->loop = b->loop->outer; }
 
 static bool is_range(const Expr *iter, const Field *fields) {
   const Symbol *native = native_symbol(iter);
-  if (native == NULL || native->native != NATIVE_core_range || iter->resolution != CALL_NATIVE) return false;
+  if (native == NULL || native->native != NATIVE_core_range || iter->resolution != CALL_NATIVE)
+    return false;
   if (fields != NULL && fields->next != NULL) return false;
   for (const Arg *arg = iter->args; arg != NULL; arg = arg->next) {
     if (arg->value == NULL) return false;
@@ -33,7 +34,8 @@ static bool is_range(const Expr *iter, const Field *fields) {
 }
 
 static void range_to(Body *b, const Expr *iter, uint8_t base) {
-  const Arg *first = iter->args, *second = first->next, *third = second != NULL ? second->next : NULL;
+  const Arg *first = iter->args, *second = first->next,
+            *third = second != NULL ? second->next : NULL;
   if (second != NULL) expr_to(b, first->value, base, USE_BORROW);
   else load_int(b, base, 0);
   expr_to(b, second != NULL ? second->value : first->value, (uint8_t)(base + 1), USE_BORROW);
@@ -70,6 +72,7 @@ static void walk_begin(Body *b, Walk *w, Expr *iter, Field *fields) {
 static void walk_end(Body *b, Walk *w, uint16_t mark) {
   loop_leave(b);
   label_here(b, &w->loop.nexts);
+  place_at(b, w->span); /* where an endless loop is said to be */
   if (w->counted) jump_back(b, OP_FORNEXT, w->base, w->top);
   else jump_back(b, OP_LOOP, 0, w->top);
   label_here(b, &w->over);
@@ -80,7 +83,7 @@ static void walk_end(Body *b, Walk *w, uint16_t mark) {
 
 void for_stmt(Body *b, Stmt *s) {
   uint16_t mark = b->next;
-  Walk w = {0};
+  Walk w = {.span = s->span};
   uint32_t held = hold_begin(b, NULL, s->body);
   walk_begin(b, &w, s->value, s->fields);
   block(b, s->body);
@@ -92,7 +95,7 @@ void for_stmt(Body *b, Stmt *s) {
 void comprehension_to(Body *b, Expr *e, uint8_t target) {
   uint8_t list = target_simple(b, target) ? target : reg_take(b);
   uint16_t mark = b->next;
-  Walk w = {0};
+  Walk w = {.span = e->span};
   emit(b, OP_NEWLIST, list, 0, 0);
   walk_begin(b, &w, e->iter, e->fields);
   if (e->cond != NULL) cond_jump(b, e->cond, false, &w.loop.nexts);
@@ -117,6 +120,7 @@ void while_stmt(Body *b, Stmt *s) {
   loop_enter(b, &loop);
   block(b, s->body);
   loop_leave(b);
+  place_at(b, s->span);
   jump_back(b, OP_LOOP, 0, loop.top);
   label_here(b, &over);
   label_here(b, &loop.breaks);
@@ -130,6 +134,7 @@ static void endless(Body *b, Stmt *s) {
   loop_enter(b, &loop);
   block(b, s->body);
   loop_leave(b);
+  place_at(b, s->span);
   jump_back(b, OP_LOOP, 0, loop.top);
   label_here(b, &loop.breaks);
 }

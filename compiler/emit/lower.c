@@ -22,7 +22,8 @@ Str span_text(const Body *b, Span span) {
 
 /* ---- assignment ---- */
 
-/* A variable with a declared type holds nothing else; where the checker was not sure, the run is. */
+/* A variable with a declared type holds nothing else; where the checker was not sure, the run is.
+ */
 static bool variable_unsure(const Symbol *symbol, const Type *type) {
   const Type *wanted = symbol->type;
   if (wanted == NULL || wanted->kind == TYPE_ANY) return false;
@@ -30,7 +31,8 @@ static bool variable_unsure(const Symbol *symbol, const Type *type) {
 }
 
 void variable_check(Body *b, const Symbol *symbol, uint8_t reg, const Type *type) {
-  if (variable_unsure(symbol, type)) emit_ext(b, OP_CHECK, reg, 0, 0, type_index(b->e, symbol->type));
+  if (variable_unsure(symbol, type))
+    emit_ext(b, OP_CHECK, reg, 0, 0, type_index(b->e, symbol->type));
 }
 
 static void assign_value(Body *b, Symbol *symbol, Expr *value, const Type *type) {
@@ -139,8 +141,11 @@ void return_reg(Body *b, uint8_t reg) {
 
 static bool result_checked(const Body *b, const Expr *value) {
   const Function *f = b->fn;
-  bool kind = f->kind == FNKIND_FN || f->kind == FNKIND_WORKFLOW || f->kind == FNKIND_PERFORM || f->kind == FNKIND_QUERY;
-  if (!kind || f->decl == NULL || f->decl->type == NULL || f->result == NULL || f->result->kind == TYPE_ANY) return false;
+  bool kind = f->kind == FNKIND_FN || f->kind == FNKIND_WORKFLOW || f->kind == FNKIND_PERFORM ||
+              f->kind == FNKIND_QUERY;
+  if (!kind || f->decl == NULL || f->decl->type == NULL || f->result == NULL ||
+      f->result->kind == TYPE_ANY)
+    return false;
   return value->type == NULL || type_fit(value->type, f->result) != FIT_YES;
 }
 
@@ -151,10 +156,12 @@ static bool has_final(const Body *b) {
   return false;
 }
 
-/* The function's own variable moves out; what belongs to others too, or is still to be looked at by a
+/* The function's own variable moves out; what belongs to others too, or is still to be looked at by
+*a
 ** finally, is marked shared first. */
 static uint8_t returned(Body *b, Expr *value) {
-  bool variable = value->kind == EXPR_NAME && value->symbol != NULL && value->symbol->kind == SYMBOL_VARIABLE;
+  bool variable =
+      value->kind == EXPR_NAME && value->symbol != NULL && value->symbol->kind == SYMBOL_VARIABLE;
   if (has_final(b)) {
     uint8_t kept = reg_take(b);
     expr_to(b, value, kept, USE_OWN);
@@ -214,7 +221,12 @@ static void stmt_kind(Body *b, Stmt *s) {
     case STMT_RAISE: raise_stmt(b, s); return;
     case STMT_TRY: try_stmt(b, s); return;
     case STMT_PARALLEL: parallel_stmt(b, s); return;
-    case STMT_SLEEP: case STMT_SIGNAL: case STMT_CANCEL: case STMT_CONTINUE_AS_NEW: effect_stmt(b, s); return;
+    case STMT_SLEEP:
+    case STMT_SIGNAL:
+    case STMT_CANCEL:
+    case STMT_CONTINUE_AS_NEW:
+      effect_stmt(b, s);
+      return;
     case STMT_PASS: case STMT_BRANCH: case STMT_BAD: return;
   }
 }
@@ -223,8 +235,10 @@ static void stmt_careful(Body *b, Stmt *s) {
   bool own_root = s->kind == STMT_EXPR || s->kind == STMT_ASSIGN;
   if (own_root) careful_begin(b, s->value, s->target);
   else careful_begin(b, NULL, s->value);
-  if (!b->careful && (s->kind == STMT_ASSERT || s->kind == STMT_SIGNAL)) b->careful = expr_changes(s->cond);
-  for (const Arg *arg = s->args; arg != NULL && !b->careful; arg = arg->next) b->careful = expr_changes(arg->value);
+  if (!b->careful && (s->kind == STMT_ASSERT || s->kind == STMT_SIGNAL))
+    b->careful = expr_changes(s->cond);
+  for (const Arg *arg = s->args; arg != NULL && !b->careful; arg = arg->next)
+    b->careful = expr_changes(arg->value);
 }
 
 void stmt(Body *b, Stmt *s) {

@@ -15,10 +15,25 @@ static void see_args(Arg *arg, PartFn *see, void *context) {
 
 void expr_parts(Expr *e, PartFn *see, void *context) {
   switch (e->kind) {
-    case EXPR_NIL: case EXPR_BOOL: case EXPR_INT: case EXPR_FLOAT: case EXPR_DECIMAL: case EXPR_STRING:
+    case EXPR_NIL:
+    case EXPR_BOOL:
+    case EXPR_INT:
+    case EXPR_FLOAT:
+    case EXPR_DECIMAL:
+    case EXPR_STRING:
     case EXPR_DURATION: case EXPR_NAME: case EXPR_LAMBDA: case EXPR_RACE: case EXPR_BAD: return;
-    case EXPR_INTERP: case EXPR_LIST: case EXPR_MEMBER: case EXPR_INDEX: case EXPR_SLICE: case EXPR_CALL:
-    case EXPR_MAP: case EXPR_SPREAD: case EXPR_UNARY: case EXPR_BINARY: case EXPR_COMPREHENSION: case EXPR_TRY:
+    case EXPR_INTERP:
+    case EXPR_LIST:
+    case EXPR_MEMBER:
+    case EXPR_INDEX:
+    case EXPR_SLICE:
+    case EXPR_CALL:
+    case EXPR_MAP:
+    case EXPR_SPREAD:
+    case EXPR_UNARY:
+    case EXPR_BINARY:
+    case EXPR_COMPREHENSION:
+    case EXPR_TRY:
     case EXPR_AWAIT: case EXPR_START: case EXPR_PARALLEL_FOR: break;
   }
   see_one(e->left, see, context);

@@ -35,7 +35,8 @@ void member_to(Body *b, Expr *e, uint8_t target) {
   if (decl != NULL && !e->safe) {
     emit_ext(b, OP_GETSLOT, target, object, e->slot, shape_index(b->e, decl));
   } else {
-    emit_ext(b, e->safe ? OP_GETFQ : OP_GETF, target, object, cache_slot(b), const_name(b->e, e->name));
+    emit_ext(b, e->safe ? OP_GETFQ : OP_GETF, target, object, cache_slot(b),
+             const_name(b->e, e->name));
   }
 }
 
@@ -96,7 +97,9 @@ uint8_t path_own(Body *b, Expr *e) {
   uint8_t keys[64];
   uint32_t count = 0;
   Expr *at = e;
-  for (; (at->kind == EXPR_MEMBER || at->kind == EXPR_INDEX) && count < COUNT_OF(steps); at = at->left) steps[count++] = at;
+  for (; (at->kind == EXPR_MEMBER || at->kind == EXPR_INDEX) && count < COUNT_OF(steps);
+       at = at->left)
+    steps[count++] = at;
   bool more = at->kind == EXPR_MEMBER || at->kind == EXPR_INDEX;
   for (uint32_t i = count; i-- > 0;) keys[i] = path_key(b, steps[i]);
   uint8_t object = more ? path_own(b, at) : own_root(b, at);
@@ -108,8 +111,11 @@ uint8_t path_own(Body *b, Expr *e) {
   return object;
 }
 
-/* The container that the last step updates: a variable as it is (the update itself copies if it must). */
-static uint8_t path_container(Body *b, Expr *e) { return is_variable(e) ? var_read(b, e->symbol) : path_own(b, e); }
+/* The container that the last step updates: a variable as it is (the update itself copies if it
+ * must). */
+static uint8_t path_container(Body *b, Expr *e) {
+  return is_variable(e) ? var_read(b, e->symbol) : path_own(b, e);
+}
 
 /* The value to store, in no register that the update changes. */
 static uint8_t stored_value(Body *b, Expr *value, Expr *path) {
@@ -135,7 +141,8 @@ static Field *decl_field(const Decl *decl, uint32_t slot) {
 }
 
 /* A record with constraints is made anew with the new field, to see that it may be so. */
-static void constrained_check(Body *b, const Decl *decl, uint8_t object, uint32_t slot, uint8_t value) {
+static void constrained_check(Body *b, const Decl *decl, uint8_t object, uint32_t slot,
+                              uint8_t value) {
   uint16_t mark = b->next;
   uint32_t count = 0;
   for (const Field *f = decl->fields; f != NULL; f = f->next, count++) {
@@ -147,11 +154,13 @@ static void constrained_check(Body *b, const Decl *decl, uint8_t object, uint32_
   regs_release(b, mark);
 }
 
-static void slot_set(Body *b, Decl *decl, uint8_t object, uint32_t slot, uint8_t value, const Type *type) {
+static void slot_set(Body *b, Decl *decl, uint8_t object, uint32_t slot, uint8_t value,
+                     const Type *type) {
   Field *field = decl_field(decl, slot);
   Type *wanted = field->symbol != NULL ? field->symbol->type : NULL;
   if (decl_constrained(decl)) constrained_check(b, decl, object, slot, value);
-  else if (wanted != NULL && wanted->kind != TYPE_ANY && (type == NULL || type_fit(type, wanted) != FIT_YES)) {
+  else if (wanted != NULL && wanted->kind != TYPE_ANY &&
+           (type == NULL || type_fit(type, wanted) != FIT_YES)) {
     emit_ext(b, OP_CHECK, value, 0, 0, type_index(b->e, wanted));
   }
   emit_ext(b, OP_SETSLOT, object, value, slot, shape_index(b->e, decl));
@@ -167,12 +176,15 @@ static bool through_slot(const Expr *path) {
 /* A list or map inside a record holds what the record's declaration says. */
 static void element_check(Body *b, const Expr *container, uint8_t value, const Type *type) {
   const Type *t = container->type;
-  bool typed = t != NULL && (t->kind == TYPE_LIST || t->kind == TYPE_MAP) && t->elem->kind != TYPE_ANY;
-  if (!typed || (type != NULL && type_fit(type, t->elem) == FIT_YES) || !through_slot(container)) return;
+  bool typed =
+      t != NULL && (t->kind == TYPE_LIST || t->kind == TYPE_MAP) && t->elem->kind != TYPE_ANY;
+  if (!typed || (type != NULL && type_fit(type, t->elem) == FIT_YES) || !through_slot(container))
+    return;
   emit_ext(b, OP_CHECK, value, 0, 0, type_index(b->e, t->elem));
 }
 
-static void part_set(Body *b, Expr *target, uint8_t object, uint8_t key, uint8_t value, const Type *type) {
+static void part_set(Body *b, Expr *target, uint8_t object, uint8_t key, uint8_t value,
+                     const Type *type) {
   Decl *decl = slot_decl(target);
   if (decl == NULL) element_check(b, target->left, value, type);
   place_at(b, target->kind == EXPR_MEMBER ? target->name_span : target->span);
@@ -186,7 +198,9 @@ static void part_get(Body *b, Expr *target, uint8_t reg, uint8_t object, uint8_t
   place_at(b, target->kind == EXPR_MEMBER ? target->name_span : target->span);
   if (decl != NULL) emit_ext(b, OP_GETSLOT, reg, object, target->slot, shape_index(b->e, decl));
   else if (target->kind == EXPR_INDEX) emit(b, safe ? OP_GETIQ : OP_GETI, reg, object, key);
-  else emit_ext(b, safe ? OP_GETFQ : OP_GETF, reg, object, cache_slot(b), const_name(b->e, target->name));
+  else
+    emit_ext(b, safe ? OP_GETFQ : OP_GETF, reg, object, cache_slot(b),
+             const_name(b->e, target->name));
 }
 
 /* `path ??= value`: the path is read, and only where it is nil walked again to be updated. */
@@ -209,7 +223,8 @@ static Type *updated_type(const Stmt *s) {
   return a->kind == b->kind && (a->kind == TYPE_STRING || a->kind == TYPE_DECIMAL) ? a : NULL;
 }
 
-/* The operand first: it may share what the path then has to own. `held`: the container's register, if it is
+/* The operand first: it may share what the path then has to own. `held`: the container's register,
+*if it is
 ** owned already, else -1. */
 static void part_update(Body *b, Stmt *s, int held) {
   BinaryOp op = (BinaryOp)(s->op - 1);
@@ -217,7 +232,8 @@ static void part_update(Body *b, Stmt *s, int held) {
   bool literal = literal_small(b, s->value, &small);
   uint8_t right = literal ? 0 : expr_any(b, s->value, USE_BORROW);
   uint8_t key = path_key(b, s->target);
-  uint8_t object = held >= 0 ? (uint8_t)held : path_container(b, s->target->left), reg = reg_take(b);
+  uint8_t object = held >= 0 ? (uint8_t)held : path_container(b, s->target->left),
+          reg = reg_take(b);
   part_get(b, s->target, reg, object, key, false);
   place_at(b, s->span);
   if (literal) binary_op(b, op, reg, reg, s->value, s->span);
@@ -247,7 +263,8 @@ static bool same_key(const Expr *a, const Expr *b) {
 
 static bool same_path(const Expr *a, const Expr *b) {
   for (; a->kind == b->kind && !is_variable(a); a = a->left, b = b->left) {
-    bool same = (a->kind == EXPR_MEMBER && a->name == b->name) || (a->kind == EXPR_INDEX && same_key(a->right, b->right));
+    bool same = (a->kind == EXPR_MEMBER && a->name == b->name) ||
+                (a->kind == EXPR_INDEX && same_key(a->right, b->right));
     if (!same) return false;
   }
   return is_variable(a) && is_variable(b) && a->symbol == b->symbol;
@@ -256,9 +273,11 @@ static bool same_path(const Expr *a, const Expr *b) {
 static void find_unquiet(Expr *e, void *context) {
   bool *unquiet = context;
   const Symbol *native = native_symbol(e);
-  bool part = e->kind == EXPR_MEMBER || e->kind == EXPR_INDEX || e->kind == EXPR_BINARY || e->kind == EXPR_UNARY;
+  bool part = e->kind == EXPR_MEMBER || e->kind == EXPR_INDEX || e->kind == EXPR_BINARY ||
+              e->kind == EXPR_UNARY;
   bool leaf = e->kind == EXPR_NAME || (e->kind >= EXPR_NIL && e->kind <= EXPR_DURATION);
-  bool call = native != NULL && !(native_info[native->native].flags & NATIVE_CHANGES) && type_plain(e->type);
+  bool call = native != NULL && !(native_info[native->native].flags & NATIVE_CHANGES) &&
+              type_plain(e->type);
   for (const Arg *arg = call ? e->args : NULL; arg != NULL; arg = arg->next) {
     if (arg->value == NULL || !type_plain(arg->value->type)) *unquiet = true;
   }
@@ -298,7 +317,8 @@ Stmt *path_run_emit(Body *b, Stmt *s, uint32_t count) {
   for (; count > 0; count--, s = s->next) {
     uint16_t inside = b->next;
     place_at(b, s->span);
-    if (s->op == 0) part_set(b, s->target, object, 0, expr_any(b, s->value, USE_OWN), s->value->type);
+    if (s->op == 0)
+      part_set(b, s->target, object, 0, expr_any(b, s->value, USE_OWN), s->value->type);
     else part_update(b, s, object);
     regs_release(b, inside);
   }

@@ -34,7 +34,8 @@ static void part_get(Body *b, uint8_t target, uint8_t object, const Part *part) 
   else emit_ext(b, part->op, target, object, part->a, part->ext);
 }
 
-static void part_test(Body *b, Pattern *item, uint8_t object, const Part *part, const Type *type, Label *fail) {
+static void part_test(Body *b, Pattern *item, uint8_t object, const Part *part, const Type *type,
+                      Label *fail) {
   if (item->kind == PATTERN_WILD || (item->kind == PATTERN_BIND && item->symbol == NULL)) return;
   uint16_t mark = b->next;
   bool bind = item->kind == PATTERN_BIND;
@@ -54,7 +55,8 @@ static void value_test(Body *b, Pattern *p, uint8_t reg, const Type *type, Label
   int64_t small;
   if (literal != NULL && literal->kind == EXPR_NIL) {
     jump_to(b, OP_JNOTNIL, reg, 0, fail);
-  } else if (literal != NULL && literal->kind == EXPR_BOOL && type != NULL && type->kind == TYPE_BOOL) {
+  } else if (literal != NULL && literal->kind == EXPR_BOOL && type != NULL &&
+             type->kind == TYPE_BOOL) {
     jump_to(b, literal->boolean ? OP_JF : OP_JT, reg, 0, fail);
   } else if (literal_small(b, value, &small)) {
     jump_to(b, OP_JNEI, reg, (uint32_t)small & 0xff, fail);
@@ -77,7 +79,8 @@ static Decl *record_decl(const Pattern *p) {
   return s->type != NULL && s->type->kind == TYPE_RECORD ? s->type->decl : s->decl;
 }
 
-static const Field *record_field(const Decl *decl, const Pattern *item, uint32_t position, uint32_t *slot) {
+static const Field *record_field(const Decl *decl, const Pattern *item, uint32_t position,
+                                 uint32_t *slot) {
   const Field *f = decl->fields;
   for (*slot = 0; f != NULL; f = f->next, ++*slot) {
     if (item->field != NULL ? f->name == item->field : *slot == position) return f;
@@ -106,7 +109,8 @@ static uint32_t item_key(Body *b, const Pattern *item) {
 
 static void map_test(Body *b, Pattern *p, uint8_t reg, Label *fail) {
   uint32_t any = type_simple_index(b->e, TYPE_ANY);
-  BundleType object = {.kind = TYPE_OBJECT, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
+  BundleType object = {
+      .kind = TYPE_OBJECT, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
   object.fields.first = b->e->out->field_count;
   for (Pattern *item = p->items; item != NULL; item = item->next, object.fields.count++) {
     field_add(b->e, &(BundleField){.name = item_key(b, item), .type = any, .doc = NONE_INDEX});
@@ -145,7 +149,8 @@ static void rest_bind(Body *b, uint8_t target, uint8_t list, uint32_t before, ui
   regs_release(b, mark);
 }
 
-static void element_test(Body *b, Pattern *item, uint8_t reg, int64_t index, const Type *type, Label *fail) {
+static void element_test(Body *b, Pattern *item, uint8_t reg, int64_t index, const Type *type,
+                         Label *fail) {
   uint16_t mark = b->next;
   uint8_t key = reg_take(b);
   if (item->kind != PATTERN_WILD) load_int(b, key, index);
@@ -166,7 +171,8 @@ static void list_test(Body *b, Pattern *p, uint8_t reg, const Type *type, Label 
   length_test(b, reg, count, rest, fail);
   for (Pattern *item = p->items; item != NULL; item = item->next) {
     if (item->kind != PATTERN_REST) {
-      element_test(b, item, reg, at < before ? (int64_t)at : (int64_t)at - count, known ? type->elem : NULL, fail);
+      element_test(b, item, reg, at < before ? (int64_t)at : (int64_t)at - count,
+                   known ? type->elem : NULL, fail);
       at++;
     } else if (item->symbol != NULL) {
       rest_bind(b, (uint8_t)item->symbol->reg, reg, before, count - before);
@@ -283,7 +289,8 @@ static void destructure_map(Body *b, Expr *target, uint8_t map) {
     uint16_t mark = b->next;
     bool text = arg->name == NULL && arg->key != NULL && arg->key->kind == EXPR_STRING;
     if (arg->name != NULL || text) {
-      uint32_t name = arg->name != NULL ? const_name(b->e, arg->name) : const_text(b->e, arg->key->text);
+      uint32_t name =
+          arg->name != NULL ? const_name(b->e, arg->name) : const_text(b->e, arg->key->text);
       target_store(b, arg->value, map, &(Part){OP_GETF, 0, name});
     } else if (arg->key != NULL) {
       uint8_t key = expr_any(b, arg->key, USE_BORROW);

@@ -22,7 +22,8 @@ static uint64_t const_hash(const BundleConst *c) {
 }
 
 static bool const_same(const BundleConst *a, const BundleConst *b) {
-  return a->kind == b->kind && a->i == b->i && memcmp(&a->f, &b->f, sizeof a->f) == 0 && str_equal(a->text, b->text);
+  return a->kind == b->kind && a->i == b->i && memcmp(&a->f, &b->f, sizeof a->f) == 0 &&
+         str_equal(a->text, b->text);
 }
 
 static void table_put(ConstTable *t, uint64_t hash, uint32_t index) {
@@ -53,11 +54,17 @@ uint32_t const_add(Emitter *e, const BundleConst *c) {
   return b->const_count - 1;
 }
 
-uint32_t const_text(Emitter *e, Str text) { return const_add(e, &(BundleConst){.kind = CONST_STRING, .text = text}); }
+uint32_t const_text(Emitter *e, Str text) {
+  return const_add(e, &(BundleConst){.kind = CONST_STRING, .text = text});
+}
 
-uint32_t const_text_or(Emitter *e, Str text) { return text.size == 0 ? NONE_INDEX : const_text(e, text); }
+uint32_t const_text_or(Emitter *e, Str text) {
+  return text.size == 0 ? NONE_INDEX : const_text(e, text);
+}
 
-uint32_t const_int(Emitter *e, int64_t i) { return const_add(e, &(BundleConst){.kind = CONST_INT, .i = i}); }
+uint32_t const_int(Emitter *e, int64_t i) {
+  return const_add(e, &(BundleConst){.kind = CONST_INT, .i = i});
+}
 
 uint32_t const_name(Emitter *e, Name *name) {
   if (name->constant == 0) name->constant = const_text(e, name->text) + 1;
@@ -68,9 +75,11 @@ uint32_t const_literal(Emitter *e, const Expr *literal) {
   switch (literal->kind) {
     case EXPR_BOOL: return const_add(e, &(BundleConst){.kind = CONST_BOOL, .i = literal->boolean});
     case EXPR_INT: return const_int(e, literal->integer);
-    case EXPR_DURATION: return const_add(e, &(BundleConst){.kind = CONST_DURATION, .i = literal->integer});
+    case EXPR_DURATION:
+      return const_add(e, &(BundleConst){.kind = CONST_DURATION, .i = literal->integer});
     case EXPR_FLOAT: return const_add(e, &(BundleConst){.kind = CONST_FLOAT, .f = literal->number});
-    case EXPR_DECIMAL: return const_add(e, &(BundleConst){.kind = CONST_DECIMAL, .text = literal->text});
+    case EXPR_DECIMAL:
+      return const_add(e, &(BundleConst){.kind = CONST_DECIMAL, .text = literal->text});
     case EXPR_STRING: return const_text(e, literal->text);
     default: return const_add(e, &(BundleConst){.kind = CONST_NIL});
   }
@@ -81,26 +90,31 @@ uint32_t const_literal(Emitter *e, const Expr *literal) {
 static uint32_t weight_of(const Emitter *e, const BundleType *t) {
   uint64_t weight = 1;
   if (t->elem != NONE_INDEX) weight += e->type_weights[t->elem];
-  for (uint32_t i = 0; i < t->members.count; i++) weight += e->type_weights[e->out->indexes[t->members.first + i]];
-  for (uint32_t i = 0; i < t->fields.count; i++) weight += e->type_weights[e->out->fields[t->fields.first + i].type];
+  for (uint32_t i = 0; i < t->members.count; i++)
+    weight += e->type_weights[e->out->indexes[t->members.first + i]];
+  for (uint32_t i = 0; i < t->fields.count; i++)
+    weight += e->type_weights[e->out->fields[t->fields.first + i].type];
   return weight > BUNDLE_TYPE_WEIGHT ? BUNDLE_TYPE_WEIGHT + 1 : (uint32_t)weight;
 }
 
 uint32_t type_add(Emitter *e, const BundleType *type) {
   Bundle *b = e->out;
   uint32_t weight = weight_of(e, type), weighed = b->type_count;
-  BundleType any = {.kind = TYPE_ANY, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
+  BundleType any = {
+      .kind = TYPE_ANY, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
   if (weight > BUNDLE_TYPE_WEIGHT && !e->failed) {
     DIAG_ADD0(e->diags, DIAG_TYPE_TOO_LARGE, e->where);
     e->failed = true;
   }
-  *PUSH_ITEM(e, e->type_weights, weighed, e->type_weight_cap) = weight > BUNDLE_TYPE_WEIGHT ? 1 : weight;
+  *PUSH_ITEM(e, e->type_weights, weighed, e->type_weight_cap) =
+      weight > BUNDLE_TYPE_WEIGHT ? 1 : weight;
   *PUSH_ITEM(e, b->types, b->type_count, e->type_cap) = weight > BUNDLE_TYPE_WEIGHT ? any : *type;
   return b->type_count - 1;
 }
 
 static BundleType type_blank(TypeKind kind) {
-  return (BundleType){.kind = (uint8_t)kind, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
+  return (BundleType){
+      .kind = (uint8_t)kind, .elem = NONE_INDEX, .shape = NONE_INDEX, .literal = NONE_INDEX};
 }
 
 uint32_t type_simple_index(Emitter *e, TypeKind kind) {
@@ -210,12 +224,15 @@ uint32_t method_name(Emitter *e, Name *name) {
 /* ---- sites ---- */
 
 static uint32_t site_slot(const Emitter *e, const SiteCount *key) {
-  uint32_t h = key->fn * 0x9e3779b1u ^ key->kind * 0x85ebca6bu ^ key->target * 0xc2b2ae35u ^ key->patch * 0x27d4eb2fu;
+  uint32_t h = key->fn * 0x9e3779b1u ^ key->kind * 0x85ebca6bu ^ key->target * 0xc2b2ae35u ^
+               key->patch * 0x27d4eb2fu;
   uint32_t at = (h ^ h >> 15) & (e->site_slots - 1);
   for (;; at = (at + 1) & (e->site_slots - 1)) {
     const SiteCount *s = &e->site_counts[at];
     if (s->count == 0) return at;
-    if (s->fn == key->fn && s->kind == key->kind && s->target == key->target && s->patch == key->patch) return at;
+    if (s->fn == key->fn && s->kind == key->kind && s->target == key->target &&
+        s->patch == key->patch)
+      return at;
   }
 }
 
@@ -243,7 +260,8 @@ static uint32_t site_ordinal(Emitter *e, const SiteCount *key) {
 uint32_t site_add(Body *b, uint8_t kind, uint32_t target) {
   Emitter *e = b->e;
   BundleSite site = {.fn = b->index, .kind = kind, .target = target, .patch = b->patch};
-  site.ordinal = site_ordinal(e, &(SiteCount){.fn = b->index, .kind = kind, .target = target, .patch = b->patch});
+  site.ordinal = site_ordinal(
+      e, &(SiteCount){.fn = b->index, .kind = kind, .target = target, .patch = b->patch});
   place_line(b, b->place, &site.line, &site.column);
   site.id = bundle_site_id(e->out, &site);
   *PUSH_ITEM(e, e->out->sites, e->out->site_count, e->site_cap) = site;

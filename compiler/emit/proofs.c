@@ -4,7 +4,8 @@
 #include "compiler/emit/emitter.h"
 
 static void loosen(const Symbol *symbol) {
-  bool fn = symbol != NULL && symbol->kind == SYMBOL_FN && symbol->decl != NULL && symbol->decl->function != NULL;
+  bool fn = symbol != NULL && symbol->kind == SYMBOL_FN && symbol->decl != NULL &&
+            symbol->decl->function != NULL;
   if (fn) symbol->decl->function->proven = false;
 }
 
@@ -28,7 +29,8 @@ static void look_call(Expr *e) {
 }
 
 static void look(Expr *e, void *context) {
-  bool call = e->kind == EXPR_CALL && (e->resolution == CALL_FUNCTION || e->resolution == CALL_FUNCTION_METHOD);
+  bool call = e->kind == EXPR_CALL &&
+              (e->resolution == CALL_FUNCTION || e->resolution == CALL_FUNCTION_METHOD);
   if (call && e->symbol != NULL && e->symbol->decl != NULL) {
     look_call(e);
     if (e->resolution == CALL_FUNCTION_METHOD) look(e->left->left, context);
@@ -37,7 +39,8 @@ static void look(Expr *e, void *context) {
     }
     return;
   }
-  if (e->kind == EXPR_NAME || (e->kind == EXPR_MEMBER && e->resolution == MEMBER_SYMBOL)) loosen(e->symbol);
+  if (e->kind == EXPR_NAME || (e->kind == EXPR_MEMBER && e->resolution == MEMBER_SYMBOL))
+    loosen(e->symbol);
   else expr_parts(e, look, context);
 }
 

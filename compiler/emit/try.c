@@ -5,8 +5,13 @@
 #include "compiler/emit/emitter.h"
 
 static void guard_open(Body *b, Guard *g, HandlerKind kind, Stmt *final) {
-  *g = (Guard){.outer = b->guard, .kind = (uint8_t)kind, .final = final, .loop = b->loop, .patch = b->patch,
-               .caught = b->caught, .start = code_here(b)};
+  *g = (Guard){.outer = b->guard,
+               .kind = (uint8_t)kind,
+               .final = final,
+               .loop = b->loop,
+               .patch = b->patch,
+               .caught = b->caught,
+               .start = code_here(b)};
   b->guard = g;
 }
 
@@ -27,7 +32,8 @@ static bool handler_begin(Body *b, const Guard *g, uint8_t reg) {
   if (g->pieces == NULL || b->too_large) return false;
   b->dead = false;
   for (const Piece *p = g->pieces; p != NULL; p = p->next) {
-    BundleHandler h = {.start = p->start, .end = p->end, .target = code_here(b), .reg = reg, .kind = g->kind};
+    BundleHandler h = {
+        .start = p->start, .end = p->end, .target = code_here(b), .reg = reg, .kind = g->kind};
     *PUSH_ITEM(b->e, b->e->out->handlers, b->e->out->handler_count, b->e->handler_cap) = h;
   }
   return true;
@@ -171,7 +177,8 @@ void try_to(Body *b, Expr *e, uint8_t target) {
 
 static Expr *raise_part(const Stmt *s, const char *name, uint32_t position) {
   for (const Arg *arg = s->args; arg != NULL; arg = arg->next) {
-    if (arg->name != NULL ? str_equal(arg->name->text, str_of(name)) : position == 0) return arg->value;
+    if (arg->name != NULL ? str_equal(arg->name->text, str_of(name)) : position == 0)
+      return arg->value;
     if (arg->name == NULL) position--;
   }
   return NULL;

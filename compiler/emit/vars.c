@@ -4,8 +4,18 @@
 bool type_plain(const Type *type) {
   if (type == NULL) return false;
   switch (type->kind) {
-    case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_FLOAT: case TYPE_DECIMAL: case TYPE_STRING:
-    case TYPE_BYTES: case TYPE_TIME: case TYPE_DURATION: case TYPE_LITERAL: case TYPE_HANDLE: case TYPE_ERROR:
+    case TYPE_NIL:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_FLOAT:
+    case TYPE_DECIMAL:
+    case TYPE_STRING:
+    case TYPE_BYTES:
+    case TYPE_TIME:
+    case TYPE_DURATION:
+    case TYPE_LITERAL:
+    case TYPE_HANDLE:
+    case TYPE_ERROR:
     case TYPE_SEALED: case TYPE_FUNCTION: return true;
     case TYPE_ANY: case TYPE_LIST: case TYPE_MAP: case TYPE_RECORD: case TYPE_OBJECT: return false;
     case TYPE_UNION: break;
@@ -47,7 +57,8 @@ uint8_t var_target(Body *b, Symbol *symbol, bool *born) {
   *born = symbol->reg < 0;
   if (!*born) return (uint8_t)symbol->reg;
   uint8_t reg = var_pin(b, symbol);
-  /* Until it is born nobody can look at it, unless a handler of this function catches a fault half-way. */
+  /* Until it is born nobody can look at it, unless a handler of this function catches a fault
+   * half-way. */
   b->is_var[reg] = b->guard != NULL;
   return reg;
 }
@@ -55,7 +66,8 @@ uint8_t var_target(Body *b, Symbol *symbol, bool *born) {
 void var_born(Body *b, uint8_t reg) { b->is_var[reg] = true; }
 
 uint8_t var_read(Body *b, Symbol *symbol) {
-  if (UNLIKELY(symbol->reg < 0)) { /* on no path here: the checker lets it pass only where nothing leads */
+  if (UNLIKELY(symbol->reg <
+               0)) { /* on no path here: the checker lets it pass only where nothing leads */
     emit(b, OP_LOADNIL, var_pin(b, symbol), 0, 0);
   }
   return (uint8_t)symbol->reg;

@@ -1,5 +1,7 @@
-/* Any bytes as a bundle: refused, or shown, verified and run on the switch loop for a little while, every
-** effect answered with nil and every branch abandoned. A bundle that verifies may fault but never crash. */
+/* Any bytes as a bundle: refused, or shown, verified and run on the switch loop for a little while,
+*every
+** effect answered with nil and every branch abandoned. A bundle that verifies may fault but never
+*crash. */
 #include "vm/bundle/bundle.h"
 #include "vm/core/machine.h"
 #include "vm/core/verify.h"
@@ -17,7 +19,8 @@ static void run_fiber(Machine *m, Fiber *f) {
   }
 }
 
-/* The function as the host would call it: too few arguments are the host's own mistake, so all are given. */
+/* The function as the host would call it: too few arguments are the host's own mistake, so all are
+ * given. */
 static void run_function(const Program *program, uint32_t fn) {
   const BundleFn *entry = &program_bundle(program)->fns[fn];
   Value args[256];

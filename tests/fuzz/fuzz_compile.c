@@ -1,5 +1,7 @@
-/* Any text as a program: what compiles gives a bundle that reads back the same, verifies, and runs for a
-** while without harm. A program that the checker passes and the verifier refuses is a bug of the emitter. */
+/* Any text as a program: what compiles gives a bundle that reads back the same, verifies, and runs
+*for a
+** while without harm. A program that the checker passes and the verifier refuses is a bug of the
+*emitter. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -61,7 +63,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
   Compilation c;
   Str text = {(const char *)data, size};
   arena_init(&arena);
-  if (compile(&arena, STR("fuzz.z8"), (SourceReader){read_source, &text}, (CompileOptions){0}, &c)) bundle_try(&c.bundle);
+  if (compile(&arena, STR("fuzz.z8"), (SourceReader){read_source, &text}, (CompileOptions){0}, &c))
+    bundle_try(&c.bundle);
   arena_deinit(&arena);
   return 0;
 }

@@ -22,7 +22,8 @@ static const char program[] =
     "  max_attempts 5 backoff 1s..5m unless e.code in [\"declined\"]\n"
     "  limit \"bank\" 10 per 1s\n"
     "  perform:\n"
-    "    r = http.post(\"${bank}/wires\", json: {account, amount}, headers: {\"Idempotency-Key\": key})\n"
+    "    r = http.post(\"${bank}/wires\", json: {account, amount}, headers: {\"Idempotency-Key\": "
+    "key})\n"
     "    return {id: r.json.id}\n"
     "  check:\n"
     "    r = http.get(\"${bank}/wires/${key}\")\n"
@@ -56,7 +57,8 @@ static Buf sample; /* its bytes */
 static bool sample_make(void) {
   Compilation c;
   arena_init(&sample_arena);
-  bool good = compile(&sample_arena, STR("sample.z8"), (SourceReader){read_program, NULL}, (CompileOptions){0}, &c);
+  bool good = compile(&sample_arena, STR("sample.z8"), (SourceReader){read_program, NULL},
+                      (CompileOptions){0}, &c);
   if (good) {
     bundle_write(&c.bundle, &sample);
     return true;

@@ -28,7 +28,8 @@ static void emitted(const char *program) {
     buf_byte(&out, 0);
     const char *start = strstr(out.at, "\nfn f(");
     const char *end = start != NULL ? strstr(start + 1, "\n\n") : NULL;
-    if (start != NULL) snprintf(code, sizeof code, "%.*s", end != NULL ? (int)(end - start) : 20000, start);
+    if (start != NULL)
+      snprintf(code, sizeof code, "%.*s", end != NULL ? (int)(end - start) : 20000, start);
   } else {
     diag_render(&c.diags, false, &out);
     fprintf(stderr, "%.*s\n", (int)out.size, out.at);
@@ -46,7 +47,8 @@ static int count(const char *word) {
 static int instructions(void) {
   int n = 0;
   for (const char *at = code; (at = strchr(at, '\n')) != NULL; at++) {
-    n += strncmp(at, "\n     ", 6) == 0 && strstr(at, "  ") != NULL && at[9] != '|' && at[8] >= '0' && at[8] <= '9';
+    n += strncmp(at, "\n     ", 6) == 0 && strstr(at, "  ") != NULL && at[9] != '|' &&
+         at[8] >= '0' && at[8] <= '9';
   }
   return n;
 }
@@ -66,40 +68,54 @@ static void test_unsure_arguments_are_checked(void) {
 }
 
 static void test_recursion(void) {
-  emitted("fn f(n: int) -> int:\n  if n < 2: return n\n  return f(n - 1) + f(n - 2)\nprint(f(9))\n");
-  CHECK(count(" CHECK ") == 0 && count(" MOVE") == 0 && count(" JGEI ") == 1 && instructions() == 8);
+  emitted(
+      "fn f(n: int) -> int:\n  if n < 2: return n\n  return f(n - 1) + f(n - 2)\nprint(f(9))\n");
+  CHECK(count(" CHECK ") == 0 && count(" MOVE") == 0 && count(" JGEI ") == 1 &&
+        instructions() == 8);
 }
 
 static void test_element_update(void) {
-  emitted("fn f(n: int):\n  a = [0]\n  for i in range(n): a[i] = a[i] + 1\n  return a\nprint(f(1))\n");
-  CHECK(count(" GETI ") == 1 && count(" ADDI ") == 1 && count(" SETI ") == 1 && count(" FORNEXT ") == 1);
+  emitted(
+      "fn f(n: int):\n  a = [0]\n  for i in range(n): a[i] = a[i] + 1\n  return a\nprint(f(1))\n");
+  CHECK(count(" GETI ") == 1 && count(" ADDI ") == 1 && count(" SETI ") == 1 &&
+        count(" FORNEXT ") == 1);
   CHECK(count(" MOVESH ") == 0 && count(" OWN") == 0 && count(" LOOP ") == 0);
 }
 
 static void test_record_slots(void) {
-  emitted("type P: x: int, y: int\nfn f(n: int):\n  p = P(x: 1, y: n)\n  p.x += p.y\n  return p.x\nprint(f(2))\n");
-  CHECK(count(" NEWREC ") == 1 && count(" GETSLOT ") == 3 && count(" SETSLOT ") == 1 && count(" CALL ") == 0);
+  emitted(
+      "type P: x: int, y: int\nfn f(n: int):\n  p = P(x: 1, y: n)\n  p.x += p.y\n  return "
+      "p.x\nprint(f(2))\n");
+  CHECK(count(" NEWREC ") == 1 && count(" GETSLOT ") == 3 && count(" SETSLOT ") == 1 &&
+        count(" CALL ") == 0);
 }
 
 static void test_literals_held_in_loops(void) {
-  emitted("fn f(n: int):\n  t = 0.0\n  for i in range(n): t = t * 0.5 + 0.25\n  return t\nprint(f(1))\n");
+  emitted(
+      "fn f(n: int):\n  t = 0.0\n  for i in range(n): t = t * 0.5 + 0.25\n  return "
+      "t\nprint(f(1))\n");
   const char *top = strstr(code, "FORPREP");
   CHECK(top != NULL && strstr(top, "LOADK") == NULL);
 }
 
 static void test_borrowed_parts(void) {
-  const char *start = "type P: x: int\nfn f(ps: list[P]):\n  t = 0\n  for i in range(1):\n    p = ps[i]\n";
+  const char *start =
+      "type P: x: int\nfn f(ps: list[P]):\n  t = 0\n  for i in range(1):\n    p = ps[i]\n";
   char program[400];
-  snprintf(program, sizeof program, "%s    t += p.x\n    ps[i].x = t\n  return t\nprint(f([P(x: 1)]))\n", start);
+  snprintf(program, sizeof program,
+           "%s    t += p.x\n    ps[i].x = 5\n  return t\nprint(f([P(x: 1)]))\n", start);
   emitted(program);
   CHECK(count(" SHARE ") == 1); /* the parameter, once */
-  snprintf(program, sizeof program, "%s    ps[i].x = t\n    t += p.x\n  return t\nprint(f([P(x: 1)]))\n", start);
+  snprintf(program, sizeof program,
+           "%s    ps[i].x = 5\n    t += p.x\n  return t\nprint(f([P(x: 1)]))\n", start);
   emitted(program);
   CHECK(count(" SHARE ") == 2); /* p is read after the update */
 }
 
 static void test_run_of_updates_owns_once(void) {
-  emitted("fn f(n: int):\n  a = [{x: 0, y: 0}]\n  a[n].x = n + 1\n  a[n].y = n + 2\n  return a\nprint(f(0))\n");
+  emitted(
+      "fn f(n: int):\n  a = [{x: 0, y: 0}]\n  a[n].x = n + 1\n  a[n].y = n + 2\n  return "
+      "a\nprint(f(0))\n");
   CHECK(count(" OWNI ") == 1 && count(" SETF ") == 4);
 }
 

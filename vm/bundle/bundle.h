@@ -22,8 +22,16 @@ typedef struct Range32 { /* count items from index `first` of a pool */
   uint32_t first, count;
 } Range32;
 
-typedef enum { CONST_INT, CONST_FLOAT, CONST_STRING, CONST_BYTES, CONST_DECIMAL, CONST_DURATION,
-               CONST_NIL, CONST_BOOL } ConstKind;
+typedef enum {
+  CONST_INT,
+  CONST_FLOAT,
+  CONST_STRING,
+  CONST_BYTES,
+  CONST_DECIMAL,
+  CONST_DURATION,
+  CONST_NIL,
+  CONST_BOOL
+} ConstKind;
 typedef struct BundleConst {
   uint8_t kind; /* ConstKind */
   int64_t i;    /* INT, BOOL; DURATION in microseconds */
@@ -33,10 +41,10 @@ typedef struct BundleConst {
 
 /* A field of a shape or an object type, or a parameter. */
 typedef struct BundleField {
-  uint32_t name;     /* constant: STRING */
-  uint32_t type;     /* type index */
-  uint8_t optional;  /* may be left out: it has a default, or may be nil */
-  uint32_t doc;      /* constant or NONE_INDEX */
+  uint32_t name;    /* constant: STRING */
+  uint32_t type;    /* type index */
+  uint8_t optional; /* may be left out: it has a default, or may be nil */
+  uint32_t doc;     /* constant or NONE_INDEX */
 } BundleField;
 
 typedef struct BundleType {
@@ -56,25 +64,39 @@ typedef struct BundleShape {
   uint32_t version;     /* of a message; 1 unless said */
   Range32 fields;       /* into `fields` */
   uint32_t constructor; /* function that checks types, defaults and `where`; never NONE_INDEX */
-  Range32 upcasts;      /* into `indexes`: function for version 1 -> 2, 2 -> 3 …, NONE_INDEX where none */
+  Range32
+      upcasts; /* into `indexes`: function for version 1 -> 2, 2 -> 3 …, NONE_INDEX where none */
   uint32_t doc;
 } BundleShape;
 
 enum {
-  FN_PURE = 1,        /* asserted pure: `pure fn`, query, where, guard. No effect below it, at run time either */
+  FN_PURE =
+      1, /* asserted pure: `pure fn`, query, where, guard. No effect below it, at run time either */
   FN_EFFECTS = 2,     /* holds an effect, or calls a function that does */
   FN_MAY_SUSPEND = 4, /* FN_EFFECTS, or calls function values: its frames are nil-filled on entry */
   FN_VARIADIC = 8     /* unused in format 1 */
 };
-typedef enum { FNKIND_FN, FNKIND_LAMBDA, FNKIND_SCRIPT, FNKIND_WORKFLOW, FNKIND_PERFORM, FNKIND_CHECK,
-               FNKIND_UNLESS, FNKIND_CONSTRUCTOR, FNKIND_QUERY, FNKIND_BRANCH, FNKIND_UPCAST } FnKind;
+typedef enum {
+  FNKIND_FN,
+  FNKIND_LAMBDA,
+  FNKIND_SCRIPT,
+  FNKIND_WORKFLOW,
+  FNKIND_PERFORM,
+  FNKIND_CHECK,
+  FNKIND_UNLESS,
+  FNKIND_CONSTRUCTOR,
+  FNKIND_QUERY,
+  FNKIND_BRANCH,
+  FNKIND_UPCAST
+} FnKind;
 
 typedef enum { HANDLER_CATCH, HANDLER_FINALLY } HandlerKind;
 typedef struct BundleHandler { /* innermost first; ranges nest */
-  uint32_t start, end; /* instruction words [start, end) */
-  uint32_t target;     /* where to go on */
-  uint8_t reg;         /* CATCH: the error value; FINALLY: the kept fault, for RERAISE */
-  uint8_t kind;        /* HandlerKind. CATCH takes catchable faults, FINALLY all but limits and divergence */
+  uint32_t start, end;         /* instruction words [start, end) */
+  uint32_t target;             /* where to go on */
+  uint8_t reg;                 /* CATCH: the error value; FINALLY: the kept fault, for RERAISE */
+  uint8_t
+      kind; /* HandlerKind. CATCH takes catchable faults, FINALLY all but limits and divergence */
 } BundleHandler;
 
 typedef struct BundleLine { /* words from pc on belong to this place */
@@ -83,22 +105,25 @@ typedef struct BundleLine { /* words from pc on belong to this place */
 } BundleLine;
 
 typedef struct BundleFn {
-  uint32_t name;     /* constant: qualified, "file.f" without the root file's name: "add", "std.text.words", "CloseDay" */
-  uint8_t kind;      /* FnKind */
-  uint8_t flags;     /* FN_* */
-  uint8_t min_args;  /* fewer is a fault; those between min_args and the count of params arrive as "not given" */
-  Range32 params;    /* into `fields` */
-  uint8_t captures;  /* registers after the parameters, filled from the closure */
-  uint8_t regs;      /* registers in all: params + captures + variables + temporaries */
+  uint32_t name;    /* constant: qualified, "file.f" without the root file's name: "add",
+                       "std.text.words", "CloseDay" */
+  uint8_t kind;     /* FnKind */
+  uint8_t flags;    /* FN_* */
+  uint8_t min_args; /* fewer is a fault; those between min_args and the count of params arrive as
+                       "not given" */
+  Range32 params;   /* into `fields` */
+  uint8_t captures; /* registers after the parameters, filled from the closure */
+  uint8_t regs;     /* registers in all: params + captures + variables + temporaries */
   uint32_t code, code_count; /* into `code`, in words */
   Range32 handlers, lines;
   uint32_t cache_count; /* field cache slots, 0..256 */
-  uint32_t result;   /* type index */
-  uint32_t source;   /* source index */
+  uint32_t result;      /* type index */
+  uint32_t source;      /* source index */
 } BundleFn;
 
 /* Where an effect stands. The id names the place across edits elsewhere: the first 32 bits of
-** SHA-256 over function name, effect word, target, enclosing patch id and the ordinal among equals. */
+** SHA-256 over function name, effect word, target, enclosing patch id and the ordinal among equals.
+ */
 typedef struct BundleSite {
   uint32_t fn;
   uint8_t kind;    /* EffectKind */
@@ -111,7 +136,8 @@ typedef struct BundleSite {
 
 typedef struct BundleQuery {
   uint32_t name, fn;
-  Range32 captures; /* into `indexes`: registers of the workflow's own frame, in the order of fn's captures */
+  Range32 captures; /* into `indexes`: registers of the workflow's own frame, in the order of fn's
+                       captures */
 } BundleQuery;
 
 typedef struct BundleWorkflow {
@@ -121,16 +147,16 @@ typedef struct BundleWorkflow {
 
 typedef struct BundleTool {
   uint32_t name, doc;
-  uint32_t perform, check;  /* functions of (params…, key); check may be NONE_INDEX */
-  uint32_t unless;          /* pure function of (error) -> bool: true means do not retry; or NONE_INDEX */
-  uint8_t effect_class;     /* EffectClass */
-  int64_t timeout_us;       /* 0: none */
-  uint32_t max_attempts;    /* at least 1 */
+  uint32_t perform, check; /* functions of (params…, key); check may be NONE_INDEX */
+  uint32_t unless; /* pure function of (error) -> bool: true means do not retry; or NONE_INDEX */
+  uint8_t effect_class;  /* EffectClass */
+  int64_t timeout_us;    /* 0: none */
+  uint32_t max_attempts; /* at least 1 */
   int64_t backoff_min_us, backoff_max_us;
-  uint32_t limit_name;      /* constant or NONE_INDEX */
+  uint32_t limit_name; /* constant or NONE_INDEX */
   uint32_t limit_count;
   int64_t limit_per_us;
-  uint32_t result;          /* type */
+  uint32_t result; /* type */
 } BundleTool;
 
 typedef struct BundleExtern {
@@ -145,9 +171,9 @@ typedef struct BundleConfig {
 } BundleConfig;
 
 typedef struct BundleMethod { /* for calls on receivers whose kind is known only at run time */
-  uint32_t name;   /* constant */
-  uint8_t kind;    /* TypeKind of the receiver */
-  uint8_t native;  /* 1: target is a NativeId, 0: a function index */
+  uint32_t name;              /* constant */
+  uint8_t kind;               /* TypeKind of the receiver */
+  uint8_t native;             /* 1: target is a NativeId, 0: a function index */
   uint32_t target;
 } BundleMethod;
 
@@ -157,28 +183,46 @@ typedef struct BundleSource {
 } BundleSource;
 
 typedef struct Bundle {
-  Hash256 id;   /* of the bytes; set by bundle_write and bundle_read */
+  Hash256 id;      /* of the bytes; set by bundle_write and bundle_read */
   uint32_t name;   /* constant: the root file's name */
   uint32_t script; /* function */
 
-  BundleConst *consts;       uint32_t const_count;
-  BundleField *fields;       uint32_t field_count;
-  uint32_t *indexes;         uint32_t index_count;
-  BundleType *types;         uint32_t type_count;
-  BundleShape *shapes;       uint32_t shape_count;
-  BundleFn *fns;             uint32_t fn_count;
-  uint32_t *code;            uint32_t code_count;
-  BundleHandler *handlers;   uint32_t handler_count;
-  BundleLine *lines;         uint32_t line_count;
-  BundleSite *sites;         uint32_t site_count;
-  BundleQuery *queries;      uint32_t query_count;
-  BundleWorkflow *workflows; uint32_t workflow_count;
-  BundleTool *tools;         uint32_t tool_count;
-  BundleExtern *externs;     uint32_t extern_count;
-  BundleConfig *configs;     uint32_t config_count;
-  uint32_t *patches;         uint32_t patch_count; /* constants: ids of patched(…), sorted */
-  BundleMethod *methods;     uint32_t method_count; /* sorted by (name, kind) */
-  BundleSource *sources;     uint32_t source_count;
+  BundleConst *consts;
+  uint32_t const_count;
+  BundleField *fields;
+  uint32_t field_count;
+  uint32_t *indexes;
+  uint32_t index_count;
+  BundleType *types;
+  uint32_t type_count;
+  BundleShape *shapes;
+  uint32_t shape_count;
+  BundleFn *fns;
+  uint32_t fn_count;
+  uint32_t *code;
+  uint32_t code_count;
+  BundleHandler *handlers;
+  uint32_t handler_count;
+  BundleLine *lines;
+  uint32_t line_count;
+  BundleSite *sites;
+  uint32_t site_count;
+  BundleQuery *queries;
+  uint32_t query_count;
+  BundleWorkflow *workflows;
+  uint32_t workflow_count;
+  BundleTool *tools;
+  uint32_t tool_count;
+  BundleExtern *externs;
+  uint32_t extern_count;
+  BundleConfig *configs;
+  uint32_t config_count;
+  uint32_t *patches;
+  uint32_t patch_count; /* constants: ids of patched(…), sorted */
+  BundleMethod *methods;
+  uint32_t method_count; /* sorted by (name, kind) */
+  BundleSource *sources;
+  uint32_t source_count;
 } Bundle;
 
 /* Appends the canonical bytes to out and sets bundle->id. The same struct gives the same bytes. */
@@ -195,7 +239,8 @@ static inline Str bundle_text(const Bundle *b, uint32_t constant) {
 /* The place of instruction word pc (relative to the function's first word). */
 BundleLine bundle_line(const Bundle *bundle, const BundleFn *fn, uint32_t pc);
 
-/* The id a site must have: the first 4 bytes, big-endian, of SHA-256 over function name, effect word,
+/* The id a site must have: the first 4 bytes, big-endian, of SHA-256 over function name, effect
+*word,
 ** target, patch id and the ordinal in decimal, with a zero byte between each two. */
 uint32_t bundle_site_id(const Bundle *bundle, const BundleSite *site);
 

@@ -28,7 +28,8 @@ static bool is_name(Str s) {
   if (s.size == 0 || s.size > 60) return false;
   for (size_t i = 0; i < s.size; i++) {
     char c = s.at[i];
-    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' || (i > 0 && c >= '0' && c <= '9'))) {
+    if (!((c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
+          (i > 0 && c >= '0' && c <= '9'))) {
       return false;
     }
   }
@@ -196,7 +197,8 @@ static void put_effect(const Dump *d, const uint32_t *ext) {
   buf_format(d->out, " %s", info != NULL ? info->word : "?");
   if (s->target != NONE_INDEX) buf_format(d->out, " " STR_FMT, STR_ARG(bundle_text(b, s->target)));
   buf_format(d->out, "  ; site %08" PRIx32, s->id);
-  if (s->patch != NONE_INDEX) buf_format(d->out, " under " STR_FMT, STR_ARG(bundle_text(b, s->patch)));
+  if (s->patch != NONE_INDEX)
+    buf_format(d->out, " under " STR_FMT, STR_ARG(bundle_text(b, s->patch)));
 }
 
 static void put_name(const Dump *d, uint32_t constant) {
@@ -215,12 +217,14 @@ static void put_ext(const Dump *d, uint8_t ext, const uint32_t *words) {
     case EXT_NONE: case EXT_JUMP: return;
     case EXT_FN: buf_format(out, " " STR_FMT, STR_ARG(fn_name(b, n))); return;
     case EXT_NATIVE:
-      if (n < (uint32_t)NATIVE_COUNT) buf_format(out, " %s.%s", native_info[n].module, native_info[n].name);
+      if (n < (uint32_t)NATIVE_COUNT)
+        buf_format(out, " %s.%s", native_info[n].module, native_info[n].name);
       else buf_format(out, " native %" PRIu32 "?", n);
       return;
     case EXT_NAME: put_name(d, n); return;
-    case EXT_SHAPE: 
-      buf_format(out, " " STR_FMT, STR_ARG(n < b->shape_count ? bundle_text(b, b->shapes[n].name) : STR("?")));
+    case EXT_SHAPE:
+      buf_format(out, " " STR_FMT,
+                 STR_ARG(n < b->shape_count ? bundle_text(b, b->shapes[n].name) : STR("?")));
       return;
     case EXT_TYPE:
       buf_byte(out, ' ');
@@ -231,7 +235,8 @@ static void put_ext(const Dump *d, uint8_t ext, const uint32_t *words) {
       put_const(b, n, out);
       return;
     case EXT_CONFIG:
-      buf_format(out, " " STR_FMT, STR_ARG(n < b->config_count ? bundle_text(b, b->configs[n].name) : STR("?")));
+      buf_format(out, " " STR_FMT,
+                 STR_ARG(n < b->config_count ? bundle_text(b, b->configs[n].name) : STR("?")));
       return;
     case EXT_EFFECT: put_effect(d, words); return;
   }
@@ -308,8 +313,9 @@ static void put_handlers(const Dump *d) {
   }
 }
 
-static const char *const kind_words[] = {"fn", "lambda", "script", "workflow", "perform", "check", "unless",
-                                         "constructor", "query", "branch", "upcast"};
+static const char *const kind_words[] = {"fn",      "lambda", "script", "workflow",
+                                         "perform", "check",  "unless", "constructor",
+                                         "query",   "branch", "upcast"};
 
 static void put_params(const Dump *d) {
   for (uint32_t i = 0; i < d->fn->params.count; i++) {
@@ -322,19 +328,26 @@ static void put_params(const Dump *d) {
 
 static void put_fn_head(const Dump *d) {
   const BundleFn *fn = d->fn;
-  buf_format(d->out, "\n%s " STR_FMT "(", kind_words[fn->kind], STR_ARG(bundle_text(d->b, fn->name)));
+  buf_format(d->out, "\n%s " STR_FMT "(", kind_words[fn->kind],
+             STR_ARG(bundle_text(d->b, fn->name)));
   put_params(d);
   buf_text(d->out, ") -> ");
   put_type(d->b, fn->result, d->out);
-  buf_format(d->out, "   [" STR_FMT "; %u registers", STR_ARG(bundle_text(d->b, d->b->sources[fn->source].path)),
-             fn->regs);
-  if (fn->captures > 0) buf_format(d->out, ", %u captured from r%" PRIu32, fn->captures, fn->params.count);
-  buf_format(d->out, "%s%s%s]\n", fn->flags & FN_PURE ? ", pure" : "", fn->flags & FN_EFFECTS ? ", effects" : "",
+  buf_format(d->out, "   [" STR_FMT "; %u registers",
+             STR_ARG(bundle_text(d->b, d->b->sources[fn->source].path)), fn->regs);
+  if (fn->captures > 0)
+    buf_format(d->out, ", %u captured from r%" PRIu32, fn->captures, fn->params.count);
+  buf_format(d->out, "%s%s%s]\n", fn->flags & FN_PURE ? ", pure" : "",
+             fn->flags & FN_EFFECTS ? ", effects" : "",
              fn->flags & FN_MAY_SUSPEND ? ", may suspend" : "");
 }
 
 static void put_fn(const Bundle *b, const BundleFn *fn, Arena *arena, Buf *out) {
-  Dump d = {.b = b, .fn = fn, .code = b->code + fn->code, .out = out, .text = b->sources[fn->source].text};
+  Dump d = {.b = b,
+            .fn = fn,
+            .code = b->code + fn->code,
+            .out = out,
+            .text = b->sources[fn->source].text};
   d.targets = ARENA_ARRAY(arena, uint8_t, fn->code_count);
   mark_targets(&d);
   put_fn_head(&d);
@@ -343,16 +356,19 @@ static void put_fn(const Bundle *b, const BundleFn *fn, Arena *arena, Buf *out) 
 }
 
 static void put_summary(const Bundle *b, Buf *out) {
-  buf_format(out, "bundle " STR_FMT " (format %d): %" PRIu32 " functions, %" PRIu32 " words of code, %" PRIu32
-             " constants, %" PRIu32 " effect sites\n", STR_ARG(bundle_text(b, b->name)), BUNDLE_FORMAT,
-             b->fn_count, b->code_count, b->const_count, b->site_count);
+  buf_format(out,
+             "bundle " STR_FMT " (format %d): %" PRIu32 " functions, %" PRIu32
+             " words of code, %" PRIu32 " constants, %" PRIu32 " effect sites\n",
+             STR_ARG(bundle_text(b, b->name)), BUNDLE_FORMAT, b->fn_count, b->code_count,
+             b->const_count, b->site_count);
   for (uint32_t i = 0; i < b->workflow_count; i++) {
     buf_format(out, "workflow " STR_FMT "\n", STR_ARG(bundle_text(b, b->workflows[i].name)));
   }
   for (uint32_t i = 0; i < b->tool_count; i++) {
     const BundleTool *t = &b->tools[i];
-    buf_format(out, "tool " STR_FMT " (%s, at most %" PRIu32 " attempts)\n", STR_ARG(bundle_text(b, t->name)),
-               effect_class_word((EffectClass)t->effect_class), t->max_attempts);
+    buf_format(out, "tool " STR_FMT " (%s, at most %" PRIu32 " attempts)\n",
+               STR_ARG(bundle_text(b, t->name)), effect_class_word((EffectClass)t->effect_class),
+               t->max_attempts);
   }
 }
 

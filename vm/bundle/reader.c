@@ -113,7 +113,8 @@ static Range32 get_range(Reader *r, uint32_t count) {
 
 static Str get_bytes(Reader *r) {
   uint64_t size = get_varint(r);
-  if (!r->failed && size > (uint64_t)(r->end - r->at)) reader_fail(r, "a text is longer than the bytes left");
+  if (!r->failed && size > (uint64_t)(r->end - r->at))
+    reader_fail(r, "a text is longer than the bytes left");
   if (r->failed) return (Str){0};
   Str bytes = {(const char *)r->at, (size_t)size};
   r->at += size;
@@ -146,7 +147,8 @@ static void get_const(Reader *r, BundleConst *c) {
     case CONST_BYTES: c->text = get_bytes(r); break;
     case CONST_DECIMAL:
       c->text = get_utf8(r);
-      if (!r->failed && !decimal_parse(c->text, &decimal)) reader_fail(r, "a decimal cannot be read");
+      if (!r->failed && !decimal_parse(c->text, &decimal))
+        reader_fail(r, "a decimal cannot be read");
       break;
     case CONST_NIL: break;
     case CONST_BOOL: c->i = get_byte(r, 1); break;

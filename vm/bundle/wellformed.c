@@ -35,12 +35,15 @@ static const char *type_wrong(const Bundle *b, uint32_t index) {
   return NULL;
 }
 
-/* Parts of a type written out in full, parts of parts too: what checking or printing it may cost. */
+/* Parts of a type written out in full, parts of parts too: what checking or printing it may cost.
+ */
 static uint64_t type_weight(const Bundle *b, const BundleType *t, const uint32_t *weights) {
   uint64_t weight = 1;
   if (t->elem != NONE_INDEX) weight += weights[t->elem];
-  for (uint32_t i = 0; i < t->members.count; i++) weight += weights[b->indexes[t->members.first + i]];
-  for (uint32_t i = 0; i < t->fields.count; i++) weight += weights[b->fields[t->fields.first + i].type];
+  for (uint32_t i = 0; i < t->members.count; i++)
+    weight += weights[b->indexes[t->members.first + i]];
+  for (uint32_t i = 0; i < t->fields.count; i++)
+    weight += weights[b->fields[t->fields.first + i].type];
   return weight;
 }
 
@@ -55,7 +58,8 @@ static bool check_types(const Bundle *b, Shares *shares, Err *err) {
     weights[i] = (uint32_t)weight;
     shares->indexes += b->types[i].members.count;
     shares->fields += b->types[i].fields.count;
-    if (shares->indexes > b->index_count || shares->fields > b->field_count) what = "ranges overlap";
+    if (shares->indexes > b->index_count || shares->fields > b->field_count)
+      what = "ranges overlap";
     if (what != NULL) break;
   }
   mem_free(weights);
@@ -97,7 +101,8 @@ static const char *fn_parts_wrong(const Bundle *b, const BundleFn *fn) {
 
 static const char *fn_wrong(const Bundle *b, const BundleFn *fn, Tiling *tiling) {
   uint32_t first = fn->params.count + fn->captures;
-  if (fn->params.count > LIMIT_ARGUMENTS || first > fn->regs) return "more parameters than registers";
+  if (fn->params.count > LIMIT_ARGUMENTS || first > fn->regs)
+    return "more parameters than registers";
   if (fn->regs > LIMIT_REGISTERS) return "too many registers";
   if (fn->min_args > fn->params.count) return "it wants more arguments than it has parameters";
   if (fn->code != tiling->code || fn->handlers.first != tiling->handler ||
@@ -130,16 +135,20 @@ static const char *workflow_wrong(const Bundle *b, const BundleWorkflow *w) {
 }
 
 static const char *tool_wrong(const Bundle *b, const BundleTool *t) {
-  if (!kind_of(b, t->perform, FNKIND_PERFORM) || b->fns[t->perform].params.count == 0) return "perform";
+  if (!kind_of(b, t->perform, FNKIND_PERFORM) || b->fns[t->perform].params.count == 0)
+    return "perform";
   uint32_t params = b->fns[t->perform].params.count;
   if (t->check != NONE_INDEX) {
-    if (!kind_of(b, t->check, FNKIND_CHECK) || b->fns[t->check].params.count != params) return "check";
+    if (!kind_of(b, t->check, FNKIND_CHECK) || b->fns[t->check].params.count != params)
+      return "check";
   }
   if (t->unless != NONE_INDEX) {
-    if (!kind_of(b, t->unless, FNKIND_UNLESS) || b->fns[t->unless].params.count != 1) return "unless";
+    if (!kind_of(b, t->unless, FNKIND_UNLESS) || b->fns[t->unless].params.count != 1)
+      return "unless";
   }
   if (t->max_attempts == 0) return "it may never be tried";
-  if (t->timeout_us < 0 || t->backoff_min_us < 0 || t->backoff_max_us < t->backoff_min_us) return "times";
+  if (t->timeout_us < 0 || t->backoff_min_us < 0 || t->backoff_max_us < t->backoff_min_us)
+    return "times";
   if (t->limit_name != NONE_INDEX && (t->limit_count == 0 || t->limit_per_us <= 0)) return "limit";
   return NULL;
 }
@@ -149,7 +158,8 @@ static const char *site_wrong(const Bundle *b, const BundleSite *s) {
   return bundle_site_id(b, s) == s->id ? NULL : "its id is not that of its place";
 }
 
-static const char *method_wrong(const Bundle *b, const BundleMethod *m, const BundleMethod *before) {
+static const char *method_wrong(const Bundle *b, const BundleMethod *m,
+                                const BundleMethod *before) {
   uint32_t count = m->native ? (uint32_t)NATIVE_COUNT : b->fn_count;
   if (m->target >= count) return "an index is out of range";
   if (before == NULL) return NULL;
@@ -176,9 +186,12 @@ static bool check_fns(const Bundle *b, Shares *shares, Err *err) {
     if (what != NULL) return wrong(err, "fn", i, what);
     shares->fields += b->fns[i].params.count;
   }
-  if (tiling.code != b->code_count) return wrong(err, "code", tiling.code, "belongs to no function");
-  if (tiling.handler != b->handler_count) return wrong(err, "handler", tiling.handler, "belongs to no function");
-  if (tiling.line != b->line_count) return wrong(err, "line", tiling.line, "belongs to no function");
+  if (tiling.code != b->code_count)
+    return wrong(err, "code", tiling.code, "belongs to no function");
+  if (tiling.handler != b->handler_count)
+    return wrong(err, "handler", tiling.handler, "belongs to no function");
+  if (tiling.line != b->line_count)
+    return wrong(err, "line", tiling.line, "belongs to no function");
   return true;
 }
 
@@ -186,8 +199,10 @@ static bool check_declarations(const Bundle *b, Shares *shares, Err *err) {
   uint64_t queries = 0;
   const char *what;
   for (uint32_t i = 0; i < b->workflow_count; i++) {
-    if ((queries += b->workflows[i].queries.count) > b->query_count) return wrong(err, "workflow", i, "queries");
-    if ((what = workflow_wrong(b, &b->workflows[i])) != NULL) return wrong(err, "workflow", i, what);
+    if ((queries += b->workflows[i].queries.count) > b->query_count)
+      return wrong(err, "workflow", i, "queries");
+    if ((what = workflow_wrong(b, &b->workflows[i])) != NULL)
+      return wrong(err, "workflow", i, what);
   }
   for (uint32_t i = 0; i < b->query_count; i++) shares->indexes += b->queries[i].captures.count;
   for (uint32_t i = 0; i < b->tool_count; i++) {
@@ -214,7 +229,8 @@ bool bundle_wellformed(const Bundle *b, Err *err) {
   if (!check_types(b, &shares, err)) return false;
   if (!check_shapes(b, &shares, err) || !check_fns(b, &shares, err)) return false;
   if (!check_declarations(b, &shares, err) || !check_tables(b, err)) return false;
-  if (!kind_of(b, b->script, FNKIND_SCRIPT)) return wrong(err, "fn", b->script, "it is not a script");
+  if (!kind_of(b, b->script, FNKIND_SCRIPT))
+    return wrong(err, "fn", b->script, "it is not a script");
   if (b->fns[b->script].params.count + b->fns[b->script].captures != 0) {
     return wrong(err, "fn", b->script, "a script takes nothing");
   }

@@ -11,7 +11,8 @@ typedef struct TypeWork {
 
 static bool fits(TypeWork *w, Value v, uint32_t type, uint32_t depth);
 
-/* Elements at the front that are seen at a glance to be of the type: each one step like any other. */
+/* Elements at the front that are seen at a glance to be of the type: each one step like any other.
+ */
 static uint32_t list_glance(TypeWork *w, Value v, const BundleType *t) {
   const Value *items = list_items(v);
   uint32_t i = 0, count = list_count(v);
@@ -20,7 +21,9 @@ static uint32_t list_glance(TypeWork *w, Value v, const BundleType *t) {
   } else if (t->kind == TYPE_FLOAT) {
     while (i < count && (value_is_flonum(items[i]) || value_is_int(items[i]))) i++;
   } else if (t->kind == TYPE_RECORD) {
-    while (i < count && value_is_kind(items[i], OBJ_RECORD) && ((const RecordObj *)value_obj(items[i]))->shape == t->shape) i++;
+    while (i < count && value_is_kind(items[i], OBJ_RECORD) &&
+           ((const RecordObj *)value_obj(items[i]))->shape == t->shape)
+      i++;
   }
   w->steps += i;
   return i;
@@ -84,7 +87,8 @@ static bool fits(TypeWork *w, Value v, uint32_t index, uint32_t depth) {
   const BundleType *t = &w->m->bundle->types[index];
   TypeKind kind = value_type(v);
   switch ((TypeKind)t->kind) {
-    case TYPE_ANY: return true;
+    case TYPE_ANY:
+      return true;
     case TYPE_NIL:
     case TYPE_BOOL:
     case TYPE_INT:
@@ -96,14 +100,20 @@ static bool fits(TypeWork *w, Value v, uint32_t index, uint32_t depth) {
     case TYPE_FUNCTION:
     case TYPE_HANDLE:
     case TYPE_SEALED:
-    case TYPE_ERROR: return kind == (TypeKind)t->kind;
-    case TYPE_FLOAT: return kind == TYPE_FLOAT || kind == TYPE_INT;
-    case TYPE_LIST: return kind == TYPE_LIST && list_fits(w, v, t->elem, depth + 1);
-    case TYPE_MAP: return kind == TYPE_MAP && map_fits(w, v, t->elem, depth + 1);
+    case TYPE_ERROR:
+      return kind == (TypeKind)t->kind;
+    case TYPE_FLOAT:
+      return kind == TYPE_FLOAT || kind == TYPE_INT;
+    case TYPE_LIST:
+      return kind == TYPE_LIST && list_fits(w, v, t->elem, depth + 1);
+    case TYPE_MAP:
+      return kind == TYPE_MAP && map_fits(w, v, t->elem, depth + 1);
     case TYPE_RECORD:
       return kind == TYPE_RECORD && ((const RecordObj *)value_obj(v))->shape == t->shape;
-    case TYPE_OBJECT: return object_fits(w, v, t->fields, depth + 1);
-    case TYPE_UNION: return union_fits(w, v, t->members, depth + 1);
+    case TYPE_OBJECT:
+      return object_fits(w, v, t->fields, depth + 1);
+    case TYPE_UNION:
+      return union_fits(w, v, t->members, depth + 1);
     case TYPE_LITERAL: {
       Value literal = w->m->program->consts[t->literal];
       return value_type(literal) == kind && value_equal(v, literal);
@@ -131,15 +141,20 @@ static void type_print_at(const Bundle *b, uint32_t type, Buf *out, uint32_t dep
     return;
   }
   switch ((TypeKind)t->kind) {
-    case TYPE_LIST: case TYPE_MAP:
+    case TYPE_LIST:
+    case TYPE_MAP:
       buf_text(out, type_kind_word((TypeKind)t->kind));
       if (b->types[t->elem].kind == TYPE_ANY) break;
       buf_byte(out, '[');
       type_print_at(b, t->elem, out, depth + 1);
       buf_byte(out, ']');
       break;
-    case TYPE_RECORD: buf_str(out, bundle_text(b, b->shapes[t->shape].name)); break;
-    case TYPE_UNION: union_print(b, t->members, out, depth + 1); break;
+    case TYPE_RECORD:
+      buf_str(out, bundle_text(b, b->shapes[t->shape].name));
+      break;
+    case TYPE_UNION:
+      union_print(b, t->members, out, depth + 1);
+      break;
     case TYPE_LITERAL: {
       const BundleConst *c = &b->consts[t->literal];
       if (c->kind == CONST_INT) buf_format(out, "%" PRId64, c->i);
@@ -157,14 +172,22 @@ static void type_print_at(const Bundle *b, uint32_t type, Buf *out, uint32_t dep
       }
       buf_byte(out, '}');
       break;
-    case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_FLOAT: case TYPE_DECIMAL:
+    case TYPE_ANY:
+    case TYPE_NIL:
+    case TYPE_BOOL:
+    case TYPE_INT:
+    case TYPE_FLOAT:
+    case TYPE_DECIMAL:
     case TYPE_STRING:
     case TYPE_BYTES:
     case TYPE_TIME:
     case TYPE_DURATION:
     case TYPE_FUNCTION:
     case TYPE_HANDLE:
-    case TYPE_SEALED: case TYPE_ERROR: buf_text(out, type_kind_word((TypeKind)t->kind)); break;
+    case TYPE_SEALED:
+    case TYPE_ERROR:
+      buf_text(out, type_kind_word((TypeKind)t->kind));
+      break;
   }
 }
 

@@ -171,15 +171,6 @@ static int64_t *last_at(Record *r) {
   UNREACHABLE();
 }
 
-int64_t journal_at(Journal *j, int64_t fallback) {
-  uint32_t i = ahead(j);
-  if (i == j->count) return fallback;
-  uint8_t kind = j->entries[i].kind;
-  if (kind != RECORD_ASKED && kind != RECORD_TOOL_ATTEMPT) return fallback;
-  if (!give(j, i)) return fallback;
-  return *last_at(&j->given);
-}
-
 bool journal_event(Journal *j, Record *out) {
   uint32_t i = ahead(j);
   if (i == j->count || j->entries[i].record_class != RECORD_CLASS_EVENT) return false;

@@ -52,8 +52,6 @@ void journal_read_only(Journal *j);
 ** The next recorded record without taking it; NULL when live. PATCH records are passed over: they are known
 ** by id (journal_patch_ahead). */
 const Record *journal_peek(Journal *j);
-/* When the next recorded record is a command: its `at`; else `fallback`. */
-int64_t journal_at(Journal *j, int64_t fallback);
 /* Puts record (its seq is set here; in history its `at` too, where that is the last field of a command or
 ** state). False: diverged (journal_divergence), or the end of a read-only history. A PATCH agrees with the
 ** recorded one of its id wherever that stands; in history without one, a false decision is passed over. */

@@ -13,7 +13,7 @@
 
 /* ---- the table as data ---- */
 
-#define RECORD(rname, number, cls, what) \
+#define RECORD(rname, number, cls, what)   \
   static const char what_##rname[] = what; \
   enum { class_of_##rname = RECORD_CLASS_##cls };
 #define FIELD(type, name)
@@ -26,22 +26,24 @@
 const RecordInfo *record_info(uint64_t number) {
   switch (number) {
 #define RECORD(rname, wire_number, cls, meaning) \
-  case wire_number: { \
-    typedef Record_##rname Here; \
-    enum { base = offsetof(Record, rname) }; \
+  case wire_number: {                            \
+    typedef Record_##rname Here;                 \
+    enum { base = offsetof(Record, rname) };     \
     static const RecordField fields[] = {
 #define FIELD(type, name) {#name, FIELD_##type, base + offsetof(Here, name)},
-#define END(rname) \
-    }; \
-    static const RecordInfo info = {#rname, what_##rname, RECORD_##rname, class_of_##rname, \
-                                    COUNT_OF(fields), fields}; \
-    return &info; \
+#define END(rname)                                                                    \
+  }                                                                                   \
+  ;                                                                                   \
+  static const RecordInfo info = {#rname,           what_##rname,     RECORD_##rname, \
+                                  class_of_##rname, COUNT_OF(fields), fields};        \
+  return &info;                                                                       \
   }
 #include "lang/records.def"
 #undef RECORD
 #undef FIELD
 #undef END
-    default: return NULL;
+    default:
+      return NULL;
   }
 }
 
@@ -49,8 +51,14 @@ const RecordInfo *record_info(uint64_t number) {
 
 enum { HEAD_MAX = 9 /* bytes of the longest CBOR head */, CBOR_NULL = 0xf6 };
 
-static inline size_t bound_U64(uint64_t n) { (void)n; return HEAD_MAX; }
-static inline size_t bound_I64(int64_t n) { (void)n; return HEAD_MAX; }
+static inline size_t bound_U64(uint64_t n) {
+  (void)n;
+  return HEAD_MAX;
+}
+static inline size_t bound_I64(int64_t n) {
+  (void)n;
+  return HEAD_MAX;
+}
 static inline size_t bound_TEXT(Str s) { return HEAD_MAX + s.size; }
 static inline size_t bound_HASH(Hash256 h) { return HEAD_MAX + sizeof h; }
 static inline size_t bound_UUID(Uuid u) { return HEAD_MAX + sizeof u; }
@@ -67,7 +75,8 @@ static inline uint8_t *put_head(uint8_t *p, uint8_t major, uint64_t n) {
   unsigned size = n <= 0xff ? 1 : n <= 0xffff ? 2 : n <= 0xffffffff ? 4 : 8;
   *p++ = (uint8_t)(major | (size == 1 ? 24 : size == 2 ? 25 : size == 4 ? 26 : 27));
   uint64_t big_endian = __builtin_bswap64(n << (64 - 8 * size));
-  memcpy(p, &big_endian, sizeof big_endian); /* up to 7 bytes too many: the bound has room for them */
+  memcpy(p, &big_endian,
+         sizeof big_endian); /* up to 7 bytes too many: the bound has room for them */
   return p + size;
 }
 
@@ -80,9 +89,15 @@ static inline uint8_t *put_U64(uint8_t *p, uint64_t n) { return put_head(p, 0x00
 static inline uint8_t *put_I64(uint8_t *p, int64_t n) {
   return n < 0 ? put_head(p, 0x20, (uint64_t)(-(n + 1))) : put_head(p, 0x00, (uint64_t)n);
 }
-static inline uint8_t *put_TEXT(uint8_t *p, Str s) { return put_raw(put_head(p, 0x60, s.size), s.at, s.size); }
-static inline uint8_t *put_HASH(uint8_t *p, Hash256 h) { return put_raw(put_head(p, 0x40, sizeof h), &h, sizeof h); }
-static inline uint8_t *put_UUID(uint8_t *p, Uuid u) { return put_raw(put_head(p, 0x40, sizeof u), &u, sizeof u); }
+static inline uint8_t *put_TEXT(uint8_t *p, Str s) {
+  return put_raw(put_head(p, 0x60, s.size), s.at, s.size);
+}
+static inline uint8_t *put_HASH(uint8_t *p, Hash256 h) {
+  return put_raw(put_head(p, 0x40, sizeof h), &h, sizeof h);
+}
+static inline uint8_t *put_UUID(uint8_t *p, Uuid u) {
+  return put_raw(put_head(p, 0x40, sizeof u), &u, sizeof u);
+}
 static inline uint8_t *put_or(uint8_t *p, Str s, uint8_t absent) {
   if (s.size) return put_raw(p, s.at, s.size);
   *p = absent;
@@ -92,12 +107,12 @@ static inline uint8_t *put_VALUE(uint8_t *p, Str s) { return put_or(p, s, CBOR_N
 static inline uint8_t *put_VALUES(uint8_t *p, Str s) { return put_or(p, s, 0x80); }
 static inline uint8_t *put_NOTE(uint8_t *p, Str s) { return put_or(p, s, CBOR_NULL); }
 
-#define RECORD(rname, number, cls, what) \
+#define RECORD(rname, number, cls, what)                        \
   static inline size_t bound_##rname(const Record_##rname *r) { \
     size_t n = 3 * HEAD_MAX + 8;
 #define FIELD(type, name) n += bound_##type(r->name);
 #define END(rname) \
-    return n; \
+  return n;        \
   }
 #include "lang/records.def"
 #undef RECORD
@@ -108,7 +123,7 @@ static inline uint8_t *put_NOTE(uint8_t *p, Str s) { return put_or(p, s, CBOR_NU
   static inline uint8_t *encode_##rname(uint8_t *p, const Record_##rname *r) {
 #define FIELD(type, name) p = put_##type(p, r->name);
 #define END(rname) \
-    return p; \
+  return p;        \
   }
 #include "lang/records.def"
 #undef RECORD
@@ -118,7 +133,9 @@ static inline uint8_t *put_NOTE(uint8_t *p, Str s) { return put_or(p, s, CBOR_NU
 /* How many items the array of each record holds: number, seq and its fields. */
 #define RECORD(rname, number, cls, what) enum { items_of_##rname = 2
 #define FIELD(type, name) +1
-#define END(rname) };
+#define END(rname) \
+  }                \
+  ;
 #include "lang/records.def"
 #undef RECORD
 #undef FIELD
@@ -126,7 +143,9 @@ static inline uint8_t *put_NOTE(uint8_t *p, Str s) { return put_or(p, s, CBOR_NU
 
 size_t record_bound(const Record *record) {
   switch (record->kind) {
-#define RECORD(rname, number, cls, what) case RECORD_##rname: return bound_##rname(&record->rname);
+#define RECORD(rname, number, cls, what) \
+  case RECORD_##rname:                   \
+    return bound_##rname(&record->rname);
 #define FIELD(type, name)
 #define END(rname)
 #include "lang/records.def"
@@ -144,7 +163,7 @@ static inline uint8_t *put_start(uint8_t *p, uint64_t items, uint64_t number, ui
 static uint8_t *encode_fields(uint8_t *p, const Record *record) {
   switch (record->kind) {
 #define RECORD(rname, number, cls, what) \
-  case RECORD_##rname: \
+  case RECORD_##rname:                   \
     return encode_##rname(put_start(p, items_of_##rname, number, record->seq), &record->rname);
 #define FIELD(type, name)
 #define END(rname)
@@ -182,7 +201,9 @@ static bool get_fixed(CborReader *r, void *out, size_t size, Err *err) {
   memcpy(out, bytes.at, size);
   return true;
 }
-static bool get_HASH(CborReader *r, Hash256 *h, Err *err) { return get_fixed(r, h, sizeof *h, err); }
+static bool get_HASH(CborReader *r, Hash256 *h, Err *err) {
+  return get_fixed(r, h, sizeof *h, err);
+}
 static bool get_UUID(CborReader *r, Uuid *u, Err *err) { return get_fixed(r, u, sizeof *u, err); }
 static bool get_VALUE(CborReader *r, Str *s, Err *err) { return cbor_skip(r, s, err); }
 
@@ -201,22 +222,24 @@ static bool get_NOTE(CborReader *r, Str *s, Err *err) {
 
 #define RECORD(rname, number, cls, what) \
   static bool decode_##rname(CborReader *reader, Record_##rname *r, Err *err) {
-#define FIELD(type, name) if (!get_##type(reader, &r->name, err)) return field_fail(err, #name);
+#define FIELD(type, name) \
+  if (!get_##type(reader, &r->name, err)) return field_fail(err, #name);
 #define END(rname) \
-    return true; \
+  return true;     \
   }
 #include "lang/records.def"
 #undef RECORD
 #undef FIELD
 #undef END
 
-static bool decode_fields(CborReader *reader, uint64_t number, uint64_t items, Record *out, Err *err) {
+static bool decode_fields(CborReader *reader, uint64_t number, uint64_t items, Record *out,
+                          Err *err) {
   switch (number) {
-#define RECORD(rname, wire_number, cls, what) \
-  case wire_number: \
-    if (items != items_of_##rname) break; \
+#define RECORD(rname, wire_number, cls, what)                  \
+  case wire_number:                                            \
+    if (items != items_of_##rname) break;                      \
     if (decode_##rname(reader, &out->rname, err)) return true; \
-    err_context(err, #rname); \
+    err_context(err, #rname);                                  \
     return false;
 #define FIELD(type, name)
 #define END(rname)
@@ -225,7 +248,8 @@ static bool decode_fields(CborReader *reader, uint64_t number, uint64_t items, R
 #undef FIELD
 #undef END
     default:
-      FAIL(err, ERR_VERSION, "record kind %" PRIu64 " is not known to this z8; a newer one wrote it", number);
+      FAIL(err, ERR_VERSION,
+           "record kind %" PRIu64 " is not known to this z8; a newer one wrote it", number);
       return false;
   }
   FAIL(err, ERR_CORRUPT, "%s with %" PRIu64 " items", record_info(number)->name, items);
@@ -273,7 +297,8 @@ static bool scan_head(const uint8_t **at, const uint8_t *end, unsigned major, ui
 bool record_scan(Str bytes, uint64_t *number, uint64_t *seq) {
   const uint8_t *p = (const uint8_t *)bytes.at, *end = p + bytes.size;
   uint64_t items;
-  return scan_head(&p, end, 4, &items) && scan_head(&p, end, 0, number) && scan_head(&p, end, 0, seq);
+  return scan_head(&p, end, 4, &items) && scan_head(&p, end, 0, number) &&
+         scan_head(&p, end, 0, seq);
 }
 
 bool record_tail_int(Str bytes, int64_t *out) {
@@ -288,10 +313,12 @@ bool record_tail_int(Str bytes, int64_t *out) {
 /* ---- blobs ---- */
 
 static const uint8_t blob_start[] = {0xd9, CBOR_TAG_BLOB >> 8, CBOR_TAG_BLOB & 0xff, 0x58, 32};
-_Static_assert(sizeof blob_start + sizeof(Hash256) == RECORD_BLOB_REF, "a blob's reference in CBOR");
+_Static_assert(sizeof blob_start + sizeof(Hash256) == RECORD_BLOB_REF,
+               "a blob's reference in CBOR");
 
 bool record_is_blob(Str value, Hash256 *id) {
-  if (value.size != RECORD_BLOB_REF || memcmp(value.at, blob_start, sizeof blob_start) != 0) return false;
+  if (value.size != RECORD_BLOB_REF || memcmp(value.at, blob_start, sizeof blob_start) != 0)
+    return false;
   if (id) memcpy(id->byte, value.at + sizeof blob_start, sizeof id->byte);
   return true;
 }
@@ -332,9 +359,15 @@ static void json_number(const RecordField *field, uint64_t n, Buf *out) {
 static bool json_field(const RecordField *field, const void *at, Buf *out, Err *err) {
   char text[65];
   switch ((FieldType)field->type) {
-    case FIELD_U64: json_number(field, *(const uint64_t *)at, out); return true;
-    case FIELD_I64: json_time(*(const int64_t *)at, out); return true;
-    case FIELD_TEXT: json_put_string(out, *(const Str *)at); return true;
+    case FIELD_U64:
+      json_number(field, *(const uint64_t *)at, out);
+      return true;
+    case FIELD_I64:
+      json_time(*(const int64_t *)at, out);
+      return true;
+    case FIELD_TEXT:
+      json_put_string(out, *(const Str *)at);
+      return true;
     case FIELD_HASH:
       hash256_text(*(const Hash256 *)at, text);
       json_put_string(out, str_of(text));
@@ -343,7 +376,10 @@ static bool json_field(const RecordField *field, const void *at, Buf *out, Err *
       uuid_text(*(const Uuid *)at, text);
       json_put_string(out, str_of(text));
       return true;
-    case FIELD_VALUE: case FIELD_VALUES: case FIELD_NOTE: return json_value(*(const Str *)at, out, err);
+    case FIELD_VALUE:
+    case FIELD_VALUES:
+    case FIELD_NOTE:
+      return json_value(*(const Str *)at, out, err);
   }
   UNREACHABLE();
 }

@@ -6,7 +6,13 @@
 
 #include "vm/base/cbor.h"
 
-typedef enum { RECORD_CLASS_HEAD, RECORD_CLASS_COMMAND, RECORD_CLASS_EVENT, RECORD_CLASS_FUSED, RECORD_CLASS_STATE } RecordClass;
+typedef enum {
+  RECORD_CLASS_HEAD,
+  RECORD_CLASS_COMMAND,
+  RECORD_CLASS_EVENT,
+  RECORD_CLASS_FUSED,
+  RECORD_CLASS_STATE
+} RecordClass;
 typedef enum {
 #define RECORD(name, number, cls, what) RECORD_##name = number,
 #define FIELD(type, name)
@@ -47,7 +53,16 @@ typedef struct Record {
   };
 } Record;
 
-typedef enum { FIELD_U64, FIELD_I64, FIELD_TEXT, FIELD_HASH, FIELD_UUID, FIELD_VALUE, FIELD_VALUES, FIELD_NOTE } FieldType;
+typedef enum {
+  FIELD_U64,
+  FIELD_I64,
+  FIELD_TEXT,
+  FIELD_HASH,
+  FIELD_UUID,
+  FIELD_VALUE,
+  FIELD_VALUES,
+  FIELD_NOTE
+} FieldType;
 typedef struct RecordField { const char *name; uint8_t type; uint16_t offset; } RecordField;
 typedef struct RecordInfo {
   const char *name, *what;

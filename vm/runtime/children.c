@@ -10,10 +10,12 @@ static Str uuid_key(const Uuid *id) { return (Str){(const char *)id->byte, sizeo
 
 /* ---- starting ------------------------------------------------------------ */
 
+/* A store that cannot be read is no answer: then nothing more is put on record. */
 static bool known_run(Scheduler *s, Uuid id, RunRow *row) {
   Buf keep = {0};
-  Err ignored;
-  bool found = store_run_by_id(s->store, id, row, &keep, &ignored);
+  Err err;
+  bool found = store_run_by_id(s->store, id, row, &keep, &err);
+  if (!found && err.code != ERR_NOT_FOUND) s->failed = true;
   buf_deinit(&keep);
   return found;
 }
@@ -116,7 +118,9 @@ static void ending_answer(Slot *to, uint64_t seq, Uuid child, RunStatus status, 
 static void answer_from_store(Scheduler *s, Slot *to, uint64_t seq, const RunRow *row) {
   Ending e = {.store = s->store, .status = row->status};
   Err err;
-  if (store_log_each(s->store, row->number, ending_row, &e, &err) && e.found) {
+  if (!store_log_each(s->store, row->number, ending_row, &e, &err)) {
+    s->failed = true;
+  } else if (e.found) {
     ending_answer(to, seq, row->id, row->status, buf_view(&e.value));
   } else {
     Buf error = {0};
@@ -190,6 +194,7 @@ static bool deliver_now(Slot *to, Record *event) {
   Err err;
   if (!to->quiescent || to->inbox != NULL || to->over) return false;
   if (!slot_wake(to, &err)) {
+    if (err.code == ERR_IO) to->scheduler->failed = true; /* else it would be lost */
     scheduler_notice(to->scheduler, "a parked run cannot be woken: %s", err.text);
     return true;
   }
@@ -211,6 +216,7 @@ static Slot *receiver(Scheduler *s, const Request *r) {
   if (to != NULL) return to->over ? NULL : to;
   if (!known_run(s, r->run, &row) || run_status_over(row.status)) return NULL;
   if (scheduler_resume(s, row.number, &err)) return slot_by_number(s, row.number);
+  if (err.code == ERR_IO) s->failed = true;
   scheduler_notice(s, "the receiver of a signal cannot be continued: %s", err.text);
   return NULL;
 }
@@ -245,9 +251,10 @@ void run_send(Scheduler *s, Slot *from, const Request *r) {
                                    .id = {id, (size_t)size},
                                    .value = r->operands,
                                    .from = buf_view(&origin)}};
-  if (!deliver_now(to, &event)) {
-    from->unsettled++;
-    inbox_put(to, &event, false, from->number);
+  if (!deliver_now(to, &event)) { /* it must not get lost, whatever becomes of the sender */
+    mail_put(&s->mail, to->number, &event);
+    s->mail_changed = true;
+    inbox_put(to, &event, false, true);
   }
   buf_deinit(&origin);
 }

@@ -67,10 +67,24 @@ static void group_clear(StoreGroup *g) {
   g->blob_count = g->bundle_count = 0;
 }
 
+/* Letters that are on record now need not be kept. */
+static void letters_drop(Scheduler *s, Slot *slot) {
+  Err err;
+  if (slot->letters == 0) return;
+  if (!mail_take(&s->mail, slot->number, slot->letters, &err))
+    scheduler_notice(s, "mail for runs cannot be read: %s", err.text);
+  slot->letters = 0;
+  s->mail_changed = true;
+}
+
 static bool group_commit(Scheduler *s, Err *err) {
   StoreGroup *g = &s->group;
   bool any = g->created_count + g->row_count + g->updated_count + g->image_count > 0;
-  bool ok = !any || store_commit(s->store, g, err);
+  g->meta = s->mail_changed ? "mail" : NULL;
+  g->meta_value = buf_view(&s->mail);
+  if (s->failed) FAIL(err, ERR_IO, "the store could not be read");
+  bool ok = !s->failed && (!any || store_commit(s->store, g, err));
+  if (ok && any) s->mail_changed = false;
   group_clear(g);
   if (!ok) {
     s->failed = true;
@@ -80,15 +94,6 @@ static bool group_commit(Scheduler *s, Err *err) {
 }
 
 /* ---- after it ------------------------------------------------------------ */
-
-static void settle_senders(Scheduler *s, Slot *slot) {
-  for (uint32_t i = 0; i < slot->settled_count; i++) {
-    Slot *sender = slot_by_number(s, slot->settled[i]);
-    if (sender == NULL || sender->unsettled == 0) continue;
-    if (--sender->unsettled == 0 && sender->inbox != NULL) slot_ready(sender);
-  }
-  slot->settled_count = 0;
-}
 
 /* --park-restore: the run goes through its image, as after a restart. */
 static bool park_restore(Scheduler *s, Slot *slot, Err *err) {
@@ -113,7 +118,6 @@ static bool park_restore(Scheduler *s, Slot *slot, Err *err) {
 
 static bool slot_after_commit(Scheduler *s, Slot *slot, Err *err) {
   dispatch_after_commit(s, slot);
-  settle_senders(s, slot);
   bool parked = s->options.park_restore && slot->run != NULL && !slot->over && slot->quiescent &&
                 run_parked(slot->run);
   return !parked || park_restore(s, slot, err);
@@ -133,6 +137,9 @@ static void slot_leave(Scheduler *s, Slot *slot) {
   if (!slot->over) return;
   bool told = slot->run != NULL && run_status_over(slot->status) && child_ended(s, slot);
   if (s->options.ended != NULL && slot->run != NULL) end_tell(s, slot, told);
+  for (const Inbox *event = slot->inbox; event != NULL; event = event->next)
+    slot->letters += event->letter; /* nobody will take them now */
+  letters_drop(s, slot);
   slot_free(slot);
 }
 
@@ -165,6 +172,7 @@ bool round_commit(Scheduler *s, Err *err) {
   slots_merge(s);
   for (uint32_t i = 0; i < s->turn.count; i++) group_created(s, s->turn.at[i]);
   for (uint32_t i = 0; i < s->turn.count; i++) group_slot(s, s->turn.at[i]);
+  for (uint32_t i = 0; i < s->turn.count; i++) letters_drop(s, s->turn.at[i]);
   if (!group_commit(s, err)) return false;
   for (uint32_t i = 0; i < s->turn.count; i++) s->turn.at[i]->in_turn = false;
   for (uint32_t i = 0; ok && i < s->turn.count; i++) ok = slot_after_commit(s, s->turn.at[i], err);

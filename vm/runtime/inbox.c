@@ -53,21 +53,21 @@ static void texts_own(Record *r, char *at) {
   }
 }
 
-void inbox_put(Slot *slot, const Record *record, bool timer, uint64_t sender) {
+void inbox_put(Slot *slot, const Record *record, bool timer, bool letter) {
   Inbox *event = mem_alloc(sizeof *event + text_size(record));
   event->record = *record;
   event->timer = timer;
-  event->sender = sender;
+  event->letter = letter;
   texts_own(&event->record, (char *)(event + 1));
   *slot->inbox_end = event;
   slot->inbox_end = &event->next;
-  if (slot->unsettled == 0) slot_ready(slot);
+  slot_ready(slot);
 }
 
 void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool timer) {
   Record r = {.kind = RECORD_ANSWERED,
               .ANSWERED = {.ref = seq, .outcome = str_of(outcome), .value = value}};
-  inbox_put(slot, &r, timer, 0);
+  inbox_put(slot, &r, timer, false);
 }
 
 void inbox_drop_timer(Slot *slot, uint64_t seq) {

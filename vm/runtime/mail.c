@@ -18,14 +18,44 @@ static void letter_put(Buf *out, uint64_t run, Str record) {
   cbor_put_bytes(out, record);
 }
 
-bool mail_add(Store *store, uint64_t run, const Record *event, Err *err) {
-  Buf mail = {0}, record = {0};
+void mail_put(Buf *mail, uint64_t run, const Record *event) {
+  Buf record = {0};
   record_encode(event, &record);
+  letter_put(mail, run, buf_view(&record));
+  buf_deinit(&record);
+}
+
+bool mail_add(Store *store, uint64_t run, const Record *event, Err *err) {
+  Buf mail = {0};
   bool ok = mail_read(store, &mail, err);
-  if (ok) letter_put(&mail, run, buf_view(&record));
+  if (ok) mail_put(&mail, run, event);
   ok = ok && mail_write(store, buf_view(&mail), err);
   buf_deinit(&mail);
-  buf_deinit(&record);
+  return ok;
+}
+
+typedef struct Taking {
+  uint64_t run;
+  uint32_t count;
+} Taking;
+
+static bool letter_stays(void *context, uint64_t run, const Record *event) {
+  Taking *t = context;
+  (void)event;
+  if (run != t->run || t->count == 0) return true;
+  t->count--;
+  return false;
+}
+
+bool mail_take(Buf *mail, uint64_t run, uint32_t count, Err *err) {
+  Buf rest = {0};
+  Taking t = {run, count};
+  bool ok = mail_each(buf_view(mail), letter_stays, &t, &rest, err);
+  if (ok) {
+    buf_clear(mail);
+    buf_str(mail, buf_view(&rest));
+  }
+  buf_deinit(&rest);
   return ok;
 }
 

@@ -31,7 +31,7 @@ typedef struct Slot Slot;
 typedef struct Inbox {
   Record record;
   bool timer;      /* a DROP takes it back */
-  uint64_t sender; /* number of the run whose signal it is: it waits until this is on record */
+  bool letter;     /* it is in scheduler->mail until it is on record */
   struct Inbox *next;
 } Inbox;
 
@@ -52,8 +52,7 @@ struct Slot {
   uint32_t out_count, out_cap; /* of this turn, in order */
   uint32_t out_before;         /* outs whose part before the commit is done */
   uint32_t resolved;           /* unknown outcomes settled in this turn */
-  uint64_t *settled;
-  uint32_t settled_count, settled_cap; /* senders whose signals this turn put on record */
+  uint32_t letters;            /* that this turn put on record */
   StepResult result;
   bool quiescent;        /* an event may be delivered */
   bool ready;            /* in scheduler->ready */
@@ -62,7 +61,6 @@ struct Slot {
   bool over;
   bool created;       /* its row goes with the next commit */
   uint32_t persons;   /* unknown outcomes a person must settle */
-  uint32_t unsettled; /* signals it sent that are not on record yet: it gets no event before */
   RunStatus status, stored; /* as it is; as the store has it */
   int64_t wake_us;
   char *note; /* owned */
@@ -102,7 +100,8 @@ struct Scheduler {
   uint32_t arrived_count, arrived_cap; /* seeded: until all have come */
   uint32_t in_flight;
   Control *control;
-  Buf mail; /* letters not known to be delivered */
+  Buf mail; /* letters that are not on record with their receivers */
+  bool mail_changed; /* since the last commit */
   atomic_bool stopping;
   int64_t looked_us; /* when the socket was last looked at */
   int stop_fd;       /* an eventfd */
@@ -136,7 +135,7 @@ typedef struct SlotHead {
 MUST_USE bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err);
 
 /* ---- inbox.c ---- */
-void inbox_put(Slot *slot, const Record *record, bool timer, uint64_t sender);
+void inbox_put(Slot *slot, const Record *record, bool timer, bool letter);
 void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool timer);
 void inbox_drop_timer(Slot *slot, uint64_t seq);
 Inbox *inbox_take(Slot *slot);

@@ -160,14 +160,10 @@ Run *scheduler_find(Scheduler *s, uint64_t number) {
 static bool turn_event(Slot *slot) {
   Inbox *event;
   Err ignored; /* an answer that is not waited for any more is no event */
-  while (slot->unsettled == 0 && (event = inbox_take(slot)) != NULL) {
+  while ((event = inbox_take(slot)) != NULL) {
     bool ok = run_deliver(slot->run, &event->record, &ignored);
     if (ok && event->record.kind == RECORD_RESOLVED) slot->resolved++;
-    if (event->sender != 0) {
-      slot->settled = mem_grow(slot->settled, &slot->settled_cap, slot->settled_count + 1,
-                               sizeof *slot->settled);
-      slot->settled[slot->settled_count++] = event->sender;
-    }
+    slot->letters += event->letter;
     mem_free(event);
     if (ok) return true;
   }
@@ -396,7 +392,7 @@ static ScheduleResult idle_result(Scheduler *s, Idle idle, Err *err) {
 
 static bool letter_take(void *context, uint64_t run, const Record *event) {
   Slot *slot = context;
-  if (run == slot->number && !slot->over) inbox_put(slot, event, false, 0);
+  if (run == slot->number && !slot->over) inbox_put(slot, event, false, true);
   return true;
 }
 
@@ -425,7 +421,9 @@ static void mail_settle(Scheduler *s) {
   Buf rest = {0};
   Err err;
   if (s->mail.size > 0 && mail_each(buf_view(&s->mail), letter_open, s, &rest, &err) &&
-      rest.size < s->mail.size && mail_write(s->store, buf_view(&rest), &err)) {
+      (rest.size < s->mail.size || s->mail_changed) &&
+      mail_write(s->store, buf_view(&rest), &err)) {
+    s->mail_changed = false;
     buf_clear(&s->mail);
     buf_str(&s->mail, buf_view(&rest));
   }
@@ -480,7 +478,7 @@ bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *
     slot = slot_by_number(s, number);
   }
   if (!slot->quiescent || slot->inbox != NULL || slot->over) {
-    inbox_put(slot, event, false, 0); /* it is busy: in its turn */
+    inbox_put(slot, event, false, false); /* it is busy: in its turn */
     return true;
   }
   Record copy = *event;

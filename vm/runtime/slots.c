@@ -68,7 +68,6 @@ void slot_free(Slot *slot) {
   inbox_clear(slot);
   for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
   mem_free(slot->outs);
-  mem_free(slot->settled);
   mem_free((void *)(uintptr_t)slot->entry.at);
   mem_free(slot->note);
   mem_free(slot);

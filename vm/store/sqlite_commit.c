@@ -166,6 +166,13 @@ static int add_by_hash(SqliteStore *s, WriteStatement which, const Hash256 *id, 
   return run_write(s, which);
 }
 
+static int set_meta(SqliteStore *s, const char *name, Str value) {
+  sqlite3_stmt *q = s->write[WRITE_SET_META];
+  sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
+  bind_bytes(q, 2, value.at, value.size);
+  return run_statement(q);
+}
+
 /* Blobs and bundles first: nothing in the log may name what is not there. */
 static int write_group(SqliteStore *s, StoreGroup *g) {
   int rc = SQLITE_OK;
@@ -181,6 +188,7 @@ static int write_group(SqliteStore *s, StoreGroup *g) {
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->updated_count; i++)
     rc = set_run(s, g, &g->updated[i]);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->image_count; i++) rc = set_image(s, &g->images[i]);
+  if (rc == SQLITE_OK && g->meta) rc = set_meta(s, g->meta, g->meta_value);
   return rc;
 }
 
@@ -189,10 +197,7 @@ static int write_group(SqliteStore *s, StoreGroup *g) {
 static int set_indexed(SqliteStore *s, uint64_t gid) {
   char text[24];
   snprintf(text, sizeof text, "%" PRIu64, gid);
-  sqlite3_stmt *q = s->write[WRITE_SET_META];
-  sqlite3_bind_text(q, 1, "indexed_gid", -1, SQLITE_STATIC);
-  bind_bytes(q, 2, text, strlen(text));
-  return run_statement(q);
+  return set_meta(s, "indexed_gid", str_of(text));
 }
 
 static int flush_tails(SqliteStore *s) {
@@ -291,10 +296,7 @@ bool sqlite_meta_set(Store *store, const char *name, Str value, Err *err) {
   SqliteStore *s = sqlite_store(store);
   if (!refuse_if_dead(s, err)) return false;
   s->wrote = true;
-  sqlite3_stmt *q = s->write[WRITE_SET_META];
-  sqlite3_bind_text(q, 1, name, -1, SQLITE_STATIC);
-  bind_bytes(q, 2, value.at, value.size);
-  int rc = run_statement(q);
+  int rc = set_meta(s, name, value);
   return rc == SQLITE_OK || die(s, rc, "storing a setting", err);
 }
 

@@ -120,6 +120,7 @@ static bool memory_commit(Store *store, StoreGroup *g, Err *err) {
     for (uint32_t i = 0; i < g->row_count; i++) add_row(m, &g->rows[i]);
     for (uint32_t i = 0; i < g->updated_count; i++) set_run(m, &g->updated[i]);
     for (uint32_t i = 0; i < g->image_count; i++) set_image(m, &g->images[i]);
+    if (g->meta) table_set(m->metas, str_of(g->meta), keep_bytes(m, g->meta_value));
     m->commits++;
   }
   pthread_mutex_unlock(&m->lock);
