@@ -1,16 +1,13 @@
-/* A whole program on a store that dies: killed at every operation of the store in turn, with and
-** without the power going, with single operations failing, and around every commit. After each
-** death the runs are taken up and go on to their end, and then all must be as if nothing had
-** happened: the same answer, every run over, every journal whole and replaying to its own state,
-** nothing irreversible done twice, nothing asked again that was confirmed.
-**
-** The world is a server and a file that count what is done to them. */
+/* A whole program on a store that dies: killed at operations of the store all through its life,
+** with and without the power going, with single operations failing, and around every commit.
+** After each death the runs are taken up and go on to their end, and then all must be as if
+** nothing had happened: the same answer, every run over, every journal whole and replaying to its
+** own state, nothing irreversible done twice, nothing asked again that was confirmed. */
 #include "tests/unit/test.h"
 
-#include <sys/stat.h>
-
 #include "compiler/compile.h"
-#include "loopback.h"
+#include "sweep_program.h"
+#include "sweep_world.h"
 #include "tests/support/faulty_vfs.h"
 #include "vm/base/cbor.h"
 #include "vm/base/file.h"
@@ -20,275 +17,6 @@
 #include "vm/runtime/offline.h"
 #include "vm/runtime/scheduler.h"
 #include "vm/store/store_impl.h"
-
-static const char source[] =
-    "config host: string = \"http://127.0.0.1:9\"\n"
-    "config book: string = \"/nowhere\"\n"
-    "config nap: int = 1500\n"
-    "\n"
-    "tool Look(n: int) -> int:\n"
-    "  effect read\n"
-    "  max_attempts 3 backoff 1ms..2ms\n"
-    "  perform: return http.get(\"${host}/look/${n}\").json.n\n"
-    "\n"
-    "tool Add(n: int) -> int:\n"
-    "  effect reversible\n"
-    "  max_attempts 4 backoff 1ms..2ms unless e.code in [\"no\"]\n"
-    "  perform:\n"
-    "    r = http.post(\"${host}/add/${n}\", json: {n})\n"
-    "    if r.status is 503: raise \"busy\"\n"
-    "    if r.status is 402: raise \"no\"\n"
-    "    return r.json.n\n"
-    "\n"
-    "tool Note(line: string):\n"
-    "  effect reversible\n"
-    "  limit \"book\" 50 per 1s\n"
-    "  perform:\n"
-    "    file.append(book, \"${line}\\n\")\n"
-    "    return nil\n"
-    "\n"
-    "tool Pay(n: int) -> int:\n"
-    "  effect irreversible\n"
-    "  max_attempts 4 backoff 1ms..2ms\n"
-    "  perform: return http.post(\"${host}/pay/${n}\", json: {n}).json.n\n"
-    "  check:\n"
-    "    r = http.get(\"${host}/by-key/${key}\")\n"
-    "    if r.status is 404: return absent\n"
-    "    if r.status is 200: return confirmed r.json.n\n"
-    "\n"
-    "tool Hand(n: int) -> int:\n"
-    "  effect irreversible\n"
-    "  perform: return http.post(\"${host}/hand/${n}\", json: {n}).json.n\n"
-    "\n"
-    "workflow Leaf(n: int) -> int:\n"
-    "  print(\"leaf ${n}\")\n"
-    "  return Add(n)\n"
-    "\n"
-    "workflow Ears(home: string, n: int):\n"
-    "  a = await signal question\n"
-    "  signal answer(a + n) to home\n"
-    "  return a\n"
-    "\n"
-    "workflow Sleeper():\n"
-    "  try:\n"
-    "    v = await signal never within 2d\n"
-    "    return v\n"
-    "  finally:\n"
-    "    Note(\"sleeper\")\n"
-    "\n"
-    "workflow Doomed():\n"
-    "  v = await signal doom\n"
-    "  return v\n"
-    "\n"
-    "workflow Round(n: int, sum: int):\n"
-    "  t = Look(n)\n"
-    "  if n == 0: return sum + t\n"
-    "  continue_as_new(n - 1, sum + t)\n"
-    "\n"
-    "workflow Main():\n"
-    "  print(\"begin\")\n"
-    "  log(\"for the operator\")\n"
-    "  go = await signal go\n"
-    "  dice = random(6)\n"
-    "  began = now()\n"
-    "  name = uuid()\n"
-    "  nothing = env(\"Z8_SWEEP_NOT_SET\")\n"
-    "  sum = Look(1)\n"
-    "  sum += Add(2) because \"its first reply is 503\"\n"
-    "  refused = try Add(402)\n"
-    "  sum += Pay(3)\n"
-    "  sum += Pay(4)\n"
-    "  sum += Hand(5)\n"
-    "  Note(\"one\")\n"
-    "  leaves = parallel for i in range(3) limit 2: Leaf(100 + i)\n"
-    "  parallel:\n"
-    "    a = Look(10)\n"
-    "    b = Add(11)\n"
-    "    sleep 2ms\n"
-    "  quick = race:\n"
-    "    Look(20)\n"
-    "    http.get(\"${host}/slow/21\").json.n\n"
-    "    sleep 1h\n"
-    "  ears = start Ears(go.home, 7)\n"
-    "  signal question(35) to ears\n"
-    "  answer = await signal answer\n"
-    "  heard = await(ears)\n"
-    "  late = await signal nobody within 3ms\n"
-    "  both = await all [start Leaf(30), start Leaf(31)]\n"
-    "  either = await any [start Leaf(40), start Leaf(40)]\n"
-    "  sleeper = start Sleeper()\n"
-    "  cancel sleeper\n"
-    "  gone = try await(sleeper)\n"
-    "  doomed = try Doomed()\n"
-    "  rounds = Round(2, 0)\n"
-    "  if patched(\"more\"): sum += 1000\n"
-    "  big = http.post(\"${host}/echo\", body: text.repeat(\"x\", 6000)).body\n"
-    "  sleep milliseconds(nap)\n"
-    "  print(\"end\")\n"
-    "  if dice < 0 or dice > 5 or now() < began or len(name) is not 36 or nothing is not nil: raise \"odd\"\n"
-    "  return \"${sum} ${refused.error.code} ${leaves} ${a} ${b} ${quick} ${answer} ${heard} ${late} ${both} ${either} ${gone.error?.code} ${doomed.error?.code} ${rounds} ${len(big)}\"\n";
-/* 2 + 3 + 4 + 5 + 6 and 1000 for the patch; then as the program lists them. */
-static const char expected[] =
-    "1020 no [101, 102, 103] 11 12 21 42 35 nil [31, 32] 41 child_failed child_failed 6 6000";
-
-/* ---- the world ------------------------------------------------------------------- */
-
-enum { KEYS_MAX = 256, KEY_SIZE = 120 };
-
-typedef struct Asked { /* one Idempotency-Key */
-  char key[KEY_SIZE];
-  int received, performed, n;
-  bool irreversible, confirmed; /* confirmed: its outcome is in the journal */
-} Asked;
-
-typedef struct World {
-  Loopback net; /* its listening socket and port; the threads are ours */
-  pthread_mutex_t lock;
-  Asked keys[KEYS_MAX];
-  int key_count, requests, clients, asked_again;
-} World;
-
-static World world = {.lock = PTHREAD_MUTEX_INITIALIZER};
-
-static Asked *world_asked(const char *key) {
-  for (int i = 0; i < world.key_count; i++)
-    if (strcmp(world.keys[i].key, key) == 0) return &world.keys[i];
-  if (world.key_count == KEYS_MAX) abort();
-  Asked *a = &world.keys[world.key_count++];
-  *a = (Asked){0};
-  snprintf(a->key, sizeof a->key, "%s", key);
-  return a;
-}
-
-static void header_value(const char *head, const char *name, char out[KEY_SIZE]) {
-  const char *at = strcasestr(head, name);
-  out[0] = 0;
-  if (at == NULL) return;
-  at += strlen(name);
-  at += strspn(at, " ");
-  snprintf(out, KEY_SIZE, "%.*s", (int)strcspn(at, "\r"), at);
-}
-
-static void reply_number(int fd, int status, int n) {
-  char body[40];
-  int size = snprintf(body, sizeof body, "{\"n\":%d}", n);
-  loop_reply(fd, status, "Content-Type: application/json\r\n", (Str){body, (size_t)size});
-}
-
-/* The first time: 503 for /add/2, a reply lost after the deed for /pay/3 and /hand/5, and a
- * connection lost before it for /pay/4. False: no answer. */
-static bool world_post(int fd, const char *path, const char *key) {
-  int n = atoi(strchr(path + 1, '/') + 1);
-  pthread_mutex_lock(&world.lock);
-  Asked *a = world_asked(key);
-  bool first = a->received++ == 0, busy = n == 2 && first, refused = n == 402;
-  bool dropped = strncmp(path, "/pay/4", 6) == 0 && first;
-  bool lost = first && (strncmp(path, "/pay/3", 6) == 0 || strncmp(path, "/hand/", 6) == 0);
-  a->n = n + 1;
-  a->irreversible = strncmp(path, "/add/", 5) != 0;
-  if (a->confirmed) world.asked_again++;
-  if (!busy && !refused && !dropped) a->performed++;
-  pthread_mutex_unlock(&world.lock);
-  if (dropped || lost) return false;
-  reply_number(fd, busy ? 503 : refused ? 402 : 200, n + 1);
-  return true;
-}
-
-static void world_by_key(int fd, const char *path) {
-  char key[KEY_SIZE];
-  snprintf(key, sizeof key, "%.*s", (int)strcspn(path, " "), path);
-  pthread_mutex_lock(&world.lock);
-  const Asked *a = world_asked(key);
-  int n = a->performed > 0 ? a->n : 0;
-  pthread_mutex_unlock(&world.lock);
-  reply_number(fd, n ? 200 : 404, n);
-}
-
-static bool world_answer(int fd, char *request, size_t head, size_t whole) {
-  const char *path = strchr(request, ' ') + 1;
-  char key[KEY_SIZE];
-  header_value(request, "\nidempotency-key:", key);
-  if (strncmp(path, "/echo", 5) == 0) {
-    loop_reply(fd, 200, "", (Str){request + head, whole - head});
-  } else if (strncmp(path, "/by-key/", 8) == 0) {
-    world_by_key(fd, path + 8);
-  } else if (strncmp(request, "POST ", 5) == 0) {
-    return world_post(fd, path, key);
-  } else {
-    if (strncmp(path, "/slow/", 6) == 0) usleep(5000);
-    reply_number(fd, 200, atoi(strchr(path + 1, '/') + 1) + 1);
-  }
-  return true;
-}
-
-static void world_count(int *counter, int change) {
-  pthread_mutex_lock(&world.lock);
-  *counter += change;
-  pthread_mutex_unlock(&world.lock);
-}
-
-static void *world_client(void *context) {
-  enum { CAP = 1 << 16 };
-  int fd = *(int *)context;
-  char *request = malloc(CAP);
-  size_t head, whole;
-  while ((head = loop_request(fd, request, CAP, &whole)) > 0) {
-    world_count(&world.requests, 1);
-    if (!world_answer(fd, request, head, whole)) break;
-  }
-  free(request);
-  free(context);
-  close(fd);
-  world_count(&world.clients, -1);
-  return NULL;
-}
-
-static void *world_main(void *context) {
-  int fd;
-  (void)context;
-  while ((fd = accept(world.net.fd, NULL, NULL)) >= 0) {
-    int *own = malloc(sizeof *own);
-    pthread_t thread;
-    *own = fd;
-    world_count(&world.clients, 1);
-    pthread_create(&thread, NULL, world_client, own);
-    pthread_detach(thread);
-  }
-  return NULL;
-}
-
-static void world_start(void) {
-  struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  socklen_t size = sizeof address;
-  world.net.fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (bind(world.net.fd, (struct sockaddr *)&address, size) != 0 || listen(world.net.fd, 64) != 0)
-    abort();
-  getsockname(world.net.fd, (struct sockaddr *)&address, &size);
-  world.net.port = ntohs(address.sin_port);
-  pthread_create(&world.net.thread, NULL, world_main, NULL);
-}
-
-static int world_get(const int *counter) {
-  pthread_mutex_lock(&world.lock);
-  int n = *counter;
-  pthread_mutex_unlock(&world.lock);
-  return n;
-}
-
-/* What a dead process had sent is still on its way: waits until all of it has been dealt with. A
- * connection of our own is accepted after all of the dead one's. */
-static void world_drain(void) {
-  struct sockaddr_in to = {.sin_family = AF_INET,
-                           .sin_port = htons((uint16_t)world.net.port),
-                           .sin_addr = {htonl(INADDR_LOOPBACK)}};
-  char answer[200];
-  int fd = socket(AF_INET, SOCK_STREAM, 0);
-  if (connect(fd, (struct sockaddr *)&to, sizeof to) != 0) abort();
-  loop_put(fd, "GET /look/1 HTTP/1.1\r\n\r\n", 24);
-  CHECK(recv(fd, answer, sizeof answer, 0) > 0);
-  close(fd);
-  while (world_get(&world.clients) > 0) usleep(100);
-}
 
 /* ---- one life of the process ------------------------------------------------------- */
 
@@ -414,7 +142,8 @@ static bool give_signal(Life *life, const Look *look, Err *err) {
   snprintf(text, sizeof text, "{\"home\": \"%s\"}", id);
   if (!cbor_from_json(str_of(text), &value, err)) return false;
   Record event = {.kind = RECORD_SIGNALLED,
-                  .SIGNALLED = {.name = STR("go"), .id = STR("go once"), .value = buf_view(&value)}};
+                  .SIGNALLED = {
+                      .name = STR("go"), .id = STR("go once"), .value = buf_view(&value)}};
   bool ok = scheduler_deliver(life->s, look->number, &event, err);
   life->signalled = true;
   buf_deinit(&value);
@@ -652,6 +381,10 @@ static bool all_right(Life *life, int deaths, Err *err) {
   return world_right(deaths, err);
 }
 
+/* Of the store's thousand operations every sweep takes each seventh, each its own; around commits
+ * every one is taken. */
+enum { STRIDE = 7 };
+
 /* ---- trials -------------------------------------------------------------------------- */
 
 typedef struct Death {
@@ -667,6 +400,8 @@ static void world_reset(void) {
   unlink(book);
 }
 
+static uint64_t last_ops, first_ops; /* of the store, in a trial's latest and first life */
+
 /* One life that meets its death, or does not. */
 static bool live_and_die(FaultyVfs *vfs, const Death *d, SchedulerOptions o, bool *struck,
                          Err *err) {
@@ -675,6 +410,7 @@ static bool live_and_die(FaultyVfs *vfs, const Death *d, SchedulerOptions o, boo
   bool ok = life_live(&life, o, err);
   life_close(&life);
   *struck = faulty_vfs_hit(vfs);
+  last_ops = faulty_vfs_ops(vfs);
   if (!ok && !*struck && life.why[0]) err_context(err, life.why);
   faulty_vfs_restart(vfs, d->power, d->nth + d->at);
   return ok || *struck;
@@ -686,16 +422,6 @@ static bool live_on(FaultyVfs *vfs, SchedulerOptions o, int deaths, Err *err) {
   bool ok = life_open(&life, o, err) && confirmed_mark(life.node, err) && life_go_on(&life, err) &&
             life_drive(&life, err) && all_right(&life, deaths, err);
   if (!ok && life.why[0]) err_context(err, life.why);
-  if (!ok && getenv("SWEEP_KEEP")) {
-    size_t size; FILE *f;
-    if (life.s) { Buf b = {0}; for (uint64_t n = 1; n < store_next_run(node_store(life.node)); n++) { Run *r = scheduler_find(life.s, n); if (r) { buf_format(&b, "run %d:\n", (int)n); run_waits(r, &b); buf_format(&b, "\n"); } } fprintf(stderr, STR_FMT "\n", STR_ARG(buf_view(&b))); }
-    life_close(&life);
-    char path[200]; snprintf(path, 200, "%s/z8.db", directory); char *at = faulty_vfs_file(vfs, path, &size);
-    f = fopen("/tmp/z8/sweep/keep/z8.db", "w"); fwrite(at, 1, size, f); fclose(f);
-    snprintf(path, 200, "%s/z8.db-wal", directory); at = faulty_vfs_file(vfs, path, &size);
-    if (at) { f = fopen("/tmp/z8/sweep/keep/z8.db-wal", "w"); fwrite(at, 1, size, f); fclose(f); }
-    exit(1);
-  }
   life_close(&life);
   return ok;
 }
@@ -709,7 +435,7 @@ static bool trial(const Death *deaths, int count, SchedulerOptions o, bool *stru
   world_reset();
   for (int i = 0; ok && i < count; i++) {
     ok = live_and_die(vfs, &deaths[i], o, &this_one, err);
-    if (i == 0) *struck = this_one;
+    if (i == 0) *struck = this_one, first_ops = last_ops;
     died += this_one;
   }
   ok = ok && live_on(vfs, o, died, err);
@@ -731,27 +457,27 @@ static void report(const char *what, uint64_t n, const Err *err) {
 }
 
 static void sweep(const char *what, Death d, uint64_t first, uint64_t stride, uint64_t again) {
-  bool struck = true;
-  uint64_t points = 0, n = first;
-  for (; struck; n += stride) {
+  bool struck, over = false;
+  uint64_t points = 0;
+  for (uint64_t n = first; !over; n += stride) {
     Err err = {0};
     d.nth = n;
     Death second = d;
     second.nth = again == 0 ? 0 : 40 + n * 31 % again;
     bool ok = trial((Death[]){d, second}, again == 0 ? 1 : 2, ways(n), &struck, &err);
     points += struck;
+    over = first_ops < n;
     CHECK(ok);
     if (!ok) report(what, n, &err);
   }
-  printf("%s: %d points, of %d operations\n", what, (int)points, (int)(n - stride));
+  printf("%s: %d points, of %d operations\n", what, (int)points, (int)first_ops);
   CHECK(points > 20);
 }
 
-static uint64_t only;
 static void commits(const char *what, CutWhere where) {
   bool struck = true;
-  uint64_t n = only ? only - 1 : 0;
-  while (struck && (!only || n < only)) {
+  uint64_t n = 0;
+  while (struck) {
     Err err = {0};
     Death d = {.where = where, .at = ++n};
     bool ok = trial(&d, 1, ways(n), &struck, &err);
@@ -783,19 +509,19 @@ static void test_whole(void) {
 }
 
 static void test_kill(void) {
-  sweep("killed", (Death){.mode = FAULTY_KILL}, 1, 7, 0);
+  sweep("killed", (Death){.mode = FAULTY_KILL}, 1, STRIDE, 0);
 }
 static void test_power(void) {
-  sweep("the power goes", (Death){.mode = FAULTY_KILL, .power = true}, 2, 7, 0);
+  sweep("the power goes", (Death){.mode = FAULTY_KILL, .power = true}, 2, STRIDE, 0);
 }
 static void test_twice(void) {
-  sweep("killed twice", (Death){.mode = FAULTY_KILL, .power = true}, 3, 3 * 7, 300);
+  sweep("killed twice", (Death){.mode = FAULTY_KILL, .power = true}, 3, 3 * STRIDE, 300);
 }
 static void test_failing(void) {
-  sweep("an operation fails", (Death){.mode = FAULTY_IOERR}, 4, 7, 0);
+  sweep("an operation fails", (Death){.mode = FAULTY_IOERR}, 4, STRIDE, 0);
 }
 static void test_full(void) {
-  sweep("the disk is full", (Death){.mode = FAULTY_FULL}, 5, 7, 0);
+  sweep("the disk is full", (Death){.mode = FAULTY_FULL}, 5, STRIDE, 0);
 }
 static void test_before_commit(void) { commits("before a commit", CUT_BEFORE_COMMIT); }
 static void test_after_commit(void) { commits("between commit and leaving", CUT_AFTER_COMMIT); }
@@ -817,7 +543,8 @@ static bool program_ready(Arena *arena) {
   snprintf(book, sizeof book, "%s/book", directory);
   setenv("Z8_HOST", host, 1);
   setenv("Z8_BOOK", book, 1);
-  bool ok = compile(arena, STR("sweep.z8"), (SourceReader){source_read, NULL}, (CompileOptions){0}, c);
+  SourceReader reader = {source_read, NULL};
+  bool ok = compile(arena, STR("sweep.z8"), reader, (CompileOptions){0}, c);
   diag_render(&c->diags, false, &said);
   if (said.size > 0) fprintf(stderr, STR_FMT, STR_ARG(buf_view(&said)));
   program = &c->bundle;
@@ -826,9 +553,8 @@ static bool program_ready(Arena *arena) {
   return ok;
 }
 
-int main(int argc, char **argv) {
+int main(void) {
   Arena arena;
-  if (argc > 1) only = strtoull(argv[1], NULL, 10);
   arena_init(&arena);
   if (mkdtemp(directory) == NULL) return 1;
   world_start();
@@ -843,5 +569,12 @@ int main(int argc, char **argv) {
   RUN_TEST(test_full);
   RUN_TEST(test_twice);
   loopback_stop(&world.net);
+  unlink(book);
+  snprintf(book, sizeof book, "%s/lock", directory);
+  unlink(book);
+  rmdir(directory);
+  arena_deinit(&arena);
+  buf_deinit(&program_bytes);
+  buf_deinit(&seen.result);
   return TEST_END();
 }

@@ -120,6 +120,14 @@ static bool print_list(Printer *p, uint64_t count) {
   return true;
 }
 
+/* A map's key is text, a bool, an int or a time. Anything else must be refused: a container as a key would be
+** quoted once more at each level, and double in size each time. */
+static bool key_sound(const CborItem *item, Err *err) {
+  bool tagged = item->kind == CBOR_TAG && item->n == CBOR_TAG_TIME;
+  bool plain = item->kind == CBOR_BOOL || item->kind == CBOR_UINT || item->kind == CBOR_NEGINT;
+  return tagged || plain || refuse(err, "a map whose key is neither text nor bool, int or time");
+}
+
 /* JSON names are strings: a key of another kind is printed and then quoted. */
 static bool print_key(Printer *p) {
   Buf *out = p->out, key = {0};
@@ -131,6 +139,7 @@ static bool print_key(Printer *p) {
     json_put_string(out, item.bytes);
     return true;
   }
+  if (!key_sound(&item, p->err)) return false;
   p->out = &key;
   bool ok = print_value(p);
   p->out = out;
