@@ -185,7 +185,8 @@ static double restore_once(const Recorded *r, size_t *size) {
   if (!run_restore(r->program, &host, journal, image.bytes, &run, &err)) stop("restore", err.text);
   double took = core_seconds() - start;
   *size = image.bytes.size;
-  Record verdict = {.kind = RECORD_SIGNALLED, .SIGNALLED = {.name = STR("verdict"), .id = STR("1"), .value = {"\xf5", 1}}};
+  Record verdict = {.kind = RECORD_SIGNALLED,
+                    .SIGNALLED = {.name = STR("verdict"), .id = STR("1"), .value = {"\xf5", 1}}};
   RunOutput out = {0};
   if (!run_deliver(run, &verdict, &err)) stop("signal", err.text);
   if (run_step(run, 0, &out) != STEP_ENDED) stop("signal", "the run goes on");

@@ -206,7 +206,8 @@ static void ask_output(Run *run, Fiber *f, EffectKind kind) {
   cbor_put_text(&operands, buf_view(&text));
   uint64_t seq;
   if (ask_put(run, f, (Str){"", 0}, buf_view(&operands), &seq)) {
-    send_keep(run, &(Request){.kind = REQUEST_OUTPUT, .seq = seq, .effect = (uint8_t)kind, .operands = buf_view(&text)});
+    send_keep(run, &(Request){.kind = REQUEST_OUTPUT, .seq = seq, .effect = (uint8_t)kind,
+                              .operands = buf_view(&text)});
     fiber_answer(run->machine, f, VALUE_NIL);
     run_ready_first(run, f->id);
   }

@@ -175,7 +175,8 @@ void group_child_over(Run *run, Fiber *child) {
   if (decides && g->decided == NO_GROUP) {
     g->decided = s->index;
     for (uint32_t i = 0; i < g->next; i++) {
-      if (i != s->index) cancel_strand(run, g->children[i], g->mode == MODE_RACE ? "the race is decided" : "another branch failed");
+      if (i == s->index) continue;
+      cancel_strand(run, g->children[i], g->mode == MODE_RACE ? "the race is decided" : "another branch failed");
     }
   }
   group_feed(run, g);

@@ -33,7 +33,10 @@ bool run_query(Run *run, Str name, Str arguments, Buf *value, Err *err) {
   Machine *m = run->machine;
   const BundleQuery *q = query_find(run, name);
   Value args[ARGS_MAX], result, error;
-  if (!q) return FAIL(err, ERR_NOT_FOUND, STR_FMT " has no query named " STR_FMT, STR_ARG(run->head.HEAD.entry), STR_ARG(name)), false;
+  if (!q) {
+    FAIL(err, ERR_NOT_FOUND, STR_FMT " has no query named " STR_FMT, STR_ARG(run->head.HEAD.entry), STR_ARG(name));
+    return false;
+  }
   if (run->ended || !fiber_by_id(m, 0)) return FAIL(err, ERR_INVALID, "the run is over"), false;
   const BundleFn *fn = &run->bundle->fns[q->fn];
   uint32_t params = fn->params.count;
@@ -86,7 +89,8 @@ void run_waits(Run *run, Buf *out) {
     if (s && s->on == FIBER_ON_PERSON) {
       const ToolCall *call = &s->tools[s->tool_count - 1];
       Str name = bundle_text(run->bundle, run->bundle->tools[call->tool].name);
-      buf_format(out, "#%" PRIu64 " " STR_FMT ": its outcome is unknown; settle it with z8 resolve\n", s->seq, STR_ARG(name));
+      buf_format(out, "#%" PRIu64 " " STR_FMT ": its outcome is unknown; settle it with z8 resolve\n", s->seq,
+                 STR_ARG(name));
     }
   }
 }

@@ -250,7 +250,8 @@ void run_start_generation(Run *run) {
   if (!run_put(run, &put)) return;
   if (!generation_start(run, &err)) {
     run->machine = run->machine ? run->machine : machine_new(run->program);
-    run_end(run, RUN_STATUS_FAILED, error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true));
+    Value error = error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true);
+    run_end(run, RUN_STATUS_FAILED, error);
   }
 }
 

@@ -181,7 +181,8 @@ static Wait *wait_load(Loader *l) {
   Request r = {0};
   if (get_array(l) != 15) refuse(l, "a wait");
   r.seq = get_uint(l, UINT64_MAX, "");
-  uint32_t fiber = (uint32_t)get_uint(l, l->run->machine->fiber_count ? l->run->machine->fiber_count - 1 : 0, "a wait's fiber");
+  uint32_t fibers = l->run->machine->fiber_count;
+  uint32_t fiber = (uint32_t)get_uint(l, fibers ? fibers - 1 : 0, "a wait's fiber");
   r.kind = (RequestKind)get_uint(l, REQUEST_PERSON, "a wait's kind");
   r.effect = (uint8_t)get_uint(l, 255, "a wait's effect");
   if (!l->bad && !effect_info(r.effect)) refuse(l, "a wait's effect");
@@ -295,7 +296,8 @@ static Group *group_load(Loader *l, uint64_t items) {
   g->limit = (uint32_t)get_uint(l, UINT32_MAX, "");
   g->decided = (uint32_t)get_uint(l, UINT32_MAX, "");
   if (g->op != OP_PARALLEL && g->op != OP_PARFOR) refuse(l, "a group's kind");
-  if (!l->bad && (items != 8 + (uint64_t)g->next || (g->decided != NO_GROUP && g->decided >= g->next))) refuse(l, "a group");
+  bool decided_fits = g->decided == NO_GROUP || g->decided < g->next;
+  if (!l->bad && (items != 8 + (uint64_t)g->next || !decided_fits)) refuse(l, "a group");
   if (!l->bad && g->total > (1u << 26)) refuse(l, "a group's size");
   if (l->bad) return g;
   g->children = mem_alloc((g->total + 1) * sizeof *g->children);

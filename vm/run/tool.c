@@ -24,7 +24,9 @@ static ToolCall *call_of(Strand *s) {
 
 static const BundleTool *tool_of(const Run *run, const ToolCall *call) { return &run->bundle->tools[call->tool]; }
 
-static Str tool_name(const Run *run, const ToolCall *call) { return bundle_text(run->bundle, tool_of(run, call)->name); }
+static Str tool_name(const Run *run, const ToolCall *call) {
+  return bundle_text(run->bundle, tool_of(run, call)->name);
+}
 
 /* ---- calling its bodies ---- */
 
@@ -252,7 +254,8 @@ static void need_person(Run *run, Fiber *f) {
   call->phase = TOOL_STUCK;
   s->on = FIBER_ON_PERSON;
   s->seq = call->seq;
-  request_put(run, &(Request){.kind = REQUEST_PERSON, .seq = call->seq, .effect = EFFECT_TOOL, .target = tool_name(run, call)});
+  request_put(run, &(Request){.kind = REQUEST_PERSON, .seq = call->seq, .effect = EFFECT_TOOL,
+                              .target = tool_name(run, call)});
 }
 
 /* The outcome of what the body sent is unknown: the body is abandoned. */
@@ -264,7 +267,8 @@ void tool_lost(Run *run, Fiber *f, bool interrupted) {
   fiber_abandon_call(run->machine, f);
   if (call->phase == TOOL_PERFORMING) call->interrupted = interrupted;
   if (call->phase == TOOL_CHECKING) again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
-  else if (tool->effect_class != CLASS_IRREVERSIBLE) failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"));
+  else if (tool->effect_class != CLASS_IRREVERSIBLE)
+    failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"));
   else if (tool->check != NONE_INDEX) check(run, f);
   else need_person(run, f);
 }
