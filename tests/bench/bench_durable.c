@@ -61,7 +61,7 @@ static void write_file(const char *path, const char *text) {
 static double z8_run(const char *file, const char *dir) {
   const char *z8 = getenv("Z8");
   char command[1000];
-  snprintf(command, sizeof command, "rm -rf %s; %s run --dir %s %s >/dev/null 2>z8.err", dir, z8 ? z8 : "z8", dir, file);
+  snprintf(command, sizeof command, "rm -rf %s; Z8_STATS=1 %s run --dir %s %s >/dev/null 2>z8.err", dir, z8 ? z8 : "z8", dir, file);
   double start = seconds();
   int status = system(command);
   double took = seconds() - start;
@@ -71,6 +71,18 @@ static double z8_run(const char *file, const char *dir) {
     exit(1);
   }
   return took;
+}
+
+/* commits and fdatasyncs of the last run, from what it said. */
+static void stats(double *commits, double *syncs) {
+  char line[300];
+  FILE *f = fopen("z8.err", "r");
+  *commits = *syncs = 0;
+  while (f && fgets(line, sizeof line, f)) {
+    unsigned long c, r, s;
+    if (sscanf(line, "stats commits %lu rows %lu syncs %lu", &c, &r, &s) == 3) *commits = (double)c, *syncs = (double)s;
+  }
+  if (f) fclose(f);
 }
 
 static double median(double *x, int n) {
@@ -105,19 +117,23 @@ int main(void) {
              "tool Step(n: int) -> int:\n  perform: return n + 1\n\n"
              "workflow Steps(count: int):\n  n = 0\n  for i in range(count): n = Step(n)\n  return n\n\n"
              "xs = parallel for i in range(256): Steps(120)\nprint(len(xs))\n");
-  double size, rows, alone[ROUNDS], many[ROUNDS], raw1[ROUNDS], raw256[ROUNDS], start[ROUNDS];
+  double size, rows, commits1, syncs1, commits256, syncs256, alone[ROUNDS], many[ROUNDS], raw1[ROUNDS], raw256[ROUNDS], start[ROUNDS];
   z8_run("many.z8", "many");
   log_rows("many", &size, &rows);
   for (int i = 0; i < ROUNDS; i++) {
     start[i] = z8_run("nothing.z8", "nothing");
     raw1[i] = raw_rows("raw.db", 1, ALONE, (int)size);
     alone[i] = ALONE / (z8_run("alone.z8", "alone") - start[i]);
+    stats(&commits1, &syncs1);
     raw256[i] = raw_rows("raw.db", 256, 400, (int)size);
     many[i] = (double)RUNS * EACH / (z8_run("many.z8", "many") - start[i]);
+    stats(&commits256, &syncs256);
   }
   double a = median(alone, ROUNDS), m = median(many, ROUNDS), r1 = median(raw1, ROUNDS), r256 = median(raw256, ROUNDS);
   printf("durable steps, medians of %d interleaved rounds; rows of %.0f bytes, WAL, synchronous=FULL\n", ROUNDS, size);
   printf("  one run at a time: %.0f steps/s; raw commits of one row %.0f/s; a step costs %.2fx of a commit (floor 1.5x)\n", a, r1, r1 / a);
+  printf("    %.0f commits, %.0f fdatasyncs for %d steps (raw: one a commit)\n", commits1, syncs1, ALONE);
   printf("  256 runs at once:  %.0f steps/s (%.0f log rows); raw rows, 256 a commit, %.0f/s; ratio %.2fx (floor 0.2x)\n", m, rows, r256, m / r256);
+  printf("    %.0f commits, %.0f fdatasyncs for %d steps\n", commits256, syncs256, RUNS * EACH);
   return 0;
 }

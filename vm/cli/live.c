@@ -162,8 +162,18 @@ bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
   return true;
 }
 
+/* Z8_STATS=1, for benchmarks: what this process asked of the store. */
+static void stats_put(Live *live) {
+  const char *wanted = getenv("Z8_STATS");
+  if (wanted == NULL || strcmp(wanted, "1") != 0) return;
+  StoreStats stats = store_stats(node_store(live->cli->node));
+  buf_format(&live->cli->err, "stats commits %" PRIu64 " rows %" PRIu64 " syncs %" PRIu64 "\n", stats.commits,
+             stats.rows, stats.syncs);
+}
+
 void live_close(Live *live) {
   signals_set(NULL);
+  stats_put(live);
   scheduler_free(live->scheduler);
   live->cli->scheduler = NULL;
   live_flush(live);

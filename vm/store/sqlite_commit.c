@@ -10,8 +10,7 @@
 #include "vm/base/mem.h"
 
 enum {
-  CHECKPOINT_PAGES =
-      4000, /* 32 MB of WAL: beyond it readers search longer than the checkpoint costs */
+  CHECKPOINT_PAGES = 1000, /* 8 MB of WAL: then it starts over in blocks that exist, cheaper to sync than growing */
   CHECKPOINT_RETRY = 1000, /* a reader held the WAL: try again this much later */
   TRUNCATE_PAGES =
       12000 /* readers kept it from starting over for long: insist on it once they are gone */
