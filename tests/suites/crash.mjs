@@ -177,13 +177,14 @@ print("paid \${Pay(1)}")
       writeFileSync(dir + "/wait.z8", 'print("ready")\nx = await signal go\nprint(x)\n');
       const child = spawn(h.z8, ["run", dir + "/wait.z8"], { env: { ...process.env, ...env } });
       let out = "";
+      const ended = new Promise((ok) => child.on("close", ok));
       await new Promise((ok) => child.stdout.on("data", (d) => { out += d; if (out.includes("ready")) ok(); }));
       const r = await run(h.z8, ["run", dir + "/wait.z8"], { env });
       expect(r.code === 1 && r.stderr.includes(String(child.pid)), `exit ${r.code}: ${r.stderr}`);
       const rows = (await run(h.z8, ["runs", "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
       const s = await run(h.z8, ["signal", rows[0].run, "go", '"on"'], { env });
       expect(s.code === 0, `signal: ${s.stderr}`);
-      const code = await new Promise((ok) => child.on("close", ok));
+      const code = await ended;
       expect(code === 0 && out.includes("on"), `exit ${code}: ${out}`);
     },
   },

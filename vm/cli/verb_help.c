@@ -8,12 +8,26 @@
 
 /* ---- explain ----------------------------------------------------------------------- */
 
+/* A fault's message with … where it names what it is about. */
+static void fault_message(const char *message, Buf *out) {
+  const char *hole = strstr(message, "%s");
+  if (strcmp(message, "%s") == 0) {
+    buf_text(out, "(its message says what it is about)");
+  } else if (hole == NULL) {
+    buf_text(out, message);
+  } else {
+    buf_put(out, message, (size_t)(hole - message));
+    buf_text(out, "…");
+    buf_text(out, hole + 2);
+  }
+}
+
 static bool fault_explain(const char *code, Buf *out) {
   for (uint32_t i = 0; i < FAULT_COUNT; i++) {
     if (strcmp(fault_info[i].code, code) != 0) continue;
-    buf_format(out, "%s: a fault at run time.\n\n  %s\n\n%s\n", code,
-               strcmp(fault_info[i].message, "%s") == 0 ? "(its message says what it is about)"
-                                                        : fault_info[i].message,
+    buf_format(out, "%s: a fault at run time.\n\n  ", code);
+    fault_message(fault_info[i].message, out);
+    buf_format(out, "\n\n%s\n",
                fault_info[i].catchable
                    ? "`catch e when e.code is \"...\"` sees it."
                    : "It is not caught by `catch`; `finally` blocks run on cancellation only.");

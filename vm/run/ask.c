@@ -189,7 +189,7 @@ out:
 
 /* ---- sends ---- */
 
-static void send_keep(Run *run, const Request *request) {
+void send_keep(Run *run, const Request *request) {
   request_put(run, request);
   if (request->kind == REQUEST_OUTPUT) return;
   run->sends = mem_grow(run->sends, &run->send_cap, run->send_count + 1, sizeof(Wait *));

@@ -172,6 +172,7 @@ bool ask_signal_arrived(Run *run, Str name, Str value);
 /* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
 bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);
 void ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because, Record *out);
+void send_keep(Run *run, const Request *request); /* a send: it leaves, and again after a crash that came first */
 extern const uint8_t missing_argument[4]; /* how a left-out argument is encoded */
 
 /* ---- tool.c ---- */

@@ -170,6 +170,9 @@ void wait_drop(Run *run, Wait *w, Str why) {
   Record r = {.kind = RECORD_CANCELLED, .CANCELLED = {.ref = w->seq, .why = why}};
   if (!run_put(run, &r)) return;
   request_put(run, &(Request){.kind = REQUEST_DROP, .seq = w->seq, .effect = w->effect});
+  if (w->effect == EFFECT_RUN_CALL) { /* a called run ends with the branch that called it; a started one does not */
+    send_keep(run, &(Request){.kind = REQUEST_CANCEL, .seq = w->seq, .effect = EFFECT_RUN_CALL, .run = w->run});
+  }
   bool may_come = w->kind == REQUEST_EFFECT || w->kind == REQUEST_AWAIT;
   if (may_come) w->dropped = true;
   else wait_remove(run, w->seq);

@@ -223,6 +223,7 @@ static Slot *receiver(Scheduler *s, const Request *r) {
 
 static void undelivered(Scheduler *s, Slot *from, const Request *r) {
   char sender[37], target[37];
+  if (r->effect == EFFECT_RUN_CALL) return; /* it ended by itself, in time */
   if (r->resend) return; /* most likely it was delivered, and the run is over since */
   uuid_text(from->id, sender);
   uuid_text(r->run, target);
