@@ -3,6 +3,7 @@
 ** After each death the runs are taken up and go on to their end, and then all must be as if
 ** nothing had happened: the same answer, every run over, every journal whole and replaying to its
 ** own state, nothing irreversible done twice, nothing asked again that was confirmed. */
+#include <stdlib.h>
 #include "tests/unit/test.h"
 
 #include "compiler/compile.h"
@@ -381,9 +382,15 @@ static bool all_right(Life *life, int deaths, Err *err) {
   return world_right(deaths, err);
 }
 
-/* Of the store's thousand operations every sweep takes each seventh, each its own; around commits
+/* Of the store's thousand operations each sweep takes every seventh, each its own; around commits
  * every one is taken. */
-enum { STRIDE = 7 };
+/* SWEEP_STRIDE=1 strikes at every store operation in turn; the usual run takes every seventh, each mode others. */
+static uint64_t stride_of(void) {
+  const char *wanted = getenv("SWEEP_STRIDE");
+  uint64_t n = wanted ? strtoull(wanted, NULL, 10) : 0;
+  return n ? n : 7;
+}
+#define STRIDE stride_of()
 
 /* ---- trials -------------------------------------------------------------------------- */
 
