@@ -10,7 +10,6 @@
 #include "vm/base/mem.h"
 
 enum {
-  CHECKPOINT_PAGES = 1000, /* 8 MB of WAL: then it starts over in blocks that exist, cheaper to sync than growing */
   CHECKPOINT_RETRY = 1000, /* a reader held the WAL: try again this much later */
   TRUNCATE_PAGES =
       12000 /* readers kept it from starting over for long: insist on it once they are gone */

@@ -71,6 +71,9 @@ typedef struct Tail {
   bool known, dirty;   /* dirty: the run's row is behind */
 } Tail;
 
+/* 8 MB of WAL: then it starts over in blocks that exist already, which are cheaper to sync than new ones. */
+enum { CHECKPOINT_PAGES = 1000 };
+
 typedef struct SqliteStore {
   Store base;
   CountVfs *vfs;

@@ -163,7 +163,7 @@ bool store_open_sqlite(const char *dir, const char *vfs, Store **out, Err *err) 
   s->base.ops = &sqlite_ops;
   s->path = mem_alloc(size);
   snprintf(s->path, size, "%s/z8.db", dir);
-  s->checkpoint_at = 4000;
+  s->checkpoint_at = CHECKPOINT_PAGES;
   pthread_mutex_init(&s->read_lock, NULL);
   pthread_mutex_init(&s->tail_lock, NULL);
   s->vfs = count_vfs_new(vfs);
