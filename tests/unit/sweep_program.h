@@ -89,7 +89,8 @@ static const char source[] =
     "    sleep 2ms\n"
     "  quick = race:\n"
     "    Look(20)\n"
-    "    http.get(\"${host}/slow/21\").json.n\n"
+    /* either may win after a crash: both give 21 */
+    "    http.get(\"${host}/slow/20\").json.n\n"
     "    sleep 1h\n"
     "  ears = start Ears(go.home, 7)\n"
     "  signal question(35) to ears\n"
