@@ -32,6 +32,7 @@ static const EffectName effect_names[] = {
     {"core", "now", "", "() -> time", EFFECT_NOW},
     {"core", "random", "", "(a: int?, b: int?) -> any", EFFECT_RANDOM},
     {"core", "uuid", "", "() -> string", EFFECT_UUID},
+    {"core", "args", "", "() -> list[string]", EFFECT_ARGS},
     {"core", "env", "", "(name: string) -> string?", EFFECT_ENV},
     {"core", "secret", "", "(name: string) -> sealed", EFFECT_SECRET},
     {"core", "print", "", "(any...)", EFFECT_PRINT},

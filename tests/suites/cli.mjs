@@ -46,6 +46,15 @@ export default (h) => [
     expectEqual(p.code, 1);
     expect(/index_out_of_range/.test(p.stderr) && /p\.z8:2/.test(p.stderr), p.stderr);
   }),
+  test("arguments after -- reach the script, and its replay", async ({ dir }) => {
+    writeFileSync(join(dir, "p.z8"), "words = args()\nprint(len(words), words)\n");
+    const env = { Z8_DIR: join(dir, "d") };
+    const r = await run(h.z8, ["run", join(dir, "p.z8"), "--", "one", "--two", "drei ü"], { env });
+    expectEqual(r.stdout, '3 ["one", "--two", "drei ü"]\n', r.stderr);
+    const id = /^run ([0-9a-f-]{36})$/m.exec(r.stderr)[1];
+    expectEqual((await run(h.z8, ["replay", id], { env })).code, 0, "replay");
+    expectEqual((await run(h.z8, ["run", join(dir, "p.z8")], { env })).stdout, "0 []\n", "none");
+  }),
   test("wrong usage is status 2 with a suggestion", async () => {
     for (const args of [["rn"], ["run"], ["run", "--thread", "2", "x.z8"], ["replay"], ["explain"], ["completion", "tcsh"], ["resolve", "x"]]) {
       const r = await run(h.z8, args);

@@ -1,4 +1,5 @@
 /* z8 run and z8 recover: the verbs that execute. */
+#include "vm/base/cbor.h"
 #include "vm/base/text.h"
 #include "vm/cli/live.h"
 
@@ -11,14 +12,33 @@ static void run_id_put(Cli *cli, Uuid id) {
   buf_format(&cli->err, "run %s\n", text);
 }
 
+/* What stood after `--`, for args(). */
+static bool script_args(Cli *cli, Buf *out) {
+  cbor_put_array(out, cli->args.rest_count);
+  for (uint32_t i = 0; i < cli->args.rest_count; i++) {
+    Str arg = str_of(cli->args.rest[i]);
+    if (!utf8_valid(arg)) return false;
+    cbor_put_text(out, arg);
+  }
+  return true;
+}
+
 static int script_run(Live *live, const Loaded *loaded) {
   Cli *cli = live->cli;
+  Buf args = {0};
   const Program *program;
   Err err = {0};
-  BeginOptions begin = {.bundle = loaded->bundle->id, .entry = STR(""), .input = no_input};
+  if (!script_args(cli, &args)) {
+    buf_deinit(&args);
+    return output_error(cli, EXIT_USAGE, "an argument of the script is not UTF-8");
+  }
+  BeginOptions begin = {.bundle = loaded->bundle->id, .entry = STR(""), .input = no_input, .args = buf_view(&args)};
   if (!node_program_add(cli->node, loaded->bundle, buf_view(&loaded->bytes), &program, &err) ||
-      !scheduler_begin(live->scheduler, &begin, &live->watched, &err))
+      !scheduler_begin(live->scheduler, &begin, &live->watched, &err)) {
+    buf_deinit(&args);
     return output_err(cli, &err);
+  }
+  buf_deinit(&args);
   int status = live_run(live, scheduler_number(live->scheduler, live->watched), PATIENCE_FOR_EVER);
   run_id_put(cli, live->watched);
   return status;
@@ -28,9 +48,6 @@ int verb_run(Cli *cli) {
   Loaded loaded = {0};
   Live live = {0};
   int status = EXIT_FAILED;
-  if (cli->args.rest_count > 0)
-    return output_error(cli, EXIT_USAGE,
-                        "a script takes no arguments; use `config NAME` or env(\"NAME\")");
   if (load_program(cli, cli->args.words[0], &loaded)) {
     if (live_open(&live, cli, false, &status)) status = script_run(&live, &loaded);
     if (live.cli != NULL) live_close(&live);

@@ -124,6 +124,13 @@ static bool secret_value(Run *run, Fiber *f, Buf *out) {
   return true;
 }
 
+/* They are in the head, beside the configuration, under a name that no `config` can have. */
+static void args_value(Run *run, Buf *out) {
+  Str list = cbor_map_get(run->head.HEAD.config, STR("args()"));
+  if (list.at) buf_str(out, list);
+  else cbor_put_array(out, 0);
+}
+
 static bool read_value(Run *run, Fiber *f, EffectKind kind, Buf *out) {
   switch (kind) {
     case EFFECT_NOW:
@@ -132,6 +139,7 @@ static bool read_value(Run *run, Fiber *f, EffectKind kind, Buf *out) {
       return true;
     case EFFECT_RANDOM: return random_value(run, f, out);
     case EFFECT_UUID: uuid_value(run, out); return true;
+    case EFFECT_ARGS: args_value(run, out); return true;
     case EFFECT_ENV: return env_value(run, f, out);
     case EFFECT_SECRET: return secret_value(run, f, out);
     default: UNREACHABLE();
@@ -602,7 +610,7 @@ static void ask_continue(Run *run, Fiber *f) {
 void run_ask(Run *run, Fiber *f) {
   EffectKind kind = (EffectKind)ask_site(run)->kind;
   switch (kind) {
-    case EFFECT_NOW: case EFFECT_RANDOM: case EFFECT_UUID: case EFFECT_ENV: case EFFECT_SECRET:
+    case EFFECT_NOW: case EFFECT_RANDOM: case EFFECT_UUID: case EFFECT_ARGS: case EFFECT_ENV: case EFFECT_SECRET:
       ask_read(run, f, kind); return;
     case EFFECT_PRINT: case EFFECT_LOG: ask_output(run, f, kind); return;
     case EFFECT_HTTP: case EFFECT_FILE_READ: case EFFECT_FILE_WRITE: case EFFECT_FOREIGN:

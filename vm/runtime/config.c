@@ -135,9 +135,13 @@ static bool config_value_put(const Bundle *b, const BundleConfig *config, Buf *o
   return false;
 }
 
-bool config_read(const Bundle *b, Buf *out, Err *err) {
+bool config_read(const Bundle *b, Str args, Buf *out, Err *err) {
   cbor_put_tag(out, CBOR_TAG_MAP);
-  cbor_put_array(out, 2 * (uint64_t)b->config_count);
+  cbor_put_array(out, 2 * ((uint64_t)b->config_count + (args.size > 0)));
+  if (args.size > 0) {
+    cbor_put_text(out, STR("args()"));
+    buf_str(out, args);
+  }
   for (uint32_t i = 0; i < b->config_count; i++)
     if (!config_value_put(b, &b->configs[i], out, err)) return false;
   return true;

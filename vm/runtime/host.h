@@ -32,6 +32,7 @@ void host_settle(Host *host, int64_t *latest_us);
 /* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as
  *an encoded
  ** map. ERR_INVALID names what is missing or does not fit its type. */
-MUST_USE bool config_read(const Bundle *bundle, Buf *out, Err *err);
+/* `args`: an encoded array for args(), or empty. */
+MUST_USE bool config_read(const Bundle *bundle, Str args, Buf *out, Err *err);
 
 #endif

@@ -128,7 +128,7 @@ Hash256 scheduler_chance(Scheduler *s, Str what);
 typedef struct SlotHead {
   Uuid id;
   Hash256 bundle;
-  Str entry, input;
+  Str entry, input, args;
   Slot *parent;
   uint64_t parent_seq;
 } SlotHead;

@@ -130,7 +130,8 @@ bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *e
   SlotHead head = {.id = uuid_v7(clock_now(&s->clock), chance.byte),
                    .bundle = options->bundle,
                    .entry = options->entry,
-                   .input = options->input};
+                   .input = options->input,
+                   .args = options->args};
   if (!slot_begin(s, &head, &slot, err)) return false;
   *id = slot->id;
   return true;

@@ -63,6 +63,7 @@ typedef struct BeginOptions {
   Hash256 bundle;
   Str entry; /* "" for the script */
   Str input; /* encoded array */
+  Str args;  /* encoded array of strings for args(), or empty */
 } BeginOptions;
 /* A new run, ready for the next round. */
 MUST_USE bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *err);

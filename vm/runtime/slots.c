@@ -156,7 +156,7 @@ static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err 
                   .parent = buf_view(&origin.parent),
                   .causation = buf_view(&origin.parent),
                   .correlation = buf_view(&origin.root)};
-  bool ok = config_read(program_bundle(program), &config, err);
+  bool ok = config_read(program_bundle(program), h->args, &config, err);
   head.config = buf_view(&config);
   ok = ok && run_begin(program, &slot->host.calls, journal, &head, &slot->run, err);
   if (!ok) journal_free(journal);
