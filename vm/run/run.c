@@ -52,7 +52,6 @@ void run_free(Run *run) {
   mem_free(run->signal_ids);
   buf_deinit(&run->head_bytes);
   buf_deinit(&run->result);
-  buf_deinit(&run->kill_reason);
   run_output_deinit(&run->early);
   buf_deinit(&run->scratch);
   journal_free(run->journal);

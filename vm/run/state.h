@@ -109,10 +109,9 @@ struct Run {
   uint64_t draws;       /* random numbers drawn */
   bool fresh;           /* what is being asked now was never asked before: its requests leave */
   uint64_t settled;     /* records before this seq were durable when the step began */
-  bool began, cancelling, ended, diverged, killed, park_due, commit_due;
+  bool began, cancelling, ended, diverged, park_due, commit_due;
   RunStatus status;
   Buf result;           /* encoded, once ended */
-  Buf kill_reason;
 
   Strand **strands; uint32_t strand_count, strand_cap; /* by fiber id */
   /* Both lose their first items all the time, so they begin anywhere in their blocks (strand.c). */
