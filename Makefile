@@ -97,6 +97,8 @@ $(GEN)/stdlib_data.c: $(STDLIB) Makefile
 	  echo "  if (str_equal(module, STR(\"$$n\"))) return (Str){stdlib_$$n, (size_t)(stdlib_$${n}_end - stdlib_$$n)};"; done; \
 	echo '  return (Str){0};'; echo '}'; } > $@
 
+$(B)/obj/vm/cli/verb_new.o: vm/cli/new_main.z8
+
 -include $(OBJECTS:.o=.d)
 
 deps:

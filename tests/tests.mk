@@ -20,7 +20,8 @@ check: test
 	$(V)sh tests/deps.sh check
 	$(V)for mode in debug hostile clang tsan; do \
 	  $(MAKE) --no-print-directory -j$(JOBS) MODE=$$mode all || exit 1; \
-	  echo "== $$mode"; Z8=$(CURDIR)/build/$$mode/z8 node tests/run.mjs lang diagnostics || exit 1; done
+	  echo "== $$mode"; slow=1; if [ $$mode = tsan ]; then slow=10; fi; \
+	  SLOW=$$slow Z8=$(CURDIR)/build/$$mode/z8 node tests/run.mjs lang diagnostics || exit 1; done
 	$(V)$(MAKE) --no-print-directory headers
 
 # Each header compiles alone.

@@ -17,6 +17,7 @@ struct Builtins {
   Module *of_kind[TYPE_ERROR + 1];
   const Signature **natives; /* parsed on first need */
   const Signature **effects;
+  Symbol **unnamed; /* by NativeId: those of `decide` */
 };
 
 typedef struct EffectName {
@@ -104,9 +105,14 @@ static void natives_add(Checker *c) {
   Module *module = NULL;
   for (uint32_t i = 0; i < NATIVE_COUNT; i++) {
     Str name = str_of(native_info[i].module);
-    if (!module || !str_equal(module->name, name)) module = module_make(c, name);
+    bool unnamed = str_equal(name, STR("decide"));
+    if (!unnamed && (!module || !str_equal(module->name, name))) module = module_make(c, name);
     Symbol *symbol = ARENA_NEW(c->arena, Symbol);
     *symbol = (Symbol){.kind = SYMBOL_NATIVE, .native = (NativeId)i, .reg = -1};
+    if (unnamed) {
+      c->builtins->unnamed[i] = symbol;
+      continue;
+    }
     entry_add(c, module->id, str_of(native_info[i].name), symbol);
   }
 }
@@ -161,6 +167,7 @@ void builtins_init(Checker *c, Unit *units) {
   c->builtins = ARENA_NEW(c->arena, Builtins);
   c->builtins->natives = ARENA_ARRAY(c->arena, const Signature *, NATIVE_COUNT + 1);
   c->builtins->effects = ARENA_ARRAY(c->arena, const Signature *, COUNT_OF(effect_names));
+  c->builtins->unnamed = ARENA_ARRAY(c->arena, Symbol *, NATIVE_COUNT + 1);
   module_make(c, STR("core"));
   natives_add(c);
   effects_add(c);
@@ -169,6 +176,8 @@ void builtins_init(Checker *c, Unit *units) {
     if (unit->standard) unit_add(c, unit);
   }
 }
+
+Symbol *native_symbol_of(Checker *c, NativeId native) { return c->builtins->unnamed[native]; }
 
 Symbol *builtin_global(Checker *c, const Name *name) {
   return entry_find(c->builtins, 0, name->text);

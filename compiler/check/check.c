@@ -4,6 +4,7 @@
 #include "compiler/check/check.h"
 
 #include "compiler/check/checker.h"
+#include "vm/base/table.h"
 
 /* ---- names ---- */
 
@@ -48,7 +49,7 @@ static Symbol *symbol_new(Checker *c, Decl *decl, SymbolKind kind) {
 
 /* Names of a program's own files are seen everywhere in it; those of the library only through their
  * module. */
-static void declare_name(Checker *c, Decl *decl, SymbolKind kind) {
+void declare_name(Checker *c, Decl *decl, SymbolKind kind) {
   Symbol *before = decl->name->binding;
   symbol_new(c, decl, kind);
   if (decl->unit->standard) return;
@@ -62,7 +63,7 @@ static Body *decl_body_new(Checker *c, Decl *decl, FnKind kind, Str prefix, cons
   return body_new(c, kind, name, decl->name_span, decl, NULL);
 }
 
-static Body *declare_body(Checker *c, Decl *decl, FnKind kind, Str prefix, const char *tail) {
+Body *declare_body(Checker *c, Decl *decl, FnKind kind, Str prefix, const char *tail) {
   Body *body = decl_body_new(c, decl, kind, prefix, tail);
   decl->function = &body->function;
   body->function.body = decl->body;
@@ -155,6 +156,7 @@ static void declare(Checker *c, Decl *decl, Str prefix) {
   decl->unit = c->unit;
   if (decl->kind == DECL_EXTERN) declare_extern(c, decl);
   if (decl->kind == DECL_IMPORT) declare_import(c, decl);
+  if (decl->kind >= DECL_AGENT) app_declare(c, decl, prefix);
   if (!decl->name) return;
   switch (decl->kind) {
     case DECL_FN: {
@@ -187,12 +189,13 @@ static void declare(Checker *c, Decl *decl, Str prefix) {
       body->place = PURE_UPCAST;
       return;
     }
-    case DECL_IMPORT:
-    case DECL_QUERY:
-    case DECL_EXTERN:
+    default:
       return;
   }
 }
+
+/* One that is used and not declared. */
+void declare_message(Checker *c, Decl *decl) { declare(c, decl, unit_prefix(c, decl->unit)); }
 
 void declare_units(Checker *c, Unit *units) {
   for (Unit *unit = units; unit; unit = unit->next) {
@@ -281,6 +284,9 @@ static void decl_resolve(Checker *c, Decl *decl) {
     case DECL_TOOL:
     case DECL_QUERY:
       break;
+    default:
+      app_resolve(c, decl);
+      return;
   }
   if (!decl->function) return;
   signature_resolve(c, decl);
@@ -341,6 +347,9 @@ void decl_check(Checker *c, Decl *decl) {
     case DECL_UPCAST:
     case DECL_QUERY:
       break;
+    default:
+      app_check(c, decl);
+      return;
   }
   if (decl->function) body_walk(c, decl_body(decl));
 }
@@ -407,6 +416,11 @@ static void checker_init(Checker *c, Unit *units) {
   c->last_function = &c->out->functions;
   c->name_key = own_name(c, "key");
   c->name_error = own_name(c, "e");
+  c->name_state = own_name(c, "state");
+  c->name_message = own_name(c, "message");
+  c->name_meta = own_name(c, "meta");
+  c->name_outcome = own_name(c, "outcome");
+  c->name_decide = own_name(c, "decide");
   c->constants = ARENA_NEW(c->arena, Body);
   c->constants->function = (Function){.kind = FNKIND_FN, .name = STR("a constant"), .unit = units};
   c->constants->function.last_capture = &c->constants->function.captures;
@@ -417,22 +431,33 @@ static void library_walk(Checker *c) {
   while (c->pending_count > 0) body_walk(c, c->pending[--c->pending_count]);
 }
 
+static void whole_check(Checker *c, Unit *units) {
+  declare_units(c, units);
+  implied_declare(c, units);
+  builtins_init(c, units);
+  units_resolve(c, units);
+  routers_resolve(c, units);
+  for (Unit *unit = units; unit; unit = unit->next) {
+    if (unit->standard) continue;
+    unit_check(c, unit);
+    c->out->script = unit->function;
+  }
+  library_walk(c);
+  records_check(c, units);
+  upcasts_check(c, units);
+  purity_check(c);
+  app_warn(c, units);
+}
+
 void check_program(Arena *arena, Diags *diags, Unit *units, CheckOptions options, Checked *out) {
   Checker c = {.arena = arena, .diags = diags, .options = options, .out = out};
   *out = (Checked){.units = units};
   if (!units) return;
   checker_init(&c, units);
   out->types = c.types;
-  declare_units(&c, units);
-  builtins_init(&c, units);
-  units_resolve(&c, units);
-  for (Unit *unit = units; unit; unit = unit->next) {
-    if (unit->standard) continue;
-    unit_check(&c, unit);
-    out->script = unit->function;
-  }
-  library_walk(&c);
-  records_check(&c, units);
-  upcasts_check(&c, units);
-  purity_check(&c);
+  c.messages = table_new();
+  c.clauses = table_new();
+  whole_check(&c, units);
+  table_free(c.messages);
+  table_free(c.clauses);
 }

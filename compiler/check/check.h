@@ -28,7 +28,9 @@ typedef enum {
   CALL_EXTERN,
   CALL_PATCHED,
   CALL_DEPRECATE_PATCH, /* one string literal */
-  CALL_UPCAST           /* upcast(EventName, old_value, version): reserved for messages */
+  CALL_UPCAST,          /* upcast(EventName, old_value, version): reserved for messages */
+  CALL_VIEW,            /* Agent(id).view(args): symbol VIEW; args: the id, then one for each parameter of the view */
+  CALL_CALLS            /* calls(Tool), in a test: args->value is an EXPR_STRING, the tool's name */
 } CallKind;
 
 /* Decisions for the emitter:
@@ -76,6 +78,68 @@ typedef enum {
 *never a variable:
 **   Field.symbol, Pattern.symbol are NULL for it, and an assignment `_ = x` evaluates x only
 *(target EXPR_NAME with symbol NULL). */
+
+/* The application.
+**
+** Parameters. The hidden ones (state, message, meta) are ordinary Fields at their place in Function.params,
+** without `type` (so nothing is checked on entry), without default, with a symbol; Function.state, .message and
+** .meta are those symbols. So a function's params are exactly what the bundle's functions take:
+** DECIDE, GUARD, EVOLVE (state, message, meta) · VIEW (state, parameters…) · INVARIANT (state) · ON (event, meta)
+** · JOB (job, meta) · TICK () · TEST ()
+** A parameter that binds a field (`Deposit(amount)`) is no variable: `amount` has been rewritten to
+** `message.amount`, a state field `balance` to `state.balance`: EXPR_MEMBER, MEMBER_SLOT, its `left` an EXPR_NAME
+** of that parameter (or of its capture in a lambda). So `balance += 1` is an assignment to a path whose root is
+** the parameter `state` (symbol.changed). A parameter that binds the whole message (`cmd`) is the message
+** parameter itself. `meta` is an EXPR_NAME of the meta parameter.
+** The state parameter of an EVOLVE should be owned by it, not borrowed, so that it is updated in place. An
+** EVOLVE's body has been given `return state` at its end and at every return: STMT_RETURN whose value is an
+** EXPR_NAME.
+**
+** Declarations:
+** - AGENT: Decl.symbol AGENT. Decl.fields: the state's fields, each with a `value` (nil where none was written).
+**   Decl.function: the state's constructor (FNKIND_CONSTRUCTOR, named "Account.state"; all its params have a
+**   default, so called without arguments it gives the initial state). type_record(agent's Decl) is the state's
+**   type, its shape is SHAPE_STATE under the function's name. An agent without `state` has no fields.
+** - DECIDE: symbol: the command's (a TYPE); function DECIDE; check_function: the guard (GUARD, Function.expr) or
+**   NULL.
+** EVOLVE, ON: symbol: the event's; function EVOLVE, ON. They are in the order written.
+** - VIEW: symbol VIEW; function VIEW, its params after the first are Decl.fields; Decl.type as in FN.
+** - INVARIANT: function INVARIANT (Function.expr). Decl.text: the message, at == NULL if none.
+** - ROUTER: symbol ROUTER. Members: IDENTIFY: symbol AGENT, names: one, the field. ROUTE: symbol AGENT; each of
+**   names has `symbol`, the command's. BEFORE: symbol FN, which takes two arguments (command, meta); names
+**   likewise, none: all commands. A command's agent: its ROUTE's; field and prefix: of the IDENTIFY with the same
+**   symbol in the same router (there is one); `before`: those BEFOREs of its router, in order, that name it or
+**   have no names. START: symbol ROUTER.
+** - HANDLER: symbol HANDLER; members ON, no two of one event.
+** - WORKER: symbol WORKER; Decl.fields: the job's fields (implied ones with value nil); function: the constructor
+**   (FNKIND_CONSTRUCTOR; type_record(the Decl) is the job's type, SHAPE_JOB under the worker's name);
+**   check_function: the JOB, its body. Constructed by CALL_CONSTRUCT, symbol WORKER.
+** - QUEUE: no symbol. EVERY: function TICK. TEST: function TEST.
+** - An implied command or event is a COMMAND or EVENT with `implied`, at the end of its unit's decls, with symbol
+**   and function like a declared one; each field has the value nil and no type.
+** - Settings are folded in place: lifespan.first, timeout.first DURATION; snapshot.first, priority.first,
+**   concurrency.first, global.first INT; queue.first STRING; from.first, consistency.first an EXPR_NAME (origin
+**   current / strong eventual); max_attempts as in tools (first, second, third, function), also when a line
+**   `backoff 1s..5m` stands by itself (a setting of its own: second, third, function; `backoff 5s`: first);
+**   limit.second INT, third DURATION; unique: names, second DURATION or NULL, replace.
+**
+** Statements and expressions:
+** - EMIT, REPLY, REJECT and a decide's ENQUEUE are gone: they are STMT_EXPR with a CALL, CALL_NATIVE of
+**   decide_emit, decide_reply, decide_reject, decide_enqueue (args: a job, a map or nil); after a REJECT stands a
+**   STMT_RETURN.
+** - DISPATCH: operand: the command (a record, or any). `right`: its options, an EXPR_MAP of strings to values (the
+**   same Args as `args`), or NULL. Words are EXPR_STRINGs by now, handlers an EXPR_LIST of them. `symbol`: the
+**   command's, or NULL where it is known only at run time (ext2 is then the empty text).
+** - ENQUEUE outside of decide: operand: a CALL_CONSTRUCT; `symbol`: the WORKER; `right` likewise.
+** - SNOOZE: value, in a JOB. CANCEL in a Function of kind JOB whose value is not of TYPE_HANDLE is a GIVE_UP.
+** - GIVEN: name: the agent (its text is the constant); args: the events. WHEN: value: the command;
+**   Function.outcome gets what it gives. THEN compares with Function.outcome: THEN_REJECT value: the code, args:
+**   `message`, `data` (each with its name, either may be missing); THEN_REPLY value; THEN_STATE value: an
+**   EXPR_MAP, only its entries are compared; THEN_EVENTS args: all events, in order; THEN_NOTHING: neither events
+**   nor a refusal.
+** - STUB: name: the tool; args: STUB_VALUE value; STUB_RAISE value: the code; STUB_LOST: value is not to be
+**   evaluated.
+** - EXPECT: cond, value. */
 
 typedef enum {
   MEMBER_BAD,

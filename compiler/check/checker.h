@@ -27,11 +27,30 @@ typedef struct Variable {
   bool scoped;         /* of a loop, a match arm, a catch, a comprehension: not seen outside it */
   bool quiet;          /* no warning that it is unused */
   bool unknown;        /* stands for a name that means nothing: told once */
+  bool hidden;         /* a parameter nobody wrote: no program can name it */
+  bool state;          /* holds an agent's state, or a copy of it */
   uint32_t level;      /* of flow.c: where its state was last saved */
   struct Merge *merge; /* the merge it is an item of, and its index there */
   uint32_t merge_index;
   const Stmt *parallel; /* the parallel that assigned it last */
 } Variable;
+
+/* A name that stands for a field of the state or of a message: rewritten to a member where it is met. */
+typedef struct Binding {
+  Symbol symbol;  /* first: a FIELD's Symbol is one of these */
+  Symbol *record; /* the hidden parameter it is a field of */
+  uint32_t slot;
+  bool state;
+} Binding;
+
+typedef struct Message { /* what the program does with a command or event */
+  const Symbol *symbol;
+  Span routed;         /* size 0: it is not */
+  const Decl *route;   /* by which one */
+  Span emitted;        /* size 0: nobody does */
+  const Decl *decider; /* the first agent that decides it */
+  uint32_t deciders;
+} Message;
 
 typedef enum { EDGE_CALL, EDGE_VALUE, EDGE_INNER, EDGE_DYNAMIC } EdgeKind;
 typedef struct Edge { /* `from` calls `to`, or holds it */
@@ -51,6 +70,9 @@ struct Body {
   Str effect_word;
   Edge *via;     /* otherwise the call by which the nearest effect is reached */
   uint8_t place; /* PurePlace: why it has to be pure */
+  const Decl *agent;  /* of agent code: whose state it sees */
+  const Decl *clause; /* whose parameters bind its message */
+  const Decl *tested; /* TEST: the agent of the last `given` or `when` */
 };
 
 /* Places that must be pure, for the message. */
@@ -62,7 +84,12 @@ typedef enum {
   PURE_GUARD,
   PURE_UPCAST,
   PURE_UNLESS,
-  PURE_DEFAULT
+  PURE_DEFAULT,
+  PURE_DECIDE,
+  PURE_EVOLVE,
+  PURE_VIEW,
+  PURE_INVARIANT,
+  PURE_BEFORE
 } PurePlace;
 typedef struct PureUse { /* an effect, or a call that may reach one, in a where or a guard inside
                             another body */
@@ -177,6 +204,12 @@ struct Checker {
   uint32_t union_count, union_cap;
   uint32_t comprehensions;
   Name *name_key, *name_error; /* `key` of tools, `e` of an unless */
+  Name *name_state, *name_message, *name_meta, *name_outcome, *name_decide; /* of what nobody wrote */
+  struct Table *messages, *clauses; /* see router.c */
+  uint32_t routers;
+  Decl **crons;
+  uint32_t cron_count, cron_cap;
+  const Expr *statement; /* the expression that is a statement by itself */
   Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time,
       *t_duration, *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
 };
@@ -254,6 +287,8 @@ typedef struct Signature {
   Type *result;
 } Signature;
 const Signature *symbol_signature(Checker *c, Symbol *symbol); /* of a NATIVE or EFFECT */
+
+Symbol *native_symbol_of(Checker *c, NativeId native); /* of one that no program can name */
 
 /* ---- signatures.c ---- */
 Signature *signature_parse(Checker *c, Str text);
@@ -334,6 +369,67 @@ Type *body_function_type(Checker *c, Body *body, Decl *decl);
 Expr *constant_fold(Checker *c, Expr *expr, DiagId id);
 Expr *constant_of(Checker *c, Symbol *symbol);
 bool literal_equal(const Expr *a, const Expr *b);
+
+bool setting_duration(Checker *c, Expr **slot, const char *what); /* folds it; false: told */
+Expr *setting_fold(Checker *c, Expr **slot);                      /* NULL: told */
+void setting_count(Checker *c, Expr **slot, DiagId id);
+void backoff_check(Checker *c, Setting *setting);
+void unless_check(Checker *c, Decl *decl, Setting *setting);
+
+/* ---- check.c: declaring ---- */
+void declare_name(Checker *c, Decl *decl, SymbolKind kind);
+Body *declare_body(Checker *c, Decl *decl, FnKind kind, Str prefix, const char *tail);
+void declare_message(Checker *c, Decl *decl);
+
+/* ---- implied.c ---- */
+void implied_declare(Checker *c, Unit *units);
+bool decl_is_implied(const Decl *decl); /* its fields are found, not declared */
+
+/* ---- clause.c ---- */
+Field *clause_params(const Decl *clause);
+bool name_is_whole(const Name *name);           /* cmd e event job msg old */
+const Field *clause_whole(const Decl *clause);  /* the parameter that binds the whole message, or NULL */
+void state_parameter(Checker *c, Body *body, const Decl *agent);
+void clause_resolve(Checker *c, Decl *clause, Symbol *message, const Decl *agent);
+void view_resolve(Checker *c, Decl *view, const Decl *agent);
+void clause_bind(Checker *c, Body *body);
+Binding *binding_named(Checker *c, Name *name); /* NULL: the name is none */
+void binding_rewrite(Checker *c, Expr *expr, Binding *binding);
+bool state_may_change(Checker *c, const Variable *root, const Expr *path);
+void evolve_returns(Checker *c, Stmt *stmt);
+void evolve_ends(Checker *c, Function *function);
+
+/* ---- decl_app.c, app_*.c ---- */
+void app_declare(Checker *c, Decl *decl, Str prefix);
+void app_resolve(Checker *c, Decl *decl);
+void app_check(Checker *c, Decl *decl);
+void message_fields_check(Checker *c, const Decl *decl);
+void settings_check(Checker *c, Decl *decl);
+void cron_check(Checker *c, const Decl *decl);
+void app_statement(Checker *c, Stmt *stmt);
+bool give_up_check(Checker *c, Stmt *stmt);
+void expr_rewrite_native(Checker *c, Expr *expr, NativeId native, Arg *args);
+Type *dispatch_infer(Checker *c, Expr *expr);
+Type *enqueue_infer(Checker *c, Expr *expr);
+Symbol *view_instance(Checker *c, const Expr *call); /* the agent, if it is Agent(id).view(…) */
+Type *view_call(Checker *c, Expr *call, Symbol *agent);
+Type *view_own_call(Checker *c, Expr *call, Symbol *view);
+bool is_calls(Checker *c, const Expr *call);
+Type *calls_infer(Checker *c, Expr *call);
+
+/* ---- router.c ---- */
+Message *message_of(Checker *c, const Symbol *symbol);
+Symbol *declared_named(Checker *c, Name *name, Span span, SymbolKind kind);
+Symbol *message_named(Checker *c, Name *name, Span span, DeclKind kind);
+Str symbol_phrase(const Symbol *symbol); /* "a worker" */
+bool type_names_instance(Checker *c, const Type *type); /* it may be a string or an int */
+Diag *report_fields_nearest(Checker *c, Diag *diag, Name *wanted, const Decl *decl);
+/* Clauses by owner, message and kind. clause_record keeps the first; another one is given the first. */
+Decl *clause_of(Checker *c, const Decl *owner, const Symbol *symbol, DeclKind kind);
+const Decl *clause_record(Checker *c, const Decl *owner, Decl *clause);
+void emitted_note(Checker *c, const Symbol *event, Span span);
+void routers_resolve(Checker *c, Unit *units);
+void app_warn(Checker *c, Unit *units);
 
 /* ---- purity.c ---- */
 void purity_effect(Checker *c, Span span, Str word);

@@ -141,7 +141,7 @@ void body_params(Checker *c, Body *body, Field *fields) {
 
 static bool result_required(const Function *f) {
   return f->kind == FNKIND_FN || f->kind == FNKIND_WORKFLOW || f->kind == FNKIND_PERFORM ||
-         f->kind == FNKIND_QUERY;
+         f->kind == FNKIND_QUERY || f->kind == FNKIND_VIEW;
 }
 
 void body_settle(Checker *c, Frame *frame) {
@@ -168,9 +168,12 @@ static void body_inside(Checker *c, Body *body) {
     ((Variable *)f->key)->flow = c->t_string;
   }
   body_params(c, body, f->params);
-  if (f->expr) f->result = expr_infer(c, f->expr, f->kind == FNKIND_UNLESS ? c->t_bool : NULL);
+  clause_bind(c, body);
+  if (f->kind == FNKIND_GUARD || f->kind == FNKIND_INVARIANT) condition_check(c, f->expr), f->result = c->t_bool;
+  else if (f->expr) f->result = expr_infer(c, f->expr, f->kind == FNKIND_UNLESS ? c->t_bool : NULL);
   block_check(c, f->body);
-  if (!f->expr && f->kind != FNKIND_CONSTRUCTOR) body_settle(c, &frame);
+  if (f->kind == FNKIND_EVOLVE) evolve_ends(c, f);
+  else if (!f->expr && f->kind != FNKIND_CONSTRUCTOR) body_settle(c, &frame);
   if (f->kind == FNKIND_WORKFLOW) {
     for (Decl *q = f->decl->members; q; q = q->next) {
       if (q->function) body_walk(c, decl_body(q));

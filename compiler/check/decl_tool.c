@@ -2,14 +2,14 @@
 #include "compiler/check/checker.h"
 
 /* Folds a setting's value in place; NULL if it is no constant. */
-static Expr *setting_fold(Checker *c, Expr **slot) {
+Expr *setting_fold(Checker *c, Expr **slot) {
   if (!*slot) return NULL;
   Expr *value = constant_fold(c, *slot, DIAG_SETTING_NOT_CONSTANT);
   if (value) *slot = value;
   return value;
 }
 
-static bool setting_duration(Checker *c, Expr **slot, const char *what) {
+bool setting_duration(Checker *c, Expr **slot, const char *what) {
   Expr *value = setting_fold(c, slot);
   if (!value) return false;
   if (value->kind != EXPR_DURATION) {
@@ -26,7 +26,7 @@ static bool setting_duration(Checker *c, Expr **slot, const char *what) {
   return false;
 }
 
-static void setting_count(Checker *c, Expr **slot, DiagId id) {
+void setting_count(Checker *c, Expr **slot, DiagId id) {
   Expr *value = setting_fold(c, slot);
   if (value && (value->kind != EXPR_INT || value->integer < 1 || value->integer > UINT32_MAX)) {
     checker_report(c, id, value->span, 0, NULL);
@@ -44,7 +44,7 @@ static void class_check(Checker *c, const Setting *s) {
   report_nearest(c, REPORT(c, TOOL_CLASS, e->span, text), text, words, COUNT_OF(words));
 }
 
-static void backoff_check(Checker *c, Setting *s) {
+void backoff_check(Checker *c, Setting *s) {
   if (!s->second || !s->third) return;
   bool low = setting_duration(c, &s->second, "the first wait"),
        high = setting_duration(c, &s->third, "the longest wait");
@@ -55,7 +55,7 @@ static void backoff_check(Checker *c, Setting *s) {
 }
 
 /* `unless e.code in [...]`: a body of its own whose one parameter is the error `e`. */
-static void unless_check(Checker *c, Decl *tool, Setting *s) {
+void unless_check(Checker *c, Decl *tool, Setting *s) {
   if (!s->cond) return;
   Body *body = body_new(c, FNKIND_UNLESS, str_join3(c, "", tool->name->text, ".unless"),
                         s->cond->span, tool, NULL);

@@ -264,6 +264,7 @@ void type_check_decl(Checker *c, Decl *decl) {
     REPORT(c, VERSION_NUMBER, decl->value->span, decl->name->text);
   }
   name_style_check(c, decl->name, decl->name_span, true, "a type");
+  if (decl->kind != DECL_TYPE) message_fields_check(c, decl);
   if (decl->function) body_walk(c, decl_body(decl));
 }
 

@@ -13,7 +13,13 @@ static void report_assign_declaration(Checker *c, const Symbol *symbol, Name *na
                                 [SYMBOL_MODULE] = "an imported module",
                                 [SYMBOL_NATIVE] = "a built-in",
                                 [SYMBOL_EFFECT] = "a built-in",
-                                [SYMBOL_VARIABLE] = "a variable"};
+                                [SYMBOL_VARIABLE] = "a variable",
+                                [SYMBOL_AGENT] = "an agent",
+                                [SYMBOL_VIEW] = "a view",
+                                [SYMBOL_ROUTER] = "a router",
+                                [SYMBOL_HANDLER] = "a handler",
+                                [SYMBOL_WORKER] = "a worker",
+                                [SYMBOL_FIELD] = "a field"};
   Diag *diag = REPORT(c, ASSIGN_DECLARATION, span, name->text, str_of(words[symbol->kind]));
   if (symbol->span.size)
     report_note(c, diag, symbol->span, "`" STR_FMT "` is declared here", STR_ARG(name->text));
@@ -115,6 +121,7 @@ static void path_changed_by(Checker *c, Expr *path, Type *added, Expr *value, bo
   }
   if (root->symbol->kind != SYMBOL_VARIABLE) return;
   Variable *v = (Variable *)root->symbol;
+  if (!state_may_change(c, v, path)) return;
   Function *here = current_function(c);
   bool captured = v->quiet && v->symbol.owner == here && body_sees_outer(here) &&
                   v->symbol.writes == 0 && !v->symbol.changed;
@@ -182,9 +189,20 @@ static void map_targets(Checker *c, Expr *target, Type *type, Expr *value) {
   }
 }
 
+/* A name that stands for a field of the state or the message is a path. */
+static bool bound_target(Checker *c, Expr *target) {
+  Binding *binding = binding_named(c, target->name);
+  if (binding) binding_rewrite(c, target, binding);
+  return binding != NULL;
+}
+
 static void target_assign(Checker *c, Expr *target, Type *type, Expr *value) {
   switch (target->kind) {
     case EXPR_NAME:
+      if (bound_target(c, target)) {
+        target_assign(c, target, type, value);
+        return;
+      }
       assign_name(c, target->name, target->span, type, target);
       return;
     case EXPR_LIST:
@@ -291,9 +309,18 @@ static void assign_to_name(Checker *c, Stmt *s) {
   assign_name(c, s->target->name, at, type, s->target);
 }
 
+/* `x: int = 1` declares, and the name is taken. */
+static void report_bound_typed(Checker *c, const Stmt *s) {
+  Diag *diag = REPORT(c, RETYPED, s->target->span, s->target->name->text);
+  report_help(c, diag, "the name stands for a field here, which has its type already");
+}
+
 void assign_check(Checker *c, Stmt *s) {
   Expr *target = s->target;
-  if (target->kind == EXPR_NAME) {
+  if (target->kind == EXPR_NAME && bound_target(c, target)) {
+    if (s->type) report_bound_typed(c, s);
+    assign_path(c, s);
+  } else if (target->kind == EXPR_NAME) {
     assign_to_name(c, s);
   } else if (target->kind == EXPR_MEMBER || target->kind == EXPR_INDEX) {
     assign_path(c, s);

@@ -224,6 +224,19 @@ static Type *function_call(Checker *c, Expr *e, Symbol *symbol) {
   return result_of(c, decl_body(symbol->decl));
 }
 
+/* The fields of what is not declared have no order. */
+static bool implied_positional(Checker *c, Expr *e, const Symbol *symbol) {
+  for (const Arg *arg = e->args; arg; arg = arg->next) {
+    if (arg->name || arg->value->kind == EXPR_SPREAD) continue;
+    Diag *diag = REPORT(c, IMPLIED_POSITIONAL, arg->value->span, symbol->name->text);
+    report_help(c, diag, "name the field, " STR_FMT "(amount: 5), or declare it with its fields",
+                STR_ARG(symbol->name->text));
+    args_infer(c, e->args);
+    return true;
+  }
+  return false;
+}
+
 static Type *construct_call(Checker *c, Expr *e, Symbol *symbol) {
   if (symbol->type && symbol->type->kind == TYPE_RECORD && symbol->type->decl &&
       symbol->type->decl->symbol != symbol) {
@@ -236,6 +249,7 @@ static Type *construct_call(Checker *c, Expr *e, Symbol *symbol) {
     args_infer(c, e->args);
     return c->t_any;
   }
+  if (decl_is_implied(symbol->decl) && implied_positional(c, e, symbol)) return type_record(c->types, symbol->decl);
   Params p = params_of_fields(symbol->decl->fields, symbol->name->text, symbol->span, 0);
   e->resolution = CALL_CONSTRUCT;
   args_check(c, e, &p);
@@ -413,6 +427,15 @@ static Type *value_call(Checker *c, Expr *e) {
   return value_result(c, e, type);
 }
 
+static void report_agent_called(Checker *c, const Expr *e, const Symbol *agent) {
+  Diag *diag = REPORT(c, AGENT_CALLED, e->span, agent->name->text);
+  const Decl *view = agent->decl->members;
+  while (view && view->kind != DECL_VIEW) view = view->next;
+  report_note(c, diag, agent->span, "`" STR_FMT "` is declared here", STR_ARG(agent->name->text));
+  report_help(c, diag, STR_FMT "(\"a\")." STR_FMT "() asks a view, and dispatch sends it a command",
+              STR_ARG(agent->name->text), STR_ARG(view ? view->name->text : STR("view")));
+}
+
 static Type *symbol_call(Checker *c, Expr *e, Symbol *symbol) {
   e->symbol = symbol;
   symbol->reads++;
@@ -420,7 +443,10 @@ static Type *symbol_call(Checker *c, Expr *e, Symbol *symbol) {
     case SYMBOL_FN:
       return function_call(c, e, symbol);
     case SYMBOL_TYPE:
+    case SYMBOL_WORKER:
       return construct_call(c, e, symbol);
+    case SYMBOL_VIEW:
+      return view_own_call(c, e, symbol);
     case SYMBOL_WORKFLOW:
       return outside_call(c, e, symbol, CALL_WORKFLOW);
     case SYMBOL_TOOL:
@@ -434,13 +460,20 @@ static Type *symbol_call(Checker *c, Expr *e, Symbol *symbol) {
     case SYMBOL_VARIABLE:
     case SYMBOL_CONST:
     case SYMBOL_CONFIG:
+    case SYMBOL_FIELD:
+      symbol->reads--;
+      e->symbol = NULL;
+      return value_call(c, e);
     case SYMBOL_MODULE:
+    case SYMBOL_AGENT:
+    case SYMBOL_ROUTER:
+    case SYMBOL_HANDLER:
       break;
   }
   symbol->reads--;
   e->symbol = NULL;
-  if (symbol->kind != SYMBOL_MODULE) return value_call(c, e);
-  REPORT(c, NOT_CALLABLE, e->left->span, STR("a module"));
+  if (symbol->kind == SYMBOL_AGENT) report_agent_called(c, e, symbol);
+  else REPORT(c, NOT_CALLABLE, e->left->span, symbol_phrase(symbol));
   args_infer(c, e->args);
   return c->t_any;
 }
@@ -601,7 +634,7 @@ static Type *confirmed_infer(Checker *c, Expr *e) {
 
 static bool call_is_effect(const Expr *e) {
   return e->resolution == CALL_EFFECT || e->resolution == CALL_TOOL ||
-         e->resolution == CALL_WORKFLOW || e->resolution == CALL_EXTERN;
+         e->resolution == CALL_WORKFLOW || e->resolution == CALL_EXTERN || e->resolution == CALL_VIEW;
 }
 
 static void because_check(Checker *c, Expr *e) {
@@ -616,8 +649,12 @@ static void because_check(Checker *c, Expr *e) {
 }
 
 static Type *callee_infer(Checker *c, Expr *e) {
-  if (e->left->kind == EXPR_MEMBER) return member_call(c, e);
+  if (e->left->kind == EXPR_MEMBER) {
+    Symbol *agent = view_instance(c, e);
+    return agent ? view_call(c, e, agent) : member_call(c, e);
+  }
   if (e->left->kind != EXPR_NAME) return value_call(c, e);
+  if (e->left->name->text.size == 5 && is_calls(c, e)) return calls_infer(c, e);
   Symbol *symbol = scope_resolve(c, e->left->name, e->left->span);
   if (symbol) {
     e->left->symbol = symbol;

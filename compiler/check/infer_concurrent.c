@@ -92,8 +92,8 @@ static void settle_shape_check(Checker *c, const Stmt *s) {
 }
 
 void parallel_check(Checker *c, Stmt *stmt) {
-  Function *outer = current_function(c);
   uint32_t count = 0, at = 0;
+  purity_effect(c, stmt->span, STR("parallel"));
   for (Stmt *s = stmt->body; s; s = s->next) count++;
   Result **results = ARENA_ARRAY(c->arena, Result *, count + 1);
   for (Stmt *s = stmt->body; s; s = s->next) {
@@ -111,7 +111,6 @@ void parallel_check(Checker *c, Stmt *stmt) {
     for (uint32_t i = 0; i < s->function->result_count; i++)
       result_assign(c, stmt, s->function, i, &results[at][i]);
   }
-  (void)outer;
 }
 
 /* ---- race, parallel for ---- */
@@ -160,5 +159,6 @@ static Type *parallel_for_infer(Checker *c, Expr *e) {
 }
 
 Type *concurrent_infer(Checker *c, Expr *e) {
+  purity_effect(c, e->span, e->kind == EXPR_RACE ? STR("race") : STR("parallel"));
   return e->kind == EXPR_RACE ? race_infer(c, e) : parallel_for_infer(c, e);
 }

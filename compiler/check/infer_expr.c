@@ -492,6 +492,10 @@ static bool check_rewrite(Checker *c, Expr *e) {
 static Type *name_infer(Checker *c, Expr *e, Type *expected) {
   if (e->name->text.size == 6 && c->frame && check_rewrite(c, e)) return list_infer(c, e, expected);
   Symbol *symbol = scope_resolve(c, e->name, e->span);
+  if (symbol && symbol->kind == SYMBOL_FIELD) {
+    binding_rewrite(c, e, (Binding *)symbol);
+    return member_infer(c, e);
+  }
   return symbol ? symbol_value(c, e, symbol) : c->t_any;
 }
 
@@ -567,6 +571,10 @@ static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
     case EXPR_PARALLEL_FOR:
     case EXPR_RACE:
       return concurrent_infer(c, e);
+    case EXPR_DISPATCH:
+      return dispatch_infer(c, e);
+    case EXPR_ENQUEUE:
+      return enqueue_infer(c, e);
     case EXPR_BAD:
       return c->t_any;
   }

@@ -352,10 +352,7 @@ Type *symbol_value(Checker *c, Expr *e, Symbol *symbol) {
     expr_rewrite_lambda(c, e, symbol);
     return expr_infer(c, e, NULL);
   }
-  REPORT(c, NOT_A_VALUE, e->span, source_text(c, e->span),
-         symbol->kind == SYMBOL_MODULE ? STR("a module")
-         : symbol->kind == SYMBOL_TYPE ? STR("a type")
-                                       : STR("a built-in"));
+  REPORT(c, NOT_A_VALUE, e->span, source_text(c, e->span), symbol_phrase(symbol));
   e->symbol = NULL;
   return c->t_any;
 }

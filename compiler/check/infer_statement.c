@@ -105,6 +105,23 @@ static void break_check(Checker *c, Stmt *s) {
 
 /* ---- return, raise, assert ---- */
 
+/* A decide, an evolve and what begins by itself give nothing back. */
+static bool gives_nothing(const Function *f) {
+  return f->kind == FNKIND_DECIDE || f->kind == FNKIND_EVOLVE || f->kind == FNKIND_ON || f->kind == FNKIND_TICK ||
+         f->kind == FNKIND_TEST;
+}
+
+static void report_gives_nothing(Checker *c, const Stmt *s, const Function *f) {
+  static const char *const words[] = {[FNKIND_DECIDE] = "a `decide`",
+                                      [FNKIND_EVOLVE] = "an `evolve`",
+                                      [FNKIND_ON] = "an `on`",
+                                      [FNKIND_TICK] = "an `every`",
+                                      [FNKIND_TEST] = "a test"};
+  Diag *diag = REPORT(c, CLAUSE_RETURN, s->value->span, str_of(words[f->kind]));
+  if (f->kind == FNKIND_DECIDE) report_help(c, diag, "`reply` answers the sender");
+  if (f->kind == FNKIND_EVOLVE) report_help(c, diag, "assign the state's fields: balance = balance + amount");
+}
+
 static void return_value(Checker *c, Stmt *s, Function *f) {
   Type *wanted = f->decl && f->decl->type && f->kind != FNKIND_CHECK ? f->result : NULL;
   if (!s->value) {
@@ -126,6 +143,12 @@ static void return_check(Checker *c, Stmt *s) {
     if (s->value) expr_infer(c, s->value, NULL);
     if (f->kind == FNKIND_SCRIPT) REPORT0(c, RETURN_OUTSIDE, s->span);
     else REPORT(c, LEAVES_BRANCH, s->span, STR("return"));
+  } else if (gives_nothing(f)) {
+    if (s->value) {
+      expr_infer(c, s->value, NULL);
+      report_gives_nothing(c, s, f);
+    }
+    if (f->kind == FNKIND_EVOLVE) evolve_returns(c, s);
   } else return_value(c, s, f);
   c->frame->reachable = false;
 }
@@ -286,6 +309,8 @@ bool expr_is_pure_value(const Expr *e) {
     case EXPR_START:
     case EXPR_PARALLEL_FOR:
     case EXPR_RACE:
+    case EXPR_DISPATCH:
+    case EXPR_ENQUEUE:
     case EXPR_BAD:
       return false;
     case EXPR_COMPREHENSION:
@@ -299,8 +324,11 @@ bool expr_is_pure_value(const Expr *e) {
 
 static void expression_check(Checker *c, Stmt *s) {
   Expr *e = s->value;
-  bool bare = e->kind == EXPR_NAME;
+  bool bare = e->kind == EXPR_NAME, enqueue = e->kind == EXPR_ENQUEUE;
+  c->statement = e;
   expr_infer(c, e, NULL);
+  c->statement = NULL;
+  if (enqueue) return;
   if (current_function(c)->value_expr == e || !expr_is_pure_value(e)) return;
   if (bare && e->kind == EXPR_NAME && !e->symbol) return; /* told already */
   Diag *diag = REPORT0(c, UNUSED_RESULT, e->span);
@@ -366,11 +394,15 @@ void statement_check(Checker *c, Stmt *s) {
       signal_check(c, s);
       break;
     case STMT_CANCEL:
+      if (give_up_check(c, s)) return;
       purity_effect(c, s->span, STR("cancel"));
       handle_check(c, s->value, DIAG_CANCEL_TARGET);
       break;
     case STMT_CONTINUE_AS_NEW:
       continue_check(c, s);
+      return;
+    default:
+      app_statement(c, s);
       return;
   }
   if (s->because) expr_infer(c, s->because, NULL);

@@ -97,8 +97,18 @@ static bool is_root(Checker *c, const Function *f) {
     case FNKIND_CONSTRUCTOR:
     case FNKIND_QUERY:
     case FNKIND_UPCAST:
+    case FNKIND_DECIDE:
+    case FNKIND_GUARD:
+    case FNKIND_EVOLVE:
+    case FNKIND_VIEW:
+    case FNKIND_INVARIANT:
+    case FNKIND_ON:
+    case FNKIND_JOB:
+    case FNKIND_TICK:
+    case FNKIND_TEST:
       return !f->unit->standard;
     case FNKIND_FN:
+      return ((const Body *)f)->place == PURE_BEFORE;
     case FNKIND_LAMBDA:
     case FNKIND_BRANCH:
       return false;
@@ -169,6 +179,12 @@ static DiagId place_diag(PurePlace place) {
       return DIAG_EFFECT_IN_UNLESS;
     case PURE_DEFAULT:
       return DIAG_EFFECT_IN_DEFAULT;
+    case PURE_DECIDE:
+    case PURE_EVOLVE:
+    case PURE_VIEW:
+    case PURE_INVARIANT:
+    case PURE_BEFORE:
+      return DIAG_EFFECT_IN_AGENT;
     case PURE_NONE:
     case PURE_FN:
       break;
@@ -181,13 +197,47 @@ static Str place_name(const Body *body) {
   return decl && decl->name ? decl->name->text : body->function.name;
 }
 
+/* What the message calls a place of an agent; elsewhere its name. */
+static Str place_words(Checker *c, PurePlace place, Str name) {
+  switch (place) {
+    case PURE_DECIDE:
+      return str_join3(c, "the `decide` of `", name, "`");
+    case PURE_EVOLVE:
+      return str_join3(c, "the `evolve` of `", name, "`");
+    case PURE_VIEW:
+      return str_join3(c, "the view `", name, "`");
+    case PURE_INVARIANT:
+      return STR("an invariant");
+    case PURE_BEFORE:
+      return str_join3(c, "`", name, "`, which looks at commands before an agent does,");
+    default:
+      return name;
+  }
+}
+
+static const char *place_lead(PurePlace place) {
+  switch (place) {
+    case PURE_FN:
+      return "pure fn ";
+    case PURE_DECIDE:
+      return "decide ";
+    case PURE_EVOLVE:
+      return "evolve ";
+    case PURE_VIEW:
+      return "view ";
+    default:
+      return "";
+  }
+}
+
 static void report_body(Checker *c, Body *body) {
   Span span = body->effect_word.at ? body->effect_span : body->via->span;
   Str name = place_name(body);
-  Diag *diag = checker_report(c, place_diag((PurePlace)body->place), span, 1, &name);
+  Str told = place_words(c, (PurePlace)body->place, name);
+  Diag *diag = checker_report(c, place_diag((PurePlace)body->place), span, 1, &told);
   Str rest = body->effect_word.at ? str_join3(c, "", body->effect_word, ": an effect")
                                   : chain_text(c, body->via->to, diag);
-  const char *lead = body->place == PURE_FN ? "pure fn " : "";
+  const char *lead = place_lead((PurePlace)body->place);
   report_label(c, diag, "%s" STR_FMT " -> " STR_FMT, lead, STR_ARG(name), STR_ARG(rest));
 }
 

@@ -49,18 +49,19 @@ static bool owner_visible(const Function *here, const Function *owner) {
 }
 
 static bool visible(Checker *c, const Symbol *symbol) {
-  if (symbol->kind == SYMBOL_VARIABLE)
+  if (symbol->kind == SYMBOL_VARIABLE || symbol->owner) /* also fields of the state, its views */
     return c->frame && owner_visible(current_function(c), symbol->owner);
   if (!symbol->decl || symbol->decl->unit == c->unit) return true;
   return symbol->kind != SYMBOL_MODULE && !c->unit->standard;
 }
 
-/* `key` of a tool's perform and check, `e` of an unless: bound only there. */
+/* `key` of a tool's perform and check, `e` of an unless, `meta` of a clause: bound only there. */
 static Symbol *special_variable(Checker *c, const Name *name) {
   for (Function *f = c->frame ? current_function(c) : NULL; f;
        f = body_sees_outer(f) ? f->parent : NULL) {
     if (f->key && name_is(name, "key")) return f->key;
     if (f->kind == FNKIND_UNLESS && name_is(name, "e")) return f->params->symbol;
+    if (f->meta && name_is(name, "meta")) return f->meta;
   }
   return NULL;
 }
@@ -69,7 +70,8 @@ Symbol *scope_find(Checker *c, Name *name) {
   Symbol *symbol = name->binding;
   if (symbol && symbol->kind == SYMBOL_VARIABLE && c->frame && symbol->owner == current_function(c))
     return symbol;
-  if (name->text.size == 1 || name->text.size == 3) {
+  if (symbol && symbol->kind == SYMBOL_FIELD && visible(c, symbol)) return symbol;
+  if (name->text.size == 1 || name->text.size == 3 || name->text.size == 4) {
     Symbol *special = special_variable(c, name);
     if (special) return special;
   }
@@ -88,7 +90,8 @@ static void names_nearest(Checker *c, Diag *diag, Name *name) {
   Buf near = {0};
   for (uint32_t i = 0; i < c->binding_count; i++) {
     const Symbol *symbol = c->bindings[i]->binding;
-    if (symbol && visible(c, symbol)) buf_put(&near, &c->bindings[i]->text, sizeof(Str));
+    bool hidden = symbol && symbol->kind == SYMBOL_VARIABLE && ((const Variable *)symbol)->hidden;
+    if (symbol && !hidden && visible(c, symbol)) buf_put(&near, &c->bindings[i]->text, sizeof(Str));
   }
   builtin_candidates(c, &near);
   report_nearest(c, diag, name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
@@ -105,6 +108,7 @@ static void report_invisible(Checker *c, Name *name, const Symbol *symbol, Span 
 
 static bool report_key_outside(Checker *c, Name *name, Span span) {
   if (name_is(name, "key")) REPORT0(c, KEY_OUTSIDE, span);
+  else if (name_is(name, "meta")) REPORT0(c, META_OUTSIDE, span);
   else if (name_is(name, "absent") || name_is(name, "confirmed"))
     REPORT(c, CONFIRMED_OUTSIDE, span, name->text);
   else return false;
@@ -159,7 +163,8 @@ static void unknown_declare(Checker *c, Name *name, Span span) {
 }
 
 static void report_shadow(Checker *c, const Symbol *outer, Name *name, Span span) {
-  if (name_is_hidden(name) || outer->kind != SYMBOL_VARIABLE || !visible(c, outer)) return;
+  bool named = outer->kind == SYMBOL_FIELD || outer->kind == SYMBOL_VARIABLE;
+  if (name_is_hidden(name) || !named || !visible(c, outer)) return;
   Diag *diag = REPORT(c, SHADOWED, span, name->text);
   report_note(c, diag, outer->span, "the other `" STR_FMT "` is here", STR_ARG(name->text));
 }
@@ -195,6 +200,8 @@ static Variable *capture_add(Checker *c, Function *f, Variable *outer, Span span
       .kind = SYMBOL_VARIABLE, .name = outer->symbol.name, .span = span, .owner = f, .reg = -1};
   inner->symbol.type = inner->flow = captured_type(c, f, outer);
   inner->declared = outer->declared;
+  inner->state = outer->state;
+  inner->hidden = outer->hidden;
   inner->quiet = true;
   inner->set = outer->set || f->kind == FNKIND_QUERY;
   inner->symbol.maybe_unset = f->kind == FNKIND_QUERY;

@@ -21,7 +21,15 @@ typedef enum {
   SYMBOL_NATIVE, /* natives.def: `native` */
   SYMBOL_EFFECT, /* built-in effects called like functions: now random uuid env secret print log,
                     http.*, file.* …: `effect` */
-  SYMBOL_MODULE  /* import alias, or a built-in module: math, json, text, http… */
+  SYMBOL_MODULE, /* import alias, or a built-in module: math, json, text, http… */
+  /* the application: see "The application" in check.h */
+  SYMBOL_AGENT,   /* decl: DECL_AGENT. type: the record type of its state */
+  SYMBOL_VIEW,    /* decl: DECL_VIEW; agent: whose */
+  SYMBOL_ROUTER,  /* decl: DECL_ROUTER */
+  SYMBOL_HANDLER, /* decl: DECL_HANDLER */
+  SYMBOL_WORKER,  /* decl: DECL_WORKER. type: the record type of its job; called, it constructs one */
+  SYMBOL_FIELD    /* [check] only: a state field, or a parameter that binds a message's field. No decorated tree
+                     names one: such a name was rewritten to `state.field`, `message.field` */
 } SymbolKind;
 
 struct Symbol {
@@ -42,6 +50,7 @@ struct Symbol {
   Str effect_arg;  /* EFFECT: ext2 text: "get", "read"…; empty if none */
   Unit *unit;      /* MODULE: an imported file; NULL for a built-in module */
   Expr *constant;  /* CONST: its folded value (a literal expression, or LIST/MAP of them) */
+  Decl *agent;     /* VIEW */
   Symbol *outer;   /* the binding this one hides, while in scope */
   Symbol *next;    /* in its scope */
 
@@ -75,6 +84,10 @@ struct Function {
                     ** statement, or the value of a last assignment to a name; NULL: its value is
                     *nil */
   Symbol *key;      /* PERFORM, CHECK: the variable `key`, after the parameters */
+  Symbol *state;    /* DECIDE, GUARD, EVOLVE, VIEW, INVARIANT: the parameter that holds the state; among `params` */
+  Symbol *message;  /* DECIDE, GUARD, EVOLVE, ON, JOB: the command, event or job; among `params` */
+  Symbol *meta;     /* DECIDE, GUARD, EVOLVE, ON, JOB: the parameter `meta`, last of `params`; reads > 0: it is used */
+  Symbol *outcome;  /* TEST: the variable that holds what the last `when` gave; NULL: there is no `when` */
   Capture *captures, **last_capture;
   Symbol *locals;   /* all variables of the function by next-in-function order */
   Symbol **results; /* BRANCH and parallel bodies: variables assigned inside that the outside sees

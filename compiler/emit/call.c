@@ -176,6 +176,51 @@ static void construct_to(Body *b, Expr *e, uint8_t target, bool wanted) {
   emit_ext(b, OP_NEWREC, target, count > 0 ? first : 0, 0, shape_index(b->e, decl));
 }
 
+/* ---- messages of tests ---- */
+
+bool function_is_partial(const Function *fn) {
+  return fn->kind == FNKIND_CONSTRUCTOR && fn->decl != NULL && fn->decl->function != fn;
+}
+
+static Function *partial_of(Emitter *e, Decl *decl) {
+  for (uint32_t i = 0; i < e->partial_count; i++) {
+    if (e->partials[i]->decl == decl) return e->partials[i];
+  }
+  Function *fn = ARENA_NEW(e->arena, Function);
+  size_t size = decl->function->name.size;
+  char *name = arena_alloc(e->arena, size + 8);
+  memcpy(name, decl->function->name.at, size);
+  memcpy(name + size, ".partial", 8);
+  *fn = *decl->function;
+  fn->name = (Str){name, size + 8};
+  fn->index = 0;
+  *PUSH_ITEM(e, e->partials, e->partial_count, e->partial_cap) = fn;
+  return fn;
+}
+
+static bool lacks_field(const Decl *decl, const Arg *arg) {
+  for (const Field *f = decl->fields; f != NULL; f = f->next) {
+    if ((arg == NULL || arg->value == NULL) && !field_optional(f)) return true;
+    arg = arg != NULL ? arg->next : NULL;
+  }
+  return false;
+}
+
+void construct_partial(Body *b, Expr *e, uint8_t target) {
+  bool message = e->kind == EXPR_CALL && e->resolution == CALL_CONSTRUCT && e->symbol != NULL;
+  if (!message || !lacks_field(e->symbol->decl, e->args)) {
+    expr_to(b, e, target, USE_OWN);
+    return;
+  }
+  uint16_t mark = b->next;
+  uint8_t base = (uint8_t)mark;
+  uint32_t count = args_to(b, e->args, USE_BORROW);
+  place_at(b, e->span);
+  call_static(b, partial_of(b->e, e->symbol->decl), base, count);
+  emit(b, OP_MOVE, target, base, 0);
+  regs_release(b, mark);
+}
+
 /* ---- all calls ---- */
 
 static void function_to(Body *b, Expr *e, uint8_t target, bool wanted) {
@@ -216,7 +261,7 @@ void call_to(Body *b, Expr *e, uint8_t target, bool wanted) {
     case CALL_METHOD: method_to(b, e, target, wanted); return;
     case CALL_CONSTRUCT: construct_to(b, e, target, wanted); return;
     case CALL_EFFECT: case CALL_TOOL: case CALL_WORKFLOW: case CALL_EXTERN: case CALL_PATCHED:
-    case CALL_DEPRECATE_PATCH: effect_to(b, e, target); return;
+    case CALL_DEPRECATE_PATCH: case CALL_VIEW: case CALL_CALLS: effect_to(b, e, target); return;
     case CALL_BAD:
     case CALL_UPCAST: emit(b, OP_LOADNIL, target, 0, 0); return;
   }

@@ -7,15 +7,19 @@ typedef struct Ask { /* an effect under way */
   uint32_t operand; /* the second ext word */
 } Ask;
 
-/* The arguments stand from base on; `because` follows them. */
-static void ask(Body *b, const Ask *a, uint8_t base, uint32_t count, Expr *because, Span span) {
+void effect_ask(Body *b, uint8_t kind, uint32_t target, uint32_t operand, uint8_t base,
+                uint32_t count, Expr *because, Span span) {
   if (because != NULL) expr_to(b, because, reg_take(b), USE_OWN);
   if (b->next <= base) reg_take(b);
   b->effects = true;
   place_at(b, span);
   if (b->dead) return;
-  uint32_t site = site_add(b, a->kind, a->target);
-  emit_effect_word(b, base, count + (because != NULL), because != NULL, site, a->operand);
+  uint32_t site = site_add(b, kind, target);
+  emit_effect_word(b, base, count + (because != NULL), because != NULL, site, operand);
+}
+
+static void ask(Body *b, const Ask *a, uint8_t base, uint32_t count, Expr *because, Span span) {
+  effect_ask(b, a->kind, a->target, a->operand, base, count, because, span);
 }
 
 static void landed(Body *b, uint8_t base, uint8_t target) {
@@ -90,6 +94,20 @@ static void patch_to(Body *b, const Expr *e, uint8_t base, uint8_t kind) {
   ask(b, &a, base, 0, NULL, e->span);
 }
 
+/* Agent(id).view(args): asked by the name of both. */
+static void view_to(Body *b, Expr *e, uint8_t base) {
+  Str agent = e->symbol->agent->name->text, view = e->symbol->name->text;
+  size_t size = agent.size + 1 + view.size;
+  char *text = arena_alloc(b->e->arena, size);
+  memcpy(text, agent.at, agent.size);
+  text[agent.size] = '.';
+  memcpy(text + agent.size + 1, view.at, view.size);
+  uint32_t name = const_text(b->e, (Str){text, size});
+  Ask a = {EFFECT_VIEW, name, name};
+  uint32_t count = args_to(b, e->args, USE_OWN);
+  ask(b, &a, base, count, e->because, e->span);
+}
+
 void effect_to(Body *b, Expr *e, uint8_t target) {
   uint8_t base = window_begin(b, target);
   Decl *decl = e->symbol != NULL ? e->symbol->decl : NULL;
@@ -100,6 +118,8 @@ void effect_to(Body *b, Expr *e, uint8_t target) {
     case CALL_EXTERN: declared_to(b, e, base, EFFECT_FOREIGN, extern_index(b->e, decl)); break;
     case CALL_PATCHED: patch_to(b, e, base, EFFECT_PATCHED); break;
     case CALL_DEPRECATE_PATCH: patch_to(b, e, base, EFFECT_DEPRECATE_PATCH); break;
+    case CALL_VIEW: view_to(b, e, base); break;
+    case CALL_CALLS: calls_to(b, e, base); break;
     case CALL_BAD: case CALL_FUNCTION: case CALL_VALUE: case CALL_NATIVE: case CALL_NATIVE_METHOD:
     case CALL_FUNCTION_METHOD: case CALL_METHOD: case CALL_CONSTRUCT: case CALL_UPCAST: break;
   }
@@ -114,6 +134,25 @@ Str patch_of(Expr *cond, bool truth) {
   Str right = patch_of(cond->right, truth);
   return right.at != NULL ? right : patch_of(cond->left, truth);
 }
+
+/* ---- dispatch, enqueue: what is asked for, and a map of options or nil ---- */
+
+static void asked_to(Body *b, Expr *e, uint8_t target, uint8_t kind) {
+  uint8_t base = window_begin(b, target);
+  bool named = e->symbol != NULL; /* which command it is may be known only at run time */
+  uint32_t name = named ? const_name(b->e, e->symbol->name) : NONE_INDEX;
+  Ask a = {kind, name, named ? name : const_text(b->e, STR(""))};
+  expr_to(b, e->operand, reg_take(b), USE_OWN);
+  uint8_t options = reg_take(b);
+  if (e->right != NULL) expr_to(b, e->right, options, USE_OWN);
+  else emit(b, OP_LOADNIL, options, 0, 0);
+  ask(b, &a, base, 2, e->because, e->span);
+  landed(b, base, target);
+}
+
+void dispatch_to(Body *b, Expr *e, uint8_t target) { asked_to(b, e, target, EFFECT_DISPATCH); }
+
+void enqueue_to(Body *b, Expr *e, uint8_t target) { asked_to(b, e, target, EFFECT_ENQUEUE); }
 
 /* ---- await, start ---- */
 
@@ -253,11 +292,26 @@ static void one_operand(Body *b, Stmt *s, uint8_t kind, uint8_t base) {
   ask(b, &a, base, 1, s->because, s->span);
 }
 
+/* In a job's own body: `cancel "why"`. */
+static bool gives_up(const Body *b, const Stmt *s) {
+  const Type *type = s->value->type;
+  return b->fn->kind == FNKIND_JOB && (type == NULL || type->kind != TYPE_HANDLE);
+}
+
+static void last_of_job(Body *b, Stmt *s, uint8_t kind, uint8_t base) {
+  one_operand(b, s, kind, base);
+  emit(b, OP_RETNIL, 0, 0, 0); /* never reached: this attempt is over */
+}
+
 void effect_stmt(Body *b, Stmt *s) {
   uint16_t mark = b->next;
   uint8_t base = (uint8_t)mark;
   if (s->kind == STMT_SLEEP) {
     one_operand(b, s, EFFECT_SLEEP, base);
+  } else if (s->kind == STMT_SNOOZE) {
+    last_of_job(b, s, EFFECT_SNOOZE, base);
+  } else if (s->kind == STMT_CANCEL && gives_up(b, s)) {
+    last_of_job(b, s, EFFECT_GIVE_UP, base);
   } else if (s->kind == STMT_CANCEL) {
     one_operand(b, s, EFFECT_RUN_CANCEL, base);
   } else if (s->kind == STMT_SIGNAL) {

@@ -1,5 +1,5 @@
-/* The driver: what the script, the workflows and the tools reach is emitted, in the
-** order it is met; then the tables that need the whole. */
+/* The driver: what the script, the workflows, the tools and the application's parts
+** reach is emitted, in the order it is met; then the tables that need the whole. */
 #include "compiler/emit/emit.h"
 
 #include <stdlib.h>
@@ -8,60 +8,40 @@
 
 /* ---- declarations ---- */
 
-static Setting *setting(const Decl *decl, const char *name) {
-  for (Setting *s = decl->settings; s != NULL; s = s->next) {
-    if (str_equal(s->name->text, str_of(name))) return s;
-  }
-  return NULL;
-}
-
-static int64_t literal_number(const Expr *e, int64_t fallback) {
-  return e != NULL && (e->kind == EXPR_INT || e->kind == EXPR_DURATION) ? e->integer : fallback;
-}
-
 static uint8_t tool_class(const Decl *decl) {
-  const Setting *s = setting(decl, "effect");
+  const Setting *s = setting_find(decl, "effect");
   if (s == NULL || s->first == NULL || s->first->kind != EXPR_NAME) return CLASS_REVERSIBLE;
   Str word = s->first->name->text;
   if (str_equal(word, STR("read"))) return CLASS_READ;
   return str_equal(word, STR("irreversible")) ? CLASS_IRREVERSIBLE : CLASS_REVERSIBLE;
 }
 
-enum { SECOND_US = 1000000, BACKOFF_MAX_US = 60 * SECOND_US };
-
-static void tool_attempts(Emitter *e, const Setting *s, BundleTool *tool) {
-  tool->max_attempts = 1;
-  tool->backoff_min_us = SECOND_US;
-  tool->backoff_max_us = BACKOFF_MAX_US;
-  if (s == NULL) return;
-  tool->max_attempts = (uint32_t)literal_number(s->first, 1);
-  tool->backoff_min_us = literal_number(s->second, SECOND_US);
-  tool->backoff_max_us =
-      literal_number(s->third, s->second != NULL ? tool->backoff_min_us : BACKOFF_MAX_US);
-  if (tool->backoff_max_us < tool->backoff_min_us) tool->backoff_max_us = tool->backoff_min_us;
-  if (s->function != NULL) tool->unless = fn_index(e, s->function);
-}
+static const int64_t SECOND_US = 1000000;
+static const BundleAttempts tool_attempts = {1, 1000000, 60 * 1000000, NONE_INDEX, 0};
 
 static void tool_limit(Emitter *e, const Setting *s, BundleTool *tool) {
   if (s == NULL || s->first == NULL || s->first->kind != EXPR_STRING) return;
   tool->limit_name = const_text(e, s->first->text);
-  tool->limit_count = (uint32_t)literal_number(s->second, 1);
-  tool->limit_per_us = literal_number(s->third, SECOND_US);
+  tool->limit_count = (uint32_t)folded_number(s->second, 1);
+  tool->limit_per_us = folded_number(s->third, SECOND_US);
 }
 
 uint32_t tool_index(Emitter *e, Decl *decl) {
   if (decl->symbol->index != 0) return decl->symbol->index - 1;
   decl->symbol->index = e->out->tool_count + 1;
-  BundleTool tool = {.check = NONE_INDEX, .unless = NONE_INDEX, .limit_name = NONE_INDEX};
+  BundleTool tool = {.check = NONE_INDEX, .limit_name = NONE_INDEX};
   tool.name = const_name(e, decl->name);
   tool.doc = const_text_or(e, decl->doc);
   tool.perform = fn_index(e, decl->function);
   if (decl->check_function != NULL) tool.check = fn_index(e, decl->check_function);
   tool.effect_class = tool_class(decl);
-  const Setting *timeout = setting(decl, "timeout");
-  tool.timeout_us = timeout != NULL ? literal_number(timeout->first, 0) : 0;
-  tool_attempts(e, setting(decl, "max_attempts"), &tool);
-  tool_limit(e, setting(decl, "limit"), &tool);
+  BundleAttempts attempts = attempts_read(e, decl, tool_attempts);
+  tool.unless = attempts.unless;
+  tool.timeout_us = attempts.timeout_us;
+  tool.max_attempts = attempts.max_attempts;
+  tool.backoff_min_us = attempts.backoff_min_us;
+  tool.backoff_max_us = attempts.backoff_max_us;
+  tool_limit(e, setting_find(decl, "limit"), &tool);
   tool.result = type_index(e, decl->type != NULL ? decl->function->result : NULL);
   *PUSH_ITEM(e, e->out->tools, e->out->tool_count, e->tool_cap) = tool;
   return decl->symbol->index - 1;
@@ -118,9 +98,13 @@ static const Decl *upcast_from(const Emitter *e, const Decl *message, uint32_t v
   return NULL;
 }
 
+static bool is_message(const Decl *decl) {
+  return decl->kind == DECL_COMMAND || decl->kind == DECL_EVENT;
+}
+
 static Range32 shape_upcasts(Emitter *e, const Decl *decl, uint32_t version) {
   Range32 range = {e->out->index_count, 0};
-  if (decl->kind == DECL_TYPE) return range;
+  if (!is_message(decl)) return range;
   for (uint32_t from = 1; from < version && from < 1000; from++, range.count++) {
     const Decl *upcast = upcast_from(e, decl, from);
     index_add(
@@ -129,19 +113,27 @@ static Range32 shape_upcasts(Emitter *e, const Decl *decl, uint32_t version) {
   return range;
 }
 
+static uint8_t shape_kind(const Decl *decl) {
+  switch (decl->kind) {
+    case DECL_COMMAND: return SHAPE_COMMAND;
+    case DECL_EVENT: return SHAPE_EVENT;
+    case DECL_AGENT: return SHAPE_STATE;
+    case DECL_WORKER: return SHAPE_JOB;
+    default: return SHAPE_TYPE;
+  }
+}
+
 static void shape_emit(Emitter *e, Decl *decl) {
   e->where = decl->name_span;
-  static const uint8_t kinds[] = {
-      [DECL_TYPE] = SHAPE_TYPE, [DECL_COMMAND] = SHAPE_COMMAND, [DECL_EVENT] = SHAPE_EVENT};
-  bool message = decl->kind != DECL_TYPE;
-  uint32_t version = message && decl->value != NULL && decl->value->kind == EXPR_INT
-                         ? (uint32_t)decl->value->integer
-                         : 1;
-  BundleShape shape = {.kind = kinds[decl->kind],
-                       .name = const_name(e, decl->name),
-                       .version = version,
-                       .constructor = fn_index(e, decl->function),
-                       .doc = const_text_or(e, decl->doc)};
+  bool versioned = is_message(decl) && decl->value != NULL && decl->value->kind == EXPR_INT;
+  uint32_t version = versioned ? (uint32_t)decl->value->integer : 1;
+  bool state = decl->kind == DECL_AGENT;
+  BundleShape shape = {
+      .kind = shape_kind(decl),
+      .name = state ? const_text(e, decl->function->name) : const_name(e, decl->name),
+      .version = version,
+      .constructor = fn_index(e, decl->function),
+      .doc = const_text_or(e, decl->doc)};
   shape.stored_name =
       decl->kind == DECL_EVENT && decl->text.size > 0 ? const_text(e, decl->text) : shape.name;
   shape.fields = fields_add(e, decl->fields);
@@ -298,6 +290,10 @@ static void declare(Emitter *e, Decl *decl) {
     case DECL_IMPORT:
     case DECL_UPCAST:
     case DECL_QUERY:
+    case DECL_AGENT: case DECL_DECIDE: case DECL_EVOLVE: case DECL_VIEW: case DECL_INVARIANT:
+    case DECL_ROUTER: case DECL_IDENTIFY: case DECL_ROUTE: case DECL_BEFORE: case DECL_HANDLER:
+    case DECL_ON: case DECL_WORKER: case DECL_QUEUE: case DECL_EVERY: case DECL_START:
+    case DECL_TEST: /* application.c */
       return;
   }
 }
@@ -310,6 +306,7 @@ static void declare_units(Emitter *e) {
   for (Unit *u = e->checked->units; u != NULL; u = u->next) {
     for (Decl *d = u->decls; d != NULL && !u->standard; d = d->next) declare(e, d);
   }
+  application_declare(e);
 }
 
 /* Functions and shapes name one another: both lists are worked off until nothing new comes. */
@@ -336,6 +333,7 @@ static void finish(Emitter *e) {
   flags_spread(e);
   b->patch_count = sort_unique(b->patches, b->patch_count);
   if (b->method_count > 0) qsort(b->methods, b->method_count, sizeof *b->methods, compare_methods);
+  evolving_hashes(e);
 }
 
 bool emit_bundle(Arena *arena, Diags *diags, const Checked *checked, Str root_name, Bundle *out) {

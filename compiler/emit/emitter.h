@@ -57,7 +57,8 @@ typedef struct Emitter {
 
   uint32_t const_cap, field_cap, index_cap, type_cap, shape_cap, fn_cap, code_cap, handler_cap,
       line_cap, site_cap, query_cap, workflow_cap, tool_cap, extern_cap, config_cap, patch_cap,
-      method_cap, source_cap;
+      method_cap, source_cap, clause_cap, view_cap, invariant_cap, agent_cap, route_cap, router_cap,
+      subscriber_cap, worker_cap, queue_cap, cron_cap, test_cap;
   uint64_t *const_hashes;
   uint32_t const_hash_cap;
   ConstTable table;
@@ -81,6 +82,10 @@ typedef struct Emitter {
   uint32_t method_seen_size;
   Decl **workflow_decls;
   uint32_t workflow_decl_count, workflow_decl_cap;
+  Function **partials; /* see construct_partial */
+  uint32_t partial_count, partial_cap;
+  Decl **agent_decls; /* by index in the bundle */
+  uint32_t agent_decl_cap;
   uint8_t *native_keeps; /* per native, once known: 1 gives a value of its own, 2 may give a part of
                             another */
   Jump *spare_jumps;
@@ -269,6 +274,9 @@ void field_set(Body *b, uint8_t object, uint32_t name, uint8_t value);
 /* ---- call.c ---- */
 void call_to(Body *b, Expr *e, uint8_t target, bool wanted);
 bool call_fresh(Body *b, const Expr *e);
+/* A message in a test may lack fields that it needs elsewhere: they are nil. It is made by a constructor of its own. */
+void construct_partial(Body *b, Expr *e, uint8_t target);
+bool function_is_partial(const Function *fn);
 void closure_to(Body *b, Function *fn, uint8_t target);
 /* A window whose result lands in target when it can: then its base is target. */
 uint8_t window_begin(Body *b, uint8_t target);
@@ -277,16 +285,26 @@ void call_static(Body *b, Function *fn, uint8_t base, uint32_t count);
 void native_call(Body *b, NativeId native, uint8_t base, uint32_t count);
 
 /* ---- effect.c ---- */
+/* One effect: its operands stand from `base` on, `because` is evaluated behind them. `target`: the constant its site
+** is known by, or NONE_INDEX; `operand`: the second ext word. */
+void effect_ask(Body *b, uint8_t kind, uint32_t target, uint32_t operand, uint8_t base,
+                uint32_t count, Expr *because, Span span);
 void effect_to(Body *b, Expr *e,
                uint8_t target); /* CALL_EFFECT, TOOL, WORKFLOW, EXTERN, PATCHED… */
 void await_to(Body *b, Expr *e, uint8_t target);
+void dispatch_to(Body *b, Expr *e, uint8_t target);
+void enqueue_to(Body *b, Expr *e, uint8_t target);
 void start_to(Body *b, Expr *e, uint8_t target);
 void race_to(Body *b, Expr *e, uint8_t target);
 void parallel_for_to(Body *b, Expr *e, uint8_t target);
 void parallel_stmt(Body *b, Stmt *s);
-void effect_stmt(Body *b, Stmt *s);                   /* SLEEP, SIGNAL, CANCEL, CONTINUE_AS_NEW */
+void effect_stmt(Body *b, Stmt *s); /* SLEEP, SIGNAL, CANCEL, SNOOZE, CONTINUE_AS_NEW */
 Str patch_of(Expr *cond,
              bool truth); /* the id surely true where cond is `truth`; at NULL if none */
+
+/* ---- given.c: what only tests say ---- */
+void test_stmt(Body *b, Stmt *s);               /* GIVEN, WHEN, THEN, STUB, EXPECT */
+void calls_to(Body *b, Expr *e, uint8_t base);  /* CALL_CALLS */
 
 /* ---- pattern.c ---- */
 void match_stmt(Body *b, Stmt *s);
@@ -316,6 +334,16 @@ void return_reg(Body *b, uint8_t reg);
 void return_value(Body *b, Expr *value);
 void variable_check(Body *b, const Symbol *symbol, uint8_t reg, const Type *type);
 Str span_text(const Body *b, Span span);
+
+/* ---- application.c ---- */
+const Setting *setting_find(const Decl *decl, const char *name);
+int64_t folded_number(const Expr *e, int64_t fallback); /* of an int or a duration in microseconds */
+/* max_attempts, backoff, unless and timeout of a declaration; what it does not say as in `fallback`. */
+BundleAttempts attempts_read(Emitter *e, const Decl *decl, BundleAttempts fallback);
+void application_declare(Emitter *e);
+
+/* ---- evolving.c ---- */
+void evolving_hashes(Emitter *e); /* BundleAgent.code of each, once all code stands */
 
 /* ---- function.c ---- */
 Range32 fields_add(Emitter *e, const Field *fields);

@@ -38,6 +38,8 @@ static void symbol_to(Body *b, Symbol *s, uint8_t target) {
     case SYMBOL_NATIVE:
     case SYMBOL_EFFECT:
     case SYMBOL_MODULE:
+    case SYMBOL_AGENT: case SYMBOL_VIEW: case SYMBOL_ROUTER: case SYMBOL_HANDLER:
+    case SYMBOL_WORKER: case SYMBOL_FIELD:
       emit(b, OP_LOADNIL, target, 0, 0);
       return;
   }
@@ -169,6 +171,8 @@ static void kind_to(Body *b, Expr *e, uint8_t target, Use use) {
     case EXPR_TRY: try_to(b, e, target); return;
     case EXPR_AWAIT: await_to(b, e, target); return;
     case EXPR_START: start_to(b, e, target); return;
+    case EXPR_DISPATCH: dispatch_to(b, e, target); return;
+    case EXPR_ENQUEUE: enqueue_to(b, e, target); return;
     case EXPR_PARALLEL_FOR: parallel_for_to(b, e, target); return;
     case EXPR_RACE: race_to(b, e, target); return;
     case EXPR_BAD: emit(b, OP_LOADNIL, target, 0, 0); return;

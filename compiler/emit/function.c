@@ -44,7 +44,11 @@ static void bind_fixed(Body *b, Symbol *symbol, bool borrowed) {
 
 static void bind_params(Body *b, BundleFn *out) {
   Function *fn = b->fn;
-  for (Field *f = fn->params; f != NULL; f = f->next) bind_fixed(b, f->symbol, true);
+  for (Field *f = fn->params; f != NULL; f = f->next) {
+    /* an evolve owns the state it is given, and gives it back: it is updated where it is */
+    bool own = fn->kind == FNKIND_EVOLVE && f->symbol == fn->state;
+    bind_fixed(b, f->symbol, !own);
+  }
   if (fn->key != NULL) bind_fixed(b, fn->key, false);
   for (Capture *c = fn->captures; c != NULL; c = c->next, out->captures++) {
     bind_fixed(b, c->inner, fn->kind == FNKIND_QUERY);
@@ -63,8 +67,10 @@ static void bind_queried(Body *b) {
   }
 }
 
-/* What a branch gives to the outside may never have been set in it: nil, as the frame is filled. */
+/* What a branch gives to the outside may never have been set in it: nil, as the frame is filled. So is what the last
+** `when` of a test gave, before there is one. */
 static void bind_results(Body *b) {
+  if (b->fn->outcome != NULL && b->fn->outcome->reg < 0) bind_fixed(b, b->fn->outcome, false);
   for (uint32_t i = 0; i < b->fn->result_count; i++) {
     if (b->fn->results[i]->reg < 0) bind_fixed(b, b->fn->results[i], false);
   }
@@ -111,6 +117,18 @@ static bool param_typed(const Body *b, const Field *f) {
          !b->fn->proven;
 }
 
+/* What is given is checked like elsewhere. */
+static void param_partial(Body *b, const Field *f, uint8_t reg) {
+  Label given = {0}, end = {0};
+  jump_to(b, OP_JARG, reg, 0, &given);
+  emit(b, OP_LOADNIL, reg, 0, 0);
+  jump_to(b, OP_JMP, 0, 0, &end);
+  label_here(b, &given);
+  if (param_typed(b, f)) emit_ext(b, OP_CHECK, reg, 0, 0, type_index(b->e, f->symbol->type));
+  if (f->where != NULL) param_constraint(b, f, reg);
+  label_here(b, &end);
+}
+
 static void param_enter(Body *b, const Field *f) {
   if (f->symbol == NULL) return;
   uint8_t reg = (uint8_t)f->symbol->reg;
@@ -118,6 +136,10 @@ static void param_enter(Body *b, const Field *f) {
   if (f->symbol->changed && b->borrowed[reg]) {
     emit(b, OP_SHARE, reg, 0, 0); /* the caller's value stays as it is */
     b->borrowed[reg] = false;
+  }
+  if (function_is_partial(b->fn) && !field_optional(f)) {
+    param_partial(b, f, reg);
+    return;
   }
   if (field_optional(f)) param_default(b, f, reg);
   if (param_typed(b, f)) emit_ext(b, OP_CHECK, reg, 0, 0, type_index(b->e, f->symbol->type));
@@ -178,6 +200,23 @@ static void branch_body(Body *b) {
   if (fn->result_count > 0) results_return(b);
 }
 
+/* A guard or an invariant gives a bool, or faults: any condition is one. */
+static void condition_body(Body *b, Expr *e) {
+  Label no = {0};
+  bool compared = e->kind == EXPR_BINARY && e->op >= BIN_EQ && e->op <= BIN_NOT_IN;
+  if (compared) { /* an instruction of its own */
+    return_value(b, e);
+    return;
+  }
+  cond_jump(b, e, false, &no);
+  uint8_t answer = reg_take(b);
+  emit(b, OP_LOADTRUE, answer, 0, 0);
+  emit(b, OP_RET, answer, 0, 0);
+  label_here(b, &no);
+  emit(b, OP_LOADFALSE, answer, 0, 0);
+  emit(b, OP_RET, answer, 0, 0);
+}
+
 static void body_emit(Body *b) {
   Function *fn = b->fn;
   for (Field *f = fn->params; f != NULL; f = f->next) param_enter(b, f);
@@ -187,7 +226,9 @@ static void body_emit(Body *b) {
   } else if (fn->expr != NULL) {
     place_at(b, fn->expr->span);
     careful_begin(b, NULL, fn->expr);
-    return_value(b, fn->expr);
+    bool condition = fn->kind == FNKIND_GUARD || fn->kind == FNKIND_INVARIANT;
+    if (condition) condition_body(b, fn->expr);
+    else return_value(b, fn->expr);
   } else if (fn->kind == FNKIND_BRANCH) {
     branch_body(b);
   } else {
@@ -200,11 +241,13 @@ static void body_emit(Body *b) {
 
 static bool kind_pure(const Function *fn) {
   return fn->asserted_pure || fn->kind == FNKIND_QUERY || fn->kind == FNKIND_UNLESS ||
-         fn->kind == FNKIND_UPCAST || fn->kind == FNKIND_CONSTRUCTOR;
+         fn->kind == FNKIND_UPCAST || fn->kind == FNKIND_CONSTRUCTOR ||
+         (fn->kind >= FNKIND_DECIDE && fn->kind <= FNKIND_INVARIANT);
 }
 
 static uint32_t min_args(const Function *fn) {
   uint32_t count = 0, min = 0;
+  if (function_is_partial(fn)) return 0;
   for (const Field *f = fn->params; f != NULL; f = f->next) {
     count++;
     if (!field_optional(f)) min = count;

@@ -35,6 +35,12 @@ void expr_parts(Expr *e, PartFn *see, void *context) {
     case EXPR_COMPREHENSION:
     case EXPR_TRY:
     case EXPR_AWAIT: case EXPR_START: case EXPR_PARALLEL_FOR: break;
+    case EXPR_DISPATCH:
+    case EXPR_ENQUEUE: /* the options are in `right`, of the same Args */
+      see_one(e->operand, see, context);
+      see_one(e->right, see, context);
+      see_one(e->because, see, context);
+      return;
   }
   see_one(e->left, see, context);
   see_one(e->right, see, context);

@@ -52,10 +52,23 @@ static void look_fields(const Function *fn) {
   }
 }
 
+/* What stands before commands is called with whatever came. */
+static void look_befores(const Checked *checked) {
+  for (const Unit *u = checked->units; u != NULL; u = u->next) {
+    for (const Decl *d = u->decls; d != NULL; d = d->next) {
+      if (d->kind != DECL_ROUTER) continue;
+      for (const Decl *m = d->members; m != NULL; m = m->next) {
+        if (m->kind == DECL_BEFORE) loosen(m->symbol);
+      }
+    }
+  }
+}
+
 void proofs_find(const Checked *checked) {
   for (Function *fn = checked->functions; fn != NULL; fn = fn->next) {
     fn->proven = fn->kind == FNKIND_FN && fn->decl != NULL && !fn->unit->standard;
   }
+  look_befores(checked);
   for (const Function *fn = checked->functions; fn != NULL; fn = fn->next) {
     look_fields(fn);
     if (fn->expr != NULL) look(fn->expr, NULL);

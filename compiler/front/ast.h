@@ -92,6 +92,10 @@ typedef enum {
   EXPR_START,         /* start callee(args); operand is an EXPR_CALL */
   EXPR_PARALLEL_FOR,  /* parallel [settle] for name in iter [limit n]: body */
   EXPR_RACE,          /* race: branches */
+  EXPR_DISPATCH,      /* dispatch operand [with args]: operand gives a command, mostly an EXPR_CALL;
+                         because */
+  EXPR_ENQUEUE,       /* enqueue operand [args]: operand gives a job, an EXPR_CALL; because. Args:
+                         schedule_in, at, priority … */
   EXPR_BAD            /* where the parser recovered; the checker keeps quiet about it */
 } ExprKind;
 
@@ -122,6 +126,7 @@ typedef struct Arg { /* of a call, or an entry of a map literal */
   Span name_span;
   Expr *key;   /* map entry `"a b": v` or `[expr]: v`; else NULL */
   Expr *value; /* shorthand {a} gives value EXPR_NAME a; a spread entry: EXPR_SPREAD */
+  uint8_t stub; /* of a STMT_STUB: StubKind */
   struct Arg *next;
 } Arg;
 
@@ -224,11 +229,26 @@ typedef enum {
   STMT_SIGNAL,   /* signal name(value) to cond(handle) */
   STMT_CANCEL,   /* value */
   STMT_CONTINUE_AS_NEW, /* args */
+  STMT_EMIT,            /* value: the event, an EXPR_CALL. In decide */
+  STMT_REPLY,           /* value. In decide */
+  STMT_REJECT,          /* value: the code; args: message, data. In decide */
+  STMT_SNOOZE,          /* value: a duration. In a worker's perform; `cancel "why"` there is STMT_CANCEL */
+  STMT_GIVEN,           /* name: the agent; args: its events. In test, as all below */
+  STMT_WHEN,            /* value: the command, an EXPR_CALL */
+  STMT_THEN,            /* test: ThenKind; value: reject's code, reply's value, state's map; args: THEN_EVENTS' events */
+  STMT_STUB,            /* name: the tool; arms: NULL; args: what it does, in order, see StubKind */
+  STMT_EXPECT,          /* cond; value: the message or NULL */
   STMT_BAD
 } StmtKind;
 
+typedef enum { THEN_EVENTS, THEN_REJECT, THEN_REPLY, THEN_STATE, THEN_NOTHING } ThenKind;
+/* `stub tool Name -> value | raise "code" | lost | [ … of them ]`: each an Arg whose `stub` says which. The last one
+** is repeated. */
+typedef enum { STUB_VALUE, STUB_RAISE, STUB_LOST } StubKind;
+
 struct Stmt {
   StmtKind kind;
+  uint8_t test; /* THEN: ThenKind */
   uint8_t op;  /* ASSIGN: BinaryOp + 1 of `+=` and its kin, 0 for `=` */
   bool settle; /* PARALLEL */
   Span span;   /* of the header line */
@@ -258,8 +278,33 @@ typedef enum {
   DECL_WORKFLOW,
   DECL_QUERY,
   DECL_TOOL,
-  DECL_EXTERN
+  DECL_EXTERN,
+  /* the application. Members stand in Decl.members, in order */
+  DECL_AGENT,     /* settings; fields: its state; members: DECIDE EVOLVE VIEW INVARIANT */
+  DECL_DECIDE,    /* name: the command; fields: parameters; guard; body */
+  DECL_EVOLVE,    /* name: the event; fields; body */
+  DECL_VIEW,      /* name; fields; type; body */
+  DECL_INVARIANT, /* value: the condition; text: the message, or empty */
+  DECL_ROUTER,    /* settings: validate; members: IDENTIFY ROUTE BEFORE */
+  DECL_IDENTIFY,  /* name: the agent; names: the field; text: the prefix, or empty */
+  DECL_ROUTE,     /* names: commands; name: the agent they go to */
+  DECL_BEFORE,    /* names: commands, none: every command; name: the function */
+  DECL_HANDLER,   /* settings; members: ON */
+  DECL_ON,        /* name: the event; fields; body */
+  DECL_WORKER,    /* fields: the job's, if declared; settings; body: perform; params: perform's parameters */
+  DECL_QUEUE,     /* text: its name; settings */
+  DECL_EVERY,     /* text: the cron expression; zone; missed; body */
+  DECL_START,     /* name: what a node starts */
+  DECL_TEST       /* text: its name; crashes; body */
 } DeclKind;
+
+typedef struct NameList { /* `[A, B]`, `by a, b` */
+  Name *name;
+  Span span;
+  Symbol *symbol; /* [check] */
+  struct NameList *next;
+} NameList;
+typedef enum { MISSED_SKIP, MISSED_ONCE, MISSED_ALL } MissedTicks; /* `missed skip|once|all`; once unless said */
 
 typedef struct Setting { /* a line of a declaration's body: `timeout 30s`, `limit "bank" 10 per 1s`
                           */
@@ -268,6 +313,8 @@ typedef struct Setting { /* a line of a declaration's body: `timeout 30s`, `limi
   Expr *first, *second,
       *third; /* by setting: timeout(first); max_attempts(first) backoff second..third, unless cond;
                  limit first(name) second per third; effect: first EXPR_NAME */
+  NameList *names; /* concurrency … by, unique by; validate: none */
+  bool replace;    /* unique … replace */
   Expr *cond;
   struct Function *function; /* [check] of cond (`unless`): kind FNKIND_UNLESS, one parameter */
   struct Setting *next;
@@ -290,12 +337,20 @@ struct Decl {
   Span check_span;
   Setting *settings;     /* TOOL */
   Decl *members;         /* WORKFLOW: queries; EXTERN: functions */
+  Expr *guard;           /* DECIDE: when, or NULL */
+  NameList *names;       /* IDENTIFY, ROUTE, BEFORE */
+  Field *params;         /* WORKER: of perform */
+  bool declared;         /* WORKER: has a field list of its own */
+  bool implied;          /* COMMAND, EVENT: made by the checker for a message that is used but not declared */
+  Str zone;              /* EVERY: `in "Europe/Paris"`, else empty: UTC */
+  uint8_t missed;        /* EVERY: MissedTicks */
+  bool crashes;          /* TEST: with crashes */
   uint32_t from_version; /* UPCAST: `from 1`; fields: the one parameter */
   Decl *next;
   struct Unit *unit;     /* the file it stands in */
   struct Unit *imported; /* [compile] IMPORT of a file: its unit; NULL for the library */
   Symbol *symbol;        /* [check] */
-  struct Function *function, *check_function; /* [check] */
+  struct Function *function, *check_function; /* [check]; DECIDE: check_function is its guard's */
 };
 
 /* One source file after parsing. */

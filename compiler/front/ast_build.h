@@ -19,6 +19,7 @@ typedef struct Build {
   Str doc;      /* `##` comments above the line now read */
   bool failed;  /* the parser met a token it cannot take */
   bool swallow; /* the block below the bad line is best left out */
+  DeclKind body; /* the declaration whose settings are read: the last one that has any */
 } Build;
 
 /* Lists while they grow: the end is kept, so that adding is one step. */
@@ -43,6 +44,9 @@ typedef struct TypeList {
 typedef struct PatternList {
   Pattern *first, *last;
 } PatternList;
+typedef struct NamesList {
+  NameList *first, *last;
+} NamesList;
 typedef struct WorkflowBody {
   Decl *decl;
   Stmt *last;
@@ -191,8 +195,47 @@ Decl *ast_extern(Build *b, Tok t, Tok library);
 Decl *ast_extern_fn(Decl *decl, Decl *fn);
 Decl *ast_extern_end(Decl *decl);
 void ast_unit_decl(Build *b, Decl *decl);
+
+/* ---- ast_app.c: agents, routers, handlers, workers, queues, crons, tests ---- */
+NamesList ast_names(Build *b, NamesList list, Tok name);
+/* A declaration whose body is lines: settings and members, turned round by ast_decl_end. */
+Decl *ast_decl_setting(Build *b, Decl *decl, Setting *setting);
+Decl *ast_decl_member(Decl *decl, Decl *member);
+Decl *ast_decl_end(Decl *decl);
+Decl *ast_agent_state(Build *b, Decl *agent, Tok t, FieldList fields);
+Field *ast_state_field(Build *b, Tok name, TypeExpr *type, Expr *value);
+Decl *ast_invariant(Build *b, Tok t, Expr *cond, Tok message);
+Decl *ast_clause(Build *b, DeclKind kind, Tok t, Tok name, FieldList params, Expr *guard, Stmt *body);
+Decl *ast_identify(Build *b, Tok t, Tok agent, NamesList by, const Tok *word, Tok prefix);
+Decl *ast_route(Build *b, Tok t, NamesList commands, Tok agent);
+Decl *ast_before(Build *b, Tok t, NamesList commands, Tok function);
+/* `every command` in a line of a router: anything else is told. */
+NamesList ast_every_command(Build *b, Tok every, Tok command);
+Decl *ast_worker_perform(Build *b, Decl *worker, Tok t, FieldList params, Stmt *body);
+Decl *ast_quoted(Build *b, DeclKind kind, Tok t, Tok text);
+Decl *ast_every(Build *b, Tok t, Tok text, Tok zone, Tok missed, Stmt *body);
+Decl *ast_start_decl(Build *b, Tok t, Tok name);
+Decl *ast_test_head(Build *b, Tok t, Tok name, const Tok *with);
+Setting *ast_setting_words(Build *b, Tok name, Tok first, Tok second); /* validate every command */
+Setting *ast_setting_every(Build *b, Tok name, Tok every, Tok count, Tok events);
+Setting *ast_setting_by(Build *b, Tok name, Expr *count, NamesList by, Expr *within, const Tok *replace);
+Expr *ast_dispatch(Build *b, Tok t, Expr *command);
+Expr *ast_enqueue(Build *b, Tok t, Expr *job);
+Expr *ast_with(Build *b, Expr *dispatch, Tok with, ArgList options);
+Expr *ast_options(Build *b, Expr *enqueue, ArgList options);
+Stmt *ast_said(Build *b, StmtKind kind, Tok t, Expr *value); /* emit reply snooze when */
+Stmt *ast_reject(Build *b, Tok t, Expr *code, ArgList args);
+Stmt *ast_given(Build *b, Tok t, Tok agent, ArgList events);
+Stmt *ast_then(Build *b, Tok t, ThenKind kind, Expr *value, ArgList args);
+Stmt *ast_stub(Build *b, Tok t, Tok word, Tok tool, ArgList answers);
+Arg *ast_stub_answer(Build *b, const Tok *raise, Expr *value);
+Stmt *ast_expect(Build *b, Tok t, Expr *cond, Expr *message);
 void complain_setting(Build *b, Name *name, Span span);
-bool setting_is_known(Name *name);
+bool setting_is_known(const Build *b, Name *name);
+bool setting_owner(DeclKind kind); /* has settings */
+Str body_has(DeclKind owner);      /* what its body may hold, in a sentence */
+Decl *decls_turned(Decl *list);    /* the other way round */
+void complain_twice(Build *b, Span span, Span before, Str what);
 
 /* literal.c: the text of a string token, escapes done. */
 Str literal_text(Build *b, Tok t);

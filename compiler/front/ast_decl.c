@@ -125,6 +125,7 @@ Decl *ast_declare(Build *b, DeclKind kind, Tok t, Tok name) {
   decl->name = name.name;
   decl->doc = doc_take(b);
   decl->unit = b->unit;
+  if (setting_owner(kind)) b->body = kind;
   return decl;
 }
 
@@ -225,7 +226,7 @@ Decl *ast_upcast(Build *b, Tok t, Tok name, Tok from, FieldList params, Stmt *bo
 
 /* ---- workflow, extern, tool: what comes is put in front, and turned round at the end ---- */
 
-static Decl *decls_turned(Decl *list) {
+Decl *decls_turned(Decl *list) {
   Decl *turned = NULL;
   while (list) {
     Decl *next = list->next;
@@ -276,95 +277,17 @@ Decl *ast_extern_end(Decl *decl) {
 
 /* ---- tool ---- */
 
-typedef enum { FORM_ONE, FORM_ATTEMPTS, FORM_RATE } SettingForm;
-typedef struct SettingInfo {
-  const char *name, *example;
-  uint8_t form;
-} SettingInfo;
-static const SettingInfo tool_settings[] = {
-#define SETTING(declaration, name, form, example, meaning) {name, example, FORM_##form},
-#include "lang/settings.def"
-#undef SETTING
-};
-
-static const SettingInfo *setting_info(Str name) {
-  for (size_t i = 0; i < COUNT_OF(tool_settings); i++) {
-    if (str_equal(str_of(tool_settings[i].name), name)) return &tool_settings[i];
-  }
-  return NULL;
-}
-
-/* A word at the head of a tool's line that is no setting. */
-void complain_setting(Build *b, Name *name, Span span) {
-  Str names[COUNT_OF(tool_settings)];
-  for (size_t i = 0; i < COUNT_OF(names); i++) names[i] = str_of(tool_settings[i].name);
-  Diag *diag = DIAG_ADD(b->diags, DIAG_UNKNOWN_SETTING, span, name->text);
-  Str near = diag_nearest(name->text, names, COUNT_OF(names));
-  if (near.at) {
-    diag_label(diag, diag_format(b->diags, "did you mean `" STR_FMT "`?", STR_ARG(near)));
-    diag_fix(diag, near);
-  }
-  diag_help(diag,
-            STR("a tool has effect, timeout, max_attempts, backoff, limit, perform: and check:"));
-}
-
-bool setting_is_known(Name *name) { return setting_info(name->text) != NULL; }
-
-static Setting *setting_new(Build *b, Tok name, Span last, SettingForm form) {
-  Setting *s = ARENA_NEW(b->arena, Setting);
-  s->name = name.name;
-  s->name_span = name.span;
-  s->span = span_join(name.span, last);
-  const SettingInfo *info = setting_info(name.name->text);
-  if (!info) {
-    complain_setting(b, name.name, name.span);
-  } else if (info->form != form && !(info->form == FORM_ATTEMPTS && form == FORM_ONE)) {
-    Diag *diag = DIAG_ADD(b->diags, DIAG_SETTING_FORM, s->span, name.name->text);
-    diag_help(diag, diag_format(b->diags, "write it like this: %s", info->example));
-  }
-  return s;
-}
-
-Setting *ast_setting(Build *b, Tok name, Expr *first, Expr *second, Expr *third, Expr *cond) {
-  bool plain = !second && !cond;
-  Expr *last = cond ? cond : third ? third : first;
-  Setting *s = setting_new(b, name, last->span, plain ? FORM_ONE : FORM_ATTEMPTS);
-  s->first = first;
-  s->second = second;
-  s->third = third;
-  s->cond = cond;
-  return s;
-}
-
-Setting *ast_setting_rate(Build *b, Tok name, Expr *rate, Expr *count, Expr *per) {
-  Setting *s = setting_new(b, name, per->span, FORM_RATE);
-  s->first = rate;
-  s->second = count;
-  s->third = per;
-  return s;
-}
-
-static void twice(Build *b, Span span, Span before, Str what) {
+void complain_twice(Build *b, Span span, Span before, Str what) {
   Diag *diag = DIAG_ADD(b->diags, DIAG_TOOL_TWICE, span, what);
   diag_note(b->diags, diag, before, STR("the first one is here"));
 }
 
-/* Settings are few, but a file may repeat one a million times: each is looked for among at most
-** as many as there are names. */
 Decl *ast_tool_setting(Build *b, Decl *tool, Setting *setting) {
-  for (Setting *s = tool->settings; s; s = s->next) {
-    if (s->name != setting->name) continue;
-    twice(b, setting->name_span, s->name_span, setting->name->text);
-    return tool;
-  }
-  if (!setting_is_known(setting->name)) return tool;
-  setting->next = tool->settings;
-  tool->settings = setting;
-  return tool;
+  return ast_decl_setting(b, tool, setting);
 }
 
 Decl *ast_tool_perform(Build *b, Decl *tool, Tok t, Stmt *body) {
-  if (tool->body) twice(b, t.span, tool->body->span, STR("perform"));
+  if (tool->body) complain_twice(b, t.span, tool->body->span, STR("perform"));
   else tool->body = body;
   return tool;
 }
@@ -432,7 +355,7 @@ Decl *ast_tool_remote(Build *b, Decl *tool, Tok t, Tok method, Expr *url) {
 
 Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body) {
   if (tool->check) {
-    twice(b, t.span, tool->check_span, STR("check"));
+    complain_twice(b, t.span, tool->check_span, STR("check"));
     return tool;
   }
   tool->check = body;
@@ -440,14 +363,4 @@ Decl *ast_tool_check(Build *b, Decl *tool, Tok t, Stmt *body) {
   return tool;
 }
 
-Decl *ast_tool_end(Decl *tool) {
-  Setting *turned = NULL;
-  while (tool->settings) {
-    Setting *s = tool->settings;
-    tool->settings = s->next;
-    s->next = turned;
-    turned = s;
-  }
-  tool->settings = turned;
-  return tool;
-}
+Decl *ast_tool_end(Decl *tool) { return ast_decl_end(tool); }

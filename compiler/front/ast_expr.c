@@ -268,6 +268,47 @@ Expr *ast_start(Build *b, Tok start, Expr *callee, ArgList args, Tok close) {
   return e;
 }
 
+static Expr *sent(Build *b, ExprKind kind, Tok t, Expr *operand) {
+  Expr *e = expr_new(b, kind, span_join(t.span, operand->span));
+  e->operand = operand;
+  hold(b, e, operand);
+  return e;
+}
+
+Expr *ast_dispatch(Build *b, Tok t, Expr *command) { return sent(b, EXPR_DISPATCH, t, command); }
+
+Expr *ast_enqueue(Build *b, Tok t, Expr *job) { return sent(b, EXPR_ENQUEUE, t, job); }
+
+/* The dispatch or enqueue that options belong to: `x = try dispatch C() with …`. */
+static Expr *sent_in(Expr *e, ExprKind kind) {
+  while (e && e->kind != kind && (e->kind == EXPR_TRY || e->kind == EXPR_AWAIT || e->kind == EXPR_LAMBDA))
+    e = e->operand;
+  return e && e->kind == kind && !e->args ? e : NULL;
+}
+
+static Expr *options_put(Build *b, Expr *e, ExprKind kind, ArgList options) {
+  Expr *target = sent_in(e, kind);
+  if (!target) {
+    if (e->kind != EXPR_BAD) DIAG_ADD0(b->diags, DIAG_OPTIONS_PLACE, e->span);
+    return e;
+  }
+  target->args = options.first;
+  for (Arg *arg = options.first; arg; arg = arg->next) {
+    hold(b, target, arg->value);
+    target->span = span_join(target->span, arg->value->span);
+  }
+  return e;
+}
+
+Expr *ast_with(Build *b, Expr *dispatch, Tok with, ArgList options) {
+  (void)with;
+  return options_put(b, dispatch, EXPR_DISPATCH, options);
+}
+
+Expr *ast_options(Build *b, Expr *enqueue, ArgList options) {
+  return options_put(b, enqueue, EXPR_ENQUEUE, options);
+}
+
 /* ---- operators ---- */
 
 Expr *ast_binary(Build *b, uint64_t op, Expr *left, Expr *right) {
@@ -375,9 +416,11 @@ static Expr *called_in(Expr *e) {
     switch (e->kind) {
       case EXPR_CALL:
       case EXPR_START:
+      case EXPR_DISPATCH:
+      case EXPR_ENQUEUE:
         return e;
       case EXPR_AWAIT:
-        if (!e->operand || e->operand->kind != EXPR_START) return e;
+        if (!e->operand || (e->operand->kind != EXPR_START && e->operand->kind != EXPR_ENQUEUE)) return e;
         e = e->operand;
         break;
       case EXPR_TRY:

@@ -111,6 +111,17 @@ static bool is_header(uint16_t kind) {
     case TK_EXTERN:
     case TK_PERFORM:
     case TK_CHECK:
+    case TK_AGENT:
+    case TK_ROUTER:
+    case TK_HANDLER:
+    case TK_WORKER:
+    case TK_QUEUE:
+    case TK_EVERY:
+    case TK_TEST:
+    case TK_DECIDE:
+    case TK_EVOLVE:
+    case TK_VIEW:
+    case TK_ON:
       return true;
     default:
       return false;
@@ -131,6 +142,13 @@ static bool is_declaration(uint16_t kind) {
     case TK_WORKFLOW:
     case TK_TOOL:
     case TK_EXTERN:
+    case TK_AGENT:
+    case TK_ROUTER:
+    case TK_HANDLER:
+    case TK_WORKER:
+    case TK_QUEUE:
+    case TK_EVERY:
+    case TK_TEST:
       return true;
     default:
       return false;
@@ -215,6 +233,23 @@ static bool rule_else_if(Complaint *c) {
   return true;
 }
 
+/* `queue mailers:` `test it works:` */
+static bool rule_quoted_name(Complaint *c) {
+  static const char *const quoted[] = {"queue", "test", "every", "extern", NULL};
+  if (c->first != TK_ID || c->at != 1 || c->t->kind != TK_ID) return false;
+  if (!is_one_of(text_of(c, &c->tokens[0]), quoted) || c->tokens[c->count - 2].kind != TK_COLON) return false;
+  DIAG_ADD(c->diags, DIAG_QUOTED_NAME, c->t->tok.span, text_of(c, &c->tokens[0]));
+  c->b->swallow = true;
+  return true;
+}
+
+static bool rule_guard_word(Complaint *c) {
+  bool clause = c->first == TK_DECIDE || c->first == TK_CATCH;
+  if (!clause || c->t->kind != TK_IF || c->open || !accepts(c, TK_WHEN)) return false;
+  say_fix(c, DIAG_GUARD_WORD, c->t, "when");
+  return true;
+}
+
 /* ---- things in the wrong place ---- */
 
 static bool rule_alone(Complaint *c) {
@@ -244,7 +279,12 @@ static bool rule_alone(Complaint *c) {
 
 static bool rule_tool_part(Complaint *c) {
   if (c->at != 0 || !accepts(c, TK_SETTING)) return false;
-  say(c, DIAG_TOOL_PART, c->t);
+  if (c->b->body == DECL_TOOL) {
+    say(c, DIAG_TOOL_PART, c->t);
+  } else {
+    Diag *diag = say(c, DIAG_BODY_PART, c->t);
+    diag_help(diag, body_has(c->b->body));
+  }
   return true;
 }
 
@@ -252,7 +292,7 @@ static bool rule_tool_part(Complaint *c) {
 static bool rule_setting(Complaint *c) {
   if (c->first != TK_SETTING) return false;
   const Token *head = &c->tokens[0];
-  if (!setting_is_known(head->tok.name)) {
+  if (!setting_is_known(c->b, head->tok.name)) {
     complain_setting(c->b, head->tok.name, head->tok.span);
     return true;
   }
@@ -588,6 +628,8 @@ static bool rule_for(Complaint *c) { return c->first == TK_FOR && rule_form(c); 
 static const Rule rules[] = {rule_reserved_name,
                              rule_for,
                              rule_bad,
+                             rule_quoted_name,
+                             rule_guard_word,
                              rule_foreign_head,
                              rule_else_if,
                              rule_tool_part,

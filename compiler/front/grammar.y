@@ -99,6 +99,23 @@
 %type message_head {Decl *}
 %type workflow {WorkflowBody}
 %type setting {Setting *}
+%type whole {Expr *}
+%type named {ArgList}
+%type options {ArgList}
+%type body {Decl *}
+%type body_head {Decl *}
+%type member {Decl *}
+%type names {NamesList}
+%type name_list {NamesList}
+%type commands {NamesList}
+%type clause_guard {Expr *}
+%type state_fields {FieldList}
+%type state_field {Field *}
+%type zone_opt {Tok}
+%type missed_opt {Tok}
+%type test_head {Decl *}
+%type stub_answer {Arg *}
+%type stub_answers {ArgList}
 %type path {Expr *}
 %type settle {Tok}
 %type as_opt {Tok}
@@ -175,14 +192,14 @@ vars(A) ::= ID(N). { A = ast_var(b, N, NULL); }
 vars(A) ::= ID(N) COMMA ID(M). { A = ast_var(b, N, &M); }
 
 /* ---- simple statements ---- */
-simple(A) ::= value(E). { A = ast_stmt_expr(b, E); }
-simple(A) ::= assign_head(S) value(E). { A = ast_assign_value(b, S, E); }
+simple(A) ::= whole(E). { A = ast_stmt_expr(b, E); }
+simple(A) ::= assign_head(S) whole(E). { A = ast_assign_value(b, S, E); }
 simple(A) ::= expr(X) OPASSIGN(O) value(E). { A = ast_assign_op(b, X, O, E); }
 simple(A) ::= BREAK(T). { A = ast_word_stmt(b, STMT_BREAK, T); }
 simple(A) ::= CONTINUE(T). { A = ast_word_stmt(b, STMT_CONTINUE, T); }
 simple(A) ::= PASS(T). { A = ast_word_stmt(b, STMT_PASS, T); }
 simple(A) ::= RETURN(T). { A = ast_return(b, T, NULL); }
-simple(A) ::= RETURN(T) value(E). { A = ast_return(b, T, E); }
+simple(A) ::= RETURN(T) whole(E). { A = ast_return(b, T, E); }
 simple(A) ::= RETURN(T) CONFIRMED(C) expr(E). { A = ast_return(b, T, ast_confirmed(b, C, E)); }
 simple(A) ::= ASSERT(T) expr(E). { A = ast_assert(b, T, E, NULL); }
 simple(A) ::= ASSERT(T) expr(E) COMMA expr(M). { A = ast_assert(b, T, E, M); }
@@ -197,6 +214,28 @@ simple(A) ::= SIGNAL(T) ID(N) LP value(E) RP TO expr(H) because(W).
   { A = ast_signal(b, T, N, E, H, W); }
 simple(A) ::= CONTINUE_AS_NEW(T) LP args_opt(L) RP because(W).
   { A = ast_continue_as_new(b, T, L, W); }
+simple(A) ::= EMIT(T) expr(E). { A = ast_said(b, STMT_EMIT, T, E); }
+simple(A) ::= REPLY(T) expr(E). { A = ast_said(b, STMT_REPLY, T, E); }
+simple(A) ::= REJECT(T) expr(E). { A = ast_reject(b, T, E, (ArgList){0}); }
+simple(A) ::= REJECT(T) expr(E) COMMA args(L). { A = ast_reject(b, T, E, L); }
+simple(A) ::= SNOOZE(T) expr(E) because(W). { A = ast_asking(b, STMT_SNOOZE, T, E, W); }
+simple(A) ::= EXPECT(T) expr(E). { A = ast_expect(b, T, E, NULL); }
+simple(A) ::= EXPECT(T) expr(E) COMMA expr(M). { A = ast_expect(b, T, E, M); }
+simple(A) ::= STUB(T) ID(W) ID(N) ARROW stub_answer(X).
+  { A = ast_stub(b, T, W, N, ast_args(b, (ArgList){0}, X)); }
+simple(A) ::= STUB(T) ID(W) ID(N) ARROW STUBS stub_answers(L) RB. { A = ast_stub(b, T, W, N, L); }
+simple(A) ::= GIVEN(T) ID(N) COLON args(L). { A = ast_given(b, T, N, L); }
+simple(A) ::= WHEN(T) expr(E). { A = ast_said(b, STMT_WHEN, T, E); }
+simple(A) ::= THEN(T) args(L). { A = ast_then(b, T, THEN_EVENTS, NULL, L); }
+simple(A) ::= THEN(T) REJECT expr(E). { A = ast_then(b, T, THEN_REJECT, E, (ArgList){0}); }
+simple(A) ::= THEN(T) REJECT expr(E) COMMA args(L). { A = ast_then(b, T, THEN_REJECT, E, L); }
+simple(A) ::= THEN(T) REPLY expr(E). { A = ast_then(b, T, THEN_REPLY, E, (ArgList){0}); }
+simple(A) ::= THEN(T) STATE expr(E). { A = ast_then(b, T, THEN_STATE, E, (ArgList){0}); }
+simple(A) ::= THEN(T) NOTHING. { A = ast_then(b, T, THEN_NOTHING, NULL, (ArgList){0}); }
+stub_answer(A) ::= expr(E). { A = ast_stub_answer(b, NULL, E); }
+stub_answer(A) ::= RAISE(T) expr(E). { A = ast_stub_answer(b, &T, E); }
+stub_answers(A) ::= stub_answer(X). { A = ast_args(b, (ArgList){0}, X); }
+stub_answers(A) ::= stub_answers(L) COMMA stub_answer(X). { A = ast_args(b, L, X); }
 assign_head(A) ::= expr(X) ASSIGN. { A = ast_assign(b, X, NULL); }
 assign_head(A) ::= expr(X) COLON type(T) ASSIGN. { A = ast_assign(b, X, T); }
 because(A) ::= . { A = NULL; }
@@ -243,6 +282,16 @@ map_pattern(A) ::= ELLIPSIS. { A = NULL; }
 value(A) ::= expr(E). { A = E; }
 value(A) ::= expr(E) BECAUSE expr(W). { A = ast_because(b, E, W); }
 
+whole(A) ::= value(E). { A = E; }
+whole(A) ::= expr(E) WITH(T) named(L). { A = ast_with(b, E, T, L); }
+whole(A) ::= expr(E) WITH(T) named(L) BECAUSE expr(W). { A = ast_because(b, ast_with(b, E, T, L), W); }
+whole(A) ::= expr(E) options(L). { A = ast_options(b, E, L); }
+whole(A) ::= expr(E) options(L) BECAUSE expr(W). { A = ast_because(b, ast_options(b, E, L), W); }
+named(A) ::= ID(N) COLON expr(E). { A = ast_args(b, (ArgList){0}, ast_arg(b, &N, E)); }
+named(A) ::= named(L) COMMA ID(N) COLON expr(E). { A = ast_args(b, L, ast_arg(b, &N, E)); }
+options(A) ::= OPTION(N) COLON expr(E). { A = ast_args(b, (ArgList){0}, ast_arg(b, &N, E)); }
+options(A) ::= options(L) COMMA OPTION(N) COLON expr(E). { A = ast_args(b, L, ast_arg(b, &N, E)); }
+
 literal(A) ::= INT(T). { A = ast_int(b, T); }
 literal(A) ::= FLOAT(T). { A = ast_float(b, T); }
 literal(A) ::= DECIMAL(T). { A = ast_decimal(b, T); }
@@ -266,7 +315,7 @@ expr(A) ::= TRUE(T). { A = ast_bool(b, T, true); }
 expr(A) ::= FALSE(T). { A = ast_bool(b, T, false); }
 expr(A) ::= NIL(T). { A = ast_nil(b, T); }
 expr(A) ::= interp(L) INTERP_END(T). { A = ast_interp(b, L, T); }
-expr(A) ::= LP(T) value(E) RP(R). { A = ast_parens(b, T, E, R); }
+expr(A) ::= LP(T) whole(E) RP(R). { A = ast_parens(b, T, E, R); }
 expr(A) ::= LB(T) items_opt(L) RB(R). { A = ast_list(b, T, L, R); }
 expr(A) ::= LB(T) value(E) FOR vars(V) IN expr(I) RB(R).
   { A = ast_comprehension(b, T, E, V, I, NULL, R); }
@@ -300,9 +349,14 @@ expr(A) ::= AWAIT(T) ANY expr(X). [AWAIT] { A = ast_await(b, AWAIT_ANY, T, X); }
 expr(A) ::= AWAIT(T) SIGNAL ID(N). { A = ast_await_signal(b, T, N, NULL); }
 expr(A) ::= AWAIT(T) SIGNAL ID(N) WITHIN expr(D). [COALESCE] { A = ast_await_signal(b, T, N, D); }
 expr(A) ::= START(T) path(E) LP args_opt(L) RP(R). { A = ast_start(b, T, E, L, R); }
+expr(A) ::= DISPATCH(T) path(E) LP args_opt(L) RP(R).
+  { A = ast_dispatch(b, T, ast_call(b, E, L, R)); }
+expr(A) ::= DISPATCH(T) path(E). [ARROW] { A = ast_dispatch(b, T, E); }
+expr(A) ::= ENQUEUE(T) path(E) LP args_opt(L) RP(R).
+  { A = ast_enqueue(b, T, ast_call(b, E, L, R)); }
 expr(A) ::= ID(N) ARROW expr(E). { A = ast_lambda_name(b, N, E); }
 expr(A) ::= LP(T) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, (ExprList){0}, E); }
-expr(A) ::= LP(T) value(X) RP ARROW expr(E). [ARROW]
+expr(A) ::= LP(T) whole(X) RP ARROW expr(E). [ARROW]
   { A = ast_lambda(b, T, ast_exprs((ExprList){0}, X), E); }
 expr(A) ::= LP(T) values(L) RP ARROW expr(E). [ARROW] { A = ast_lambda(b, T, L, E); }
 values(A) ::= value(X) COMMA value(Y). { A = ast_exprs(ast_exprs((ExprList){0}, X), Y); }
@@ -460,6 +514,78 @@ extern(A) ::= extern(D) fn_sig(F) NEWLINE. { A = ast_extern_fn(D, F); }
 extern(A) ::= extern(D) BADLINE NEWLINE. { A = D; }
 decl(A) ::= extern(D) DEDENT. { A = ast_extern_end(D); }
 decl(A) ::= extern_head(D) fn_sig(F) NEWLINE. { A = ast_extern_fn(D, F); }
+
+/* ---- the application: declarations whose bodies are lines ---- */
+body_head(A) ::= AGENT(T) ID(N) COLON. { A = ast_declare(b, DECL_AGENT, T, N); }
+body_head(A) ::= ROUTER(T) ID(N) COLON. { A = ast_declare(b, DECL_ROUTER, T, N); }
+body_head(A) ::= HANDLER(T) ID(N) COLON. { A = ast_declare(b, DECL_HANDLER, T, N); }
+body_head(A) ::= WORKER(T) ID(N) params_opt(L) COLON.
+  { A = ast_signature(b, ast_declare(b, DECL_WORKER, T, N), L, NULL); }
+body_head(A) ::= QUEUE(T) STRING(S) COLON. { A = ast_quoted(b, DECL_QUEUE, T, S); }
+body(A) ::= body_head(D) NEWLINE INDENT. { A = D; }
+body(A) ::= body(D) setting(S) NEWLINE. { A = ast_decl_setting(b, D, S); }
+body(A) ::= body(D) member(M). { A = ast_decl_member(D, M); }
+body(A) ::= body(D) STATE(T) LC state_fields(L) comma_opt RC NEWLINE.
+  { A = ast_agent_state(b, D, T, L); }
+body(A) ::= body(D) PERFORM(T) params_opt(L) COLON block(B).
+  { A = ast_worker_perform(b, D, T, L, B); }
+body(A) ::= body(D) BADLINE NEWLINE. { A = D; }
+body(A) ::= body(D) BADLINE NEWLINE INDENT stmts DEDENT. { A = D; }
+decl(A) ::= body(D) DEDENT. { A = ast_decl_end(D); }
+decl(A) ::= body_head(D) member(M). { A = ast_decl_member(D, M); }
+
+state_fields(A) ::= state_field(F). { A = ast_fields((FieldList){0}, F); }
+state_fields(A) ::= state_fields(L) COMMA state_field(F). { A = ast_fields(L, F); }
+state_field(A) ::= ID(N). { A = ast_state_field(b, N, NULL, NULL); }
+state_field(A) ::= ID(N) COLON expr(E). { A = ast_state_field(b, N, NULL, E); }
+state_field(A) ::= ID(N) TYPED type(T) ASSIGN expr(E). { A = ast_state_field(b, N, T, E); }
+
+member(A) ::= INVARIANT(T) expr(E) NEWLINE. { A = ast_invariant(b, T, E, (Tok){.span = {0, 0}}); }
+member(A) ::= INVARIANT(T) expr(E) COMMA STRING(S) NEWLINE. { A = ast_invariant(b, T, E, S); }
+member(A) ::= DECIDE(T) ID(N) params_opt(L) clause_guard(G) COLON block(B).
+  { A = ast_clause(b, DECL_DECIDE, T, N, L, G, B); }
+member(A) ::= EVOLVE(T) ID(N) params_opt(L) COLON block(B).
+  { A = ast_clause(b, DECL_EVOLVE, T, N, L, NULL, B); }
+member(A) ::= ON(T) ID(N) params_opt(L) COLON block(B).
+  { A = ast_clause(b, DECL_ON, T, N, L, NULL, B); }
+member(A) ::= VIEW(T) ID(N) params_opt(L) result(R) COLON block(B).
+  { A = ast_body(ast_signature(b, ast_declare(b, DECL_VIEW, T, N), L, R), B); }
+member(A) ::= IDENTIFY(T) ID(N) BY name_list(L) NEWLINE.
+  { A = ast_identify(b, T, N, L, NULL, (Tok){.span = {0, 0}}); }
+member(A) ::= IDENTIFY(T) ID(N) BY name_list(L) COMMA ID(W) STRING(S) NEWLINE.
+  { A = ast_identify(b, T, N, L, &W, S); }
+member(A) ::= ROUTE(T) commands(L) ARROW ID(N) NEWLINE. { A = ast_route(b, T, L, N); }
+member(A) ::= BEFORE(T) commands(L) COLON ID(N) NEWLINE. { A = ast_before(b, T, L, N); }
+member(A) ::= BEFORE(T) ID(E) ID(C) COLON ID(N) NEWLINE.
+  { A = ast_before(b, T, ast_every_command(b, E, C), N); }
+clause_guard(A) ::= . { A = NULL; }
+clause_guard(A) ::= WHEN expr(E). { A = E; }
+commands(A) ::= ID(N). { A = ast_names(b, (NamesList){0}, N); }
+commands(A) ::= LB names(L) comma_opt RB. { A = L; }
+names(A) ::= ID(N). { A = ast_names(b, (NamesList){0}, N); }
+names(A) ::= names(L) COMMA ID(N). { A = ast_names(b, L, N); }
+name_list(A) ::= ID(N). { A = ast_names(b, (NamesList){0}, N); }
+
+setting(A) ::= SETTING(N) ID(X) ID(Y). { A = ast_setting_words(b, N, X, Y); }
+setting(A) ::= SETTING(N) ID(X) INT(C) ID(Y). { A = ast_setting_every(b, N, X, C, Y); }
+setting(A) ::= SETTING(N) expr(E) BY names(L). { A = ast_setting_by(b, N, E, L, NULL, NULL); }
+setting(A) ::= SETTING(N) BY names(L). { A = ast_setting_by(b, N, NULL, L, NULL, NULL); }
+setting(A) ::= SETTING(N) BY names(L) ID(R). { A = ast_setting_by(b, N, NULL, L, NULL, &R); }
+setting(A) ::= SETTING(N) BY names(L) WITHIN expr(E).
+  { A = ast_setting_by(b, N, NULL, L, E, NULL); }
+setting(A) ::= SETTING(N) BY names(L) WITHIN expr(E) ID(R).
+  { A = ast_setting_by(b, N, NULL, L, E, &R); }
+
+decl(A) ::= EVERY(T) STRING(S) zone_opt(Z) missed_opt(M) COLON block(B).
+  { A = ast_every(b, T, S, Z, M, B); }
+zone_opt(A) ::= . { A = (Tok){.span = {0, 0}}; }
+zone_opt(A) ::= IN STRING(Z). { A = Z; }
+missed_opt(A) ::= . { A = (Tok){.span = {0, 0}}; }
+missed_opt(A) ::= MISSED ID(M). { A = M; }
+decl(A) ::= START(T) ID(N) NEWLINE. { A = ast_start_decl(b, T, N); }
+test_head(A) ::= TEST(T) STRING(S). { A = ast_test_head(b, T, S, NULL); }
+test_head(A) ::= TEST(T) STRING(S) WITH ID(W). { A = ast_test_head(b, T, S, &W); }
+decl(A) ::= test_head(D) COLON block(B). { A = ast_body(D, B); }
 
 /* ---- what parse.c does beside feeding tokens ---- */
 %code {

@@ -46,6 +46,12 @@ static bool feed_bare(Reader *r, uint16_t kind) { return feed(r, kind, (Tok){.sp
 static BlockKind block_kind(uint16_t head) {
   if (head == TK_TOOL) return BLOCK_TOOL;
   if (head == TK_MATCH) return BLOCK_ARMS;
+  if (head == TK_AGENT) return BLOCK_AGENT;
+  if (head == TK_ROUTER) return BLOCK_ROUTER;
+  if (head == TK_HANDLER) return BLOCK_HANDLER;
+  if (head == TK_WORKER) return BLOCK_WORKER;
+  if (head == TK_QUEUE) return BLOCK_QUEUE;
+  if (head == TK_TEST) return BLOCK_TEST;
   return head == TK_TYPE ? BLOCK_FIELDS : BLOCK_PLAIN;
 }
 
@@ -69,7 +75,8 @@ static void open_block(Reader *r, const Line *line) {
   Frame outer = r->frames[r->depth], *frame = &r->frames[++r->depth];
   *frame = (Frame){.kind = outer.kind, .swallow = outer.swallow};
   if (outer.swallow) return;
-  bool declared = r->head == TK_TYPE || r->head == TK_EXTERN || r->build.swallow;
+  bool body = block_kind(r->head) != BLOCK_PLAIN && r->head != TK_TOOL && r->head != TK_MATCH;
+  bool declared = body || r->head == TK_EXTERN || r->build.swallow;
   if (r->after == AFTER_PLAIN) {
     if (line->count > 0)
       DIAG_ADD0(r->build.diags, DIAG_UNEXPECTED_INDENT, line->tokens[0].tok.span);

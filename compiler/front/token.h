@@ -52,6 +52,7 @@ typedef enum {
   RULE_QUOTED,
   RULE_BLOCK,
   RULE_PART,
+  RULE_LINE,
   RULE_OPERAND,
   RULE_CALLED,
   RULE_PREFIX,
@@ -70,7 +71,18 @@ typedef struct WordInfo {
 extern const WordInfo word_info[]; /* by Word */
 
 /* What the lines of a block are: decides which heads are words. */
-typedef enum { BLOCK_PLAIN, BLOCK_TOOL, BLOCK_FIELDS, BLOCK_ARMS } BlockKind;
+typedef enum {
+  BLOCK_PLAIN,
+  BLOCK_TOOL,
+  BLOCK_FIELDS,
+  BLOCK_ARMS,
+  BLOCK_AGENT,
+  BLOCK_ROUTER,
+  BLOCK_HANDLER,
+  BLOCK_WORKER,
+  BLOCK_QUEUE,
+  BLOCK_TEST
+} BlockKind;
 
 /* ---- lexer ---- */
 typedef struct Bracket {

@@ -106,6 +106,9 @@ typedef struct Marking {
   bool head;       /* a statement may begin here */
   BlockKind block;
   uint32_t depth; /* open brackets */
+  uint16_t first; /* the line's head, marked; 0 while it is not known */
+  bool sends;     /* `dispatch` was seen: `with` may follow */
+  bool queues;    /* `enqueue` was seen: options may follow */
 } Marking;
 
 static bool is_word(const Token *token, Word word) {
@@ -139,6 +142,23 @@ static bool is_block_word(const Marking *m, Word word, const Token *next) {
 static bool is_after(const Marking *m, Word word, const Token *next) {
   if (word == WORD_MAX) return m->before == TK_LOOP && token_begins_operand(next);
   return word == WORD_SETTLE && m->before == TK_PARALLEL;
+}
+
+/* Words that mean something in lines of one kind only. */
+static bool is_line_word(const Marking *m, Word word, const Token *next) {
+  switch (word) {
+    case WORD_WITH:
+      return token_ends_operand(m->before) && (m->sends || m->first == TK_TEST) && is_name(next);
+    case WORD_MISSED:
+      return token_ends_operand(m->before) && m->first == TK_EVERY && is_name(next);
+    case WORD_BY:
+      return (m->before == TK_SETTING || token_ends_operand(m->before)) && m->depth == 0 &&
+             (m->first == TK_SETTING || m->first == TK_IDENTIFY);
+    case WORD_NOTHING:
+      return m->before == TK_THEN;
+    default:
+      return false;
+  }
 }
 
 /* `null` where a value stands; a program may still have a variable of that name to assign to. */
@@ -175,9 +195,12 @@ static bool applies(const Marking *m, Word word, WordRule rule, const Token *nex
       return m->head && next->kind == TK_STRING;
     case RULE_BLOCK:
       return is_block_word(m, word, next);
-    case RULE_PART:
-      return false; /* known by their place in a tool's body */
+    case RULE_PART: /* known by their place in a declaration's body */
+      return word == WORD_STATE && m->before == TK_THEN;
+    case RULE_LINE:
+      return is_line_word(m, word, next);
     case RULE_OPERAND:
+      if (m->before == TK_THEN) return word == WORD_REJECT || word == WORD_REPLY;
       return m->head && token_begins_operand(next);
     case RULE_CALLED:
       return m->head && next->kind == TK_LP;
@@ -213,13 +236,84 @@ static uint16_t marked(const Marking *m, const Token *token) {
   return applies(m, word, info->rule, next) ? info->token : TK_ID;
 }
 
-/* The head of a line in a tool's body: a part, or a setting whose colon may be left out. */
-static uint16_t tool_head(Token *token) {
+static bool is_part(BlockKind block, Word word) {
+  switch (word) {
+    case WORD_PERFORM:
+      return block == BLOCK_TOOL || block == BLOCK_WORKER;
+    case WORD_CHECK:
+      return block == BLOCK_TOOL;
+    case WORD_STATE:
+    case WORD_INVARIANT:
+    case WORD_DECIDE:
+    case WORD_EVOLVE:
+    case WORD_VIEW:
+      return block == BLOCK_AGENT;
+    case WORD_IDENTIFY:
+    case WORD_BEFORE:
+      return block == BLOCK_ROUTER;
+    case WORD_ON:
+      return block == BLOCK_HANDLER;
+    case WORD_GIVEN:
+    case WORD_WHEN:
+    case WORD_THEN:
+      return block == BLOCK_TEST;
+    default:
+      return false;
+  }
+}
+
+/* The head of a line in a declaration's body: a part, or a setting whose colon may be left out. */
+static uint16_t body_head(BlockKind block, const Token *token) {
   if (token->kind != TK_ID) return token->kind;
   Word word = (Word)token->tok.name->word;
-  bool part = word == WORD_PERFORM || word == WORD_CHECK;
-  if (part) return word_info[word].token;
+  if (block == BLOCK_ROUTER && word == WORD_DISPATCH) return TK_ROUTE;
+  if (is_part(block, word)) return word_info[word].token;
   return is_name(token) ? TK_SETTING : word_info[word].token;
+}
+
+static bool has_settings(BlockKind block) {
+  switch (block) {
+    case BLOCK_TOOL:
+    case BLOCK_AGENT:
+    case BLOCK_ROUTER:
+    case BLOCK_HANDLER:
+    case BLOCK_WORKER:
+    case BLOCK_QUEUE:
+      return true;
+    case BLOCK_PLAIN:
+    case BLOCK_FIELDS:
+    case BLOCK_ARMS:
+    case BLOCK_TEST:
+      break;
+  }
+  return false;
+}
+
+/* `balance: int = 0` in an agent's state: is there a `=` behind this colon, before the next field? */
+static bool is_typed(const Token *colon) {
+  uint32_t depth = 0;
+  for (const Token *t = colon + 1; t->kind != TK_NEWLINE; t++) {
+    bool opens = t->kind == TK_LP || t->kind == TK_LB || t->kind == TK_LC || t->kind == TK_QLB;
+    bool closes = t->kind == TK_RP || t->kind == TK_RB || t->kind == TK_RC;
+    if (depth == 0 && (closes || t->kind == TK_COMMA)) return false;
+    if (depth == 0 && t->kind == TK_ASSIGN) return true;
+    if (opens) depth++;
+    if (closes) depth--;
+  }
+  return false;
+}
+
+/* Signs and names that mean something of their own in one kind of line. */
+static uint16_t in_line(const Marking *m, const Token *token) {
+  const Token *next = token + 1;
+  if (m->first == TK_STATE && m->depth == 1 && token->kind == TK_COLON && m->before == TK_ID)
+    return is_typed(token) ? TK_TYPED : TK_COLON;
+  if (m->first == TK_STUB && token->kind == TK_LB && m->before == TK_ARROW && m->depth == 0)
+    return TK_STUBS;
+  bool follows = token_ends_operand(m->before) || m->before == TK_COMMA;
+  if (m->queues && token->kind == TK_ID && m->depth == 0 && follows && next->kind == TK_COLON)
+    return TK_OPTION;
+  return token->kind;
 }
 
 /* `is`, `is not` and `not in` are comparisons like the signs. Returns how many tokens to leave out.
@@ -255,18 +349,23 @@ static void tell_foreign(Lexer *lexer, const Token *token) {
 
 static void step(Marking *m, const Token *token) {
   uint16_t kind = token->kind;
-  if (kind == TK_LP || kind == TK_LB || kind == TK_LC || kind == TK_QLB) m->depth++;
+  if (kind == TK_LP || kind == TK_LB || kind == TK_LC || kind == TK_QLB || kind == TK_STUBS) m->depth++;
   if ((kind == TK_RP || kind == TK_RB || kind == TK_RC) && m->depth > 0) m->depth--;
-  m->head = kind == TK_COLON && m->depth == 0 && m->block != BLOCK_FIELDS;
+  if (m->first == 0) m->first = kind;
+  if (kind == TK_DISPATCH) m->sends = true;
+  if (kind == TK_ENQUEUE) m->queues = true;
+  bool listed = m->first == TK_ROUTE || m->first == TK_BEFORE || m->first == TK_GIVEN || m->block == BLOCK_FIELDS;
+  m->head = kind == TK_COLON && m->depth == 0 && !listed;
   m->before = kind;
 }
 
 void words_mark(Lexer *lexer, Line *line, BlockKind block) {
   Token *tokens = line->tokens;
-  Marking m = {.block = block, .head = block == BLOCK_PLAIN};
+  Marking m = {.block = block, .head = block == BLOCK_PLAIN || block == BLOCK_TEST};
   uint32_t to = 0, at = 0;
-  if (block == BLOCK_TOOL) {
-    tokens[0].kind = tool_head(&tokens[0]);
+  Word word = tokens[0].kind == TK_ID ? (Word)tokens[0].tok.name->word : WORD_NONE;
+  if (has_settings(block) || is_part(block, word)) {
+    tokens[0].kind = body_head(block, &tokens[0]);
     bool colon = tokens[0].kind == TK_SETTING && tokens[1].kind == TK_COLON;
     step(&m, &tokens[0]);
     to = 1;
@@ -274,7 +373,9 @@ void words_mark(Lexer *lexer, Line *line, BlockKind block) {
   }
   for (; at < line->count; at++, to++) {
     Token *token = &tokens[at];
-    if (token->kind == TK_ID && token->tok.name->word != WORD_NONE) {
+    if (m.first == TK_HANDLER && m.head && to == 3 && token->kind == TK_ID) { /* handler A: on B(e): … */
+      token->kind = body_head(BLOCK_HANDLER, token);
+    } else if ((token->kind = in_line(&m, token)) == TK_ID && token->tok.name->word != WORD_NONE) {
       token->kind = marked(&m, token);
       tell_foreign(lexer, token);
       at += comparison(token, token_ends_operand(m.before));

@@ -104,7 +104,7 @@ static void make_parked(void) {
 static int64_t no_time(void *context) { (void)context; return 0; }
 static bool no_env(void *context, Str name, Buf *value) { (void)context; (void)name; (void)value; return false; }
 static bool no_secret(void *context, Str name) { (void)context; (void)name; return false; }
-static const RunHost host = {NULL, no_time, no_env, no_secret};
+static const RunHost host = {NULL, no_time, no_env, no_secret, NULL};
 
 typedef struct Recorded {
   Node *node;

@@ -3,6 +3,7 @@
 ** effect answered with nil and every branch abandoned. A bundle that verifies may fault but never
 *crash. */
 #include "vm/bundle/bundle.h"
+#include "vm/core/heap.h"
 #include "vm/core/machine.h"
 #include "vm/core/verify.h"
 
@@ -30,6 +31,7 @@ static void run_function(const Program *program, uint32_t fn) {
   m->ticks_limit = TICKS;
   m->slice_end = UINT64_MAX;
   m->charged_limit = MEMORY;
+  m->roots[1] = list_new(m, 0); /* a decide may say what it decides */
   run_fiber(m, fiber_new(m, fn, args, entry->params.count));
   machine_free(m);
 }

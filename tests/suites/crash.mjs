@@ -4,6 +4,7 @@ import { writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { spawn } from "node:child_process";
 import { run, expect, expectEqual } from "../support/harness.mjs";
+import { ask } from "../support/node_client.mjs";
 
 // Counts requests by key and by kind; answers after a moment.
 function counter({ delayMs = 3, dropReply = () => false } = {}) {
@@ -126,7 +127,103 @@ async function killed({ h, dir, steps, kills, window, delayMs }) {
   return done;
 }
 
+const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
+
+// A node that is killed again and again while clients send commands. A client repeats what was not answered under its
+// key, as clients do.
+async function application({ h, dir, kills, clients, commands }) {
+  const data = dir + "/data";
+  const env = { ...process.env, Z8_DIR: data, NO_COLOR: "1" };
+  const state = { child: null, stop: false, killed: 0, accepted: 0, asked: 0, moved: new Set() };
+  const serve = () => new Promise((resolve) => {
+    const child = spawn(h.z8, ["serve", "tests/crash/application.z8"], { env });
+    let err = "";
+    child.stderr.on("data", (d) => { err += d; if (err.includes("serving")) resolve(child); });
+    child.on("close", (code, signal) => { child.ended = { code, signal, err }; resolve(child); });
+  });
+  state.child = await serve();
+  expect(!state.child.ended, `serve: ${JSON.stringify(state.child.ended)}`);
+  const send = async (words) => {
+    for (let tries = 0; tries < 3000; tries++) {
+      const r = await ask(data, words);
+      if (r) return r;
+      await pause(5);
+    }
+    throw new Error("nobody answers");
+  };
+  const dispatch = (name, fields, key) => send(["dispatch", "--json", `--key=${key}`, name, JSON.stringify(fields)]);
+  for (let i = 0; i < 50; i++) {
+    const opened = await dispatch("Open", { account_id: `a${i}` }, `open-${i}`);
+    expect(opened.code === 0, `open: ${opened.stdout}${opened.stderr}`);
+    const r = await dispatch("Deposit", { account_id: `a${i}`, amount: 1000 }, `first-${i}`);
+    expect(r.code === 0, `deposit: ${r.stdout}${r.stderr}`);
+  }
+  const client = async (c) => {
+    for (let i = 0; i < commands; i++) {
+      const id = `t${c}-${i}`;
+      const source = `a${Math.floor(chance() * 50)}`, target = `a${Math.floor(chance() * 50)}`;
+      const r = await dispatch("Transfer", { transfer_id: id, source, target, amount: 1 + Math.floor(chance() * 300) }, id);
+      expect(r.code === 0, `transfer ${id}: ${r.stdout}${r.stderr}`);
+      state.accepted++;
+      await pause(10);
+    }
+  };
+  const killer = async () => {
+    while (!state.stop && state.killed < kills) {
+      await pause(40 + chance() * 120);
+      if (state.stop) return;
+      state.child.kill("SIGKILL");
+      while (!state.child.ended) await pause(1);
+      state.killed++;
+      state.child = await serve();
+      expect(!state.child.ended, `serve after a kill: ${JSON.stringify(state.child.ended)}`);
+    }
+  };
+  const killing = killer();
+  await Promise.all(Array.from({ length: clients }, (_, c) => client(c)));
+  await killing;
+  state.stop = true;
+  const view = async (agent, id, name) => JSON.parse((await send(["view", agent, id, name])).stdout);
+  const want = clients * commands;
+  let letters;
+  for (let i = 0; i < 600; i++) { // everything comes to rest
+    letters = await view("Counter", "letters", "result");
+    if (letters.total >= want) break;
+    await pause(50);
+  }
+  await pause(200);
+  let sum = 0;
+  for (let i = 0; i < 50; i++) sum += await view("Account", `a${i}`, "balance_now");
+  const counters = {};
+  for (const name of ["deposits", "withdrawals", "settled", "notes", "letters"]) counters[name] = await view("Counter", name, "result");
+  const handlers = (await send(["handlers", "--json"])).stdout.trim().split("\n").map((l) => JSON.parse(l));
+  const dead = await send(["dead", "--json"]);
+  state.child.kill("SIGTERM");
+  while (!state.child.ended) await pause(5);
+  const doctor = await run(h.z8, ["doctor"], { env, seconds: 60 });
+  return { ...state, want, sum, counters, handlers, dead: dead.stdout, doctor };
+}
+
 export default (h) => [
+  {
+    name: "50 agents, 4 handlers, 3 queues under 30 kills", alone: true,
+    test: async (t) => {
+      const r = await application({ ...t, kills: 30, clients: 8, commands: 60 });
+      const c = r.counters, all = JSON.stringify({ ...r, child: undefined, doctor: undefined }, null, 1);
+      expect(r.killed >= 25, `only ${r.killed} kills came before the end`);
+      expectEqual(r.child.ended.code, 0, `serve, asked to stop: ${r.child.ended.err}`);
+      expectEqual(r.accepted, r.want, "commands accepted");
+      expectEqual(r.sum, 50 * 1000, `the money: ${all}`);
+      for (const name of Object.keys(c)) expectEqual(c[name].twice, 0, `${name} told twice: ${all}`);
+      expectEqual(c.settled.total, r.want, `transfers settled: ${all}`);
+      expectEqual(c.letters.total, r.want, `letters followed: ${all}`);
+      expectEqual(c.deposits.total, c.withdrawals.total + 50, `deposits and withdrawals: ${all}`);
+      expectEqual(c.notes.total, c.deposits.total, `notes: ${all}`);
+      expect(r.handlers.length === 4 && r.handlers.every((x) => x.dead === 0 && x.running === 0 && x.waiting === 0), `handlers: ${all}`);
+      expectEqual(r.dead.trim(), "", "dead letters");
+      expect(r.doctor.code === 0, `doctor: ${r.doctor.stdout}${r.doctor.stderr}`);
+    },
+  },
   { name: "200 HTTP steps under 30 kills", alone: true, test: async (t) => { const n = await killed({ ...t, steps: 200, kills: 30, window: 180, delayMs: 30 }); expect(n >= 25, `only ${n} kills came before the end`); } },
   { name: "60 HTTP steps under quick kills", alone: true, test: async (t) => { await killed({ ...t, steps: 60, kills: 20, window: 40, delayMs: 3 }); } },
   {

@@ -1,4 +1,5 @@
 // Every example runs and prints what it should; the demo plays to its end.
+import { createServer } from "node:http";
 import { bank } from "../../examples/bank_server.mjs";
 import { run, expect, expectEqual } from "../support/harness.mjs";
 
@@ -6,6 +7,35 @@ async function withBank(test) {
   const teller = bank({ people: 5, delayMs: 1 });
   const url = `http://127.0.0.1:${await teller.listen()}`;
   try { return await test(teller, url); } finally { await teller.close(); }
+}
+
+// The library answers, counts, and says when half of the documents were read.
+async function documents(h, dir) {
+  const asked = new Map();
+  let half;
+  const atHalf = new Promise((ok) => (half = ok));
+  const server = createServer((req, res) => {
+    const id = req.url.split("/").pop();
+    asked.set(id, (asked.get(id) ?? 0) + 1);
+    if (asked.size === 500) half();
+    const gone = id === "d13";
+    setTimeout(() => { res.writeHead(gone ? 410 : 200, { "content-type": "text/plain" }); res.end("a few short words"); }, 2);
+  });
+  const port = await new Promise((ok) => server.listen(0, "127.0.0.1", () => ok(server.address().port)));
+  const env = { Z8_LIBRARY: `http://127.0.0.1:${port}`, Z8_DIR: dir + "/d" };
+  const first = run(h.z8, ["run", "examples/documents.z8"], { env, onSpawn: (child) => atHalf.then(() => child.kill("SIGKILL")) });
+  const killed = await first;
+  expectEqual(killed.signal, "SIGKILL", `it ended before it could be killed: ${killed.stdout}${killed.stderr}`);
+  const again = await run(h.z8, ["recover"], { env, seconds: 90 });
+  const jobs = (await run(h.z8, ["jobs", "--json"], { env })).stdout.trim().split("\n").map((l) => JSON.parse(l));
+  const count = (state) => jobs.filter((j) => j.state === state).length;
+  server.closeAllConnections();
+  await new Promise((ok) => server.close(ok));
+  expectEqual(jobs.length, 1000, `jobs (recover: ${again.code} ${again.stdout}${again.stderr})`);
+  expectEqual(count("done"), 999, `done; dead: ${count("dead")}, available: ${count("available")}, executing: ${count("executing")}`);
+  expectEqual(count("dead"), 1, "the one that is gone");
+  const repeated = [...asked.values()].reduce((n, times) => n + times - 1, 0);
+  expect(repeated <= 16, `${repeated} documents were read again after one kill, with 16 in flight at most`);
 }
 
 export default (h) => [
@@ -32,10 +62,28 @@ export default (h) => [
     }),
   },
   {
-    name: "demo", alone: true,
+    name: "payroll demo", alone: true,
     test: async () => {
-      const r = await run("node", ["examples/demo.mjs"], { seconds: 60 });
+      const r = await run("node", ["examples/payroll_demo.mjs"], { seconds: 60 });
       expect(r.code === 0 && r.stdout.includes("replayed without the bank"), `${r.code} ${r.stdout}${r.stderr}`);
     },
+  },
+  {
+    name: "demo", alone: true,
+    test: async () => {
+      const r = await run("node", ["examples/demo.mjs"], { seconds: 90 });
+      expect(r.code === 0 && r.stdout.includes("nothing lost, nothing twice"), `${r.code} ${r.stdout}${r.stderr}`);
+    },
+  },
+  ...["bank", "documents", "approval"].map((name) => ({
+    name: `tests of ${name}`,
+    test: async () => {
+      const r = await run(h.z8, ["test", `examples/${name}.z8`], { seconds: 120 });
+      expect(r.code === 0 && /^[1-9]\d* passed, 0 failed/m.test(r.stdout), `${r.code} ${r.stdout}${r.stderr}`);
+    },
+  })),
+  {
+    name: "a thousand documents, killed at five hundred", alone: true,
+    test: ({ dir }) => documents(h, dir),
   },
 ];

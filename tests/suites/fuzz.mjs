@@ -6,7 +6,8 @@ import { filesBelow, run, expect, Failure } from "../support/harness.mjs";
 const sources = () => [...filesBelow("tests/diagnostics", ".z8").filter((_, i) => i % 5 === 0),
   ...filesBelow("tests/lang", ".z8").filter((_, i) => i % 5 === 0), ...filesBelow("examples", ".z8")];
 async function bundles(h, dir) {
-  for (const [i, file] of filesBelow("tests/lang", ".z8").filter((_, n) => n % 8 === 0).entries()) {
+  const programs = filesBelow("tests/lang", ".z8").filter((_, n) => n % 8 === 0);
+  for (const [i, file] of [...programs, ...filesBelow("examples", ".z8")].entries()) {
     await run(h.z8, ["build", file, "-o", `${dir}/${i}.z8b`]);
   }
   return filesBelow(dir, ".z8b");

@@ -20,12 +20,14 @@ export function filesBelow(folder, ending) {
     .sort();
 }
 
-// Runs a command to its end; kills it (this process only) past the time limit.
+// Runs a command to its end; kills it (this process only) past the time limit. SLOW stretches the limit: for builds
+// that are made to look hard, not to be fast.
+const slow = Number(process.env.SLOW) || 1;
 export function run(command, args, { cwd, env, input, seconds = 60, onSpawn } = {}) {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, env: { ...process.env, NO_COLOR: "1", ...env } });
     let stdout = "", stderr = "", late = false;
-    const timer = setTimeout(() => { late = true; child.kill("SIGKILL"); }, seconds * 1000);
+    const timer = setTimeout(() => { late = true; child.kill("SIGKILL"); }, seconds * slow * 1000);
     child.stdout.on("data", (d) => (stdout += d));
     child.stderr.on("data", (d) => (stderr += d));
     child.stdin.on("error", () => {});

@@ -41,6 +41,7 @@ static void dump_args(Buf *out, const Arg *arg) {
   for (; arg; arg = arg->next) {
     buf_byte(out, ' ');
     if (arg->name) buf_format(out, STR_FMT ": ", STR_ARG(arg->name->text));
+    if (arg->stub == STUB_RAISE) buf_text(out, "raise ");
     if (arg->key) {
       buf_byte(out, '[');
       dump_expr(out, arg->key);
@@ -206,6 +207,12 @@ static void dump_expr_inside(Buf *out, const Expr *e) {
       buf_text(out, "start");
       dump_part(out, "", e->operand);
       break;
+    case EXPR_DISPATCH:
+    case EXPR_ENQUEUE:
+      buf_text(out, e->kind == EXPR_DISPATCH ? "dispatch" : "enqueue");
+      dump_part(out, "", e->operand);
+      dump_args(out, e->args);
+      break;
     case EXPR_RACE:
       buf_text(out, "race");
       dump_stmts(out, e->body, 2);
@@ -292,10 +299,13 @@ static void dump_stmt(Buf *out, const Stmt *s, int indent) {
                                       "loop",   "break",  "continue", "return", "pass",
                                       "assert", "match",  "raise",    "try",    "parallel",
                                       "branch", "sleep",  "signal",   "cancel", "continue_as_new",
-                                      "bad"};
+                                      "emit",   "reply",  "reject",   "snooze", "given",
+                                      "when",   "then",   "stub",     "expect", "bad"};
+  static const char *const thens[] = {"", " reject", " reply", " state", " nothing"};
   buf_text(out, words[s->kind]);
   if (s->kind == STMT_ASSIGN && s->op) buf_format(out, " %s=", dump_binary[s->op - 1]);
   if (s->settle) buf_text(out, " settle");
+  if (s->kind == STMT_THEN) buf_text(out, thens[s->test]);
   if (s->name) {
     buf_byte(out, ' ');
     dump_name(out, s->name);
@@ -327,6 +337,14 @@ static void dump_stmts(Buf *out, const Stmt *s, int indent) {
   }
 }
 
+static void dump_names(Buf *out, const char *word, const NameList *names) {
+  buf_format(out, " %s", word);
+  for (; names; names = names->next) {
+    buf_byte(out, ' ');
+    dump_name(out, names->name);
+  }
+}
+
 static void dump_settings(Buf *out, const Setting *s) {
   for (; s; s = s->next) {
     buf_text(out, "\n  setting ");
@@ -335,12 +353,17 @@ static void dump_settings(Buf *out, const Setting *s) {
     dump_part(out, "second", s->second);
     dump_part(out, "third", s->third);
     dump_part(out, "unless", s->cond);
+    if (s->names) dump_names(out, "by", s->names);
+    if (s->replace) buf_text(out, " replace");
   }
 }
 
 static void dump_decl(Buf *out, const Decl *d) {
   static const char *const words[] = {"fn",    "const",  "config",   "import", "type", "command",
-                                      "event", "upcast", "workflow", "query",  "tool", "extern"};
+                                      "event", "upcast", "workflow", "query",  "tool", "extern",
+                                      "agent", "decide", "evolve",   "view",   "invariant", "router",
+                                      "identify", "route", "before", "handler", "on", "worker",
+                                      "queue", "every",  "start",    "test"};
   if (d->pure) buf_text(out, "pure ");
   buf_format(out, "%s ", words[d->kind]);
   dump_name(out, d->name);
@@ -360,6 +383,19 @@ static void dump_decl(Buf *out, const Decl *d) {
     dump_type(out, d->type);
   }
   dump_part(out, "=", d->value);
+  dump_part(out, "when", d->guard);
+  if (d->names) dump_names(out, "of", d->names);
+  if (d->zone.at) {
+    buf_text(out, " in ");
+    dump_quoted(out, d->zone);
+  }
+  if (d->kind == DECL_EVERY) buf_format(out, " missed %u", d->missed);
+  if (d->crashes) buf_text(out, " crashes");
+  if (d->params) {
+    buf_text(out, " perform [");
+    dump_fields(out, d->params);
+    buf_text(out, "]");
+  }
   if (d->doc.size) {
     buf_text(out, " doc ");
     dump_quoted(out, d->doc);

@@ -23,6 +23,8 @@ static void world_begin(void) {
   Err err;
   world.a = asm_new();
   asm_shape(world.a, "Point", "x y");
+  world.a->shapes[asm_shape(world.a, "Paid", "amount")].kind = SHAPE_EVENT;
+  world.a->shapes[asm_shape(world.a, "Mail", "to")].kind = SHAPE_JOB;
   asm_text(world.a, ".fn main regs=64 flags=4\nRETNIL\n");
   if (!program_new(&world.a->b, &world.p, &err)) {
     fprintf(stderr, "refused: %s\n", err.text);
@@ -622,6 +624,41 @@ static void test_sealed(void) {
   }
 }
 
+static bool say(NativeId id, uint32_t count) {
+  Value result = VALUE_TRUE;
+  return native_table[id](world.m, registers(), count, &result) && result == VALUE_NIL;
+}
+
+static void test_decide(void) {
+  Machine *m = world.m;
+  Value seven = value_small_int(7);
+  Buf said = {0};
+  GIVES("decide.reply", "[1]", "impure: `reply` belongs to an agent's decide, and this is not one");
+  GIVES("decide.emit", "[1]", "impure: `emit` belongs to an agent's decide, and this is not one");
+  GIVES("decide.reject", "[\"no\"]", "impure: `reject` belongs to an agent's decide, and this is not one");
+  GIVES("decide.enqueue", "[1, null]", "impure: `enqueue` belongs to an agent's decide, and this is not one");
+  m->roots[1] = list_new(m, 0);
+  GIVES("decide.emit", "[5]", "type_mismatch: emit: what is emitted must be an event, and this is int 5");
+  GIVES("decide.enqueue", "[5, null]", "type_mismatch: enqueue: what is enqueued must be a worker's job, and this is int 5");
+  GIVES("decide.reject", "[\"\"]", "bad_value: reject: the code must not be empty");
+  GIVES("decide.reject", "[\"no\", 5]", "type_mismatch: reject: the message must be a string, and this is int 5");
+  registers()[0] = record_new(m, 0, (Value[]){seven, seven}, 2);
+  CHECK(!say(NATIVE_decide_emit, 1)); /* a Point is no event */
+  CHECK(list_count(m->roots[1]) == 0);
+  registers()[0] = record_new(m, 1, &seven, 1);
+  CHECK(say(NATIVE_decide_emit, 1));
+  GIVES("decide.reply", "[{\"ok\": true}]", "nil");
+  GIVES("decide.reject", "[\"no\", null, {\"short\": 2}]", "nil");
+  registers()[0] = record_new(m, 2, &seven, 1), registers()[1] = VALUE_NIL;
+  CHECK(say(NATIVE_decide_enqueue, 2));
+  value_print(m, m->roots[1], true, &said);
+  CHECK_STR(buf_view(&said), STR("[[0, Paid(amount: 7)], [1, {ok: true}], [2, \"no\", nil, {short: 2}], "
+                                 "[3, Mail(to: 7), nil]]"));
+  CHECK(value_obj(list_at(list_at(m->roots[1], 0), 1))->flags & OBJ_SHARED);
+  buf_deinit(&said);
+  m->roots[1] = VALUE_NIL;
+}
+
 /* Every native on every kind of argument: an answer or a fault, never more. */
 static void test_any_argument(void) {
   static const char *const values[] = {"null", "true", "7", "-1", "1.5", "\"text\"", "\"\"", "[]", "[1, \"a\"]", "{}", "{\"k\": 1}",
@@ -674,6 +711,7 @@ int main(void) {
   RUN_TEST(test_url);
   RUN_TEST(test_url_join);
   RUN_TEST(test_error);
+  RUN_TEST(test_decide);
   RUN_TEST(test_sealed);
   RUN_TEST(test_any_argument);
   world_end();

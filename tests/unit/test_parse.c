@@ -157,6 +157,76 @@ static void declarations(void) {
             STR("workflow F [a]\n  assign x a\n  return x\n  member query q\n  return x\n"));
 }
 
+static void agents(void) {
+  CHECK_STR(tree("agent A:\n  snapshot every 10 events\n  lifespan: 5m\n  state {\n    id,\n    n: 0,\n"
+                 "    xs: list[int] = []\n  }\n  invariant n >= 0, \"low\"\n"
+                 "  decide Add(by) when by > 0:\n    emit Added(by: by)\n    reply by\n"
+                 "  decide Add: reject \"no\", data: {n}\n  evolve Added(e): n += e.by\n"
+                 "  view twice(): return n * 2\n"),
+            STR("agent A [id n=0 xs:list[int]=(list)]\n  setting snapshot 10\n  setting lifespan 300000000us\n"
+                "  member invariant - \"low\" = (>= n 0)\n"
+                "  member decide Add [by] when (> by 0)\n  emit (call Added by: by)\n  reply by\n"
+                "  member decide Add\n  reject \"no\" data: (map n: n)\n"
+                "  member evolve Added [e]\n  assign += n (. e by)\n"
+                "  member view twice\n  return (* n 2)\n"));
+}
+
+static void routers(void) {
+  CHECK_STR(tree("router R:\n  validate every command\n  identify A by id, prefix \"a-\"\n"
+                 "  dispatch [Open, Close] -> A\n  dispatch Add -> A\n  before every command: Check\n"
+                 "  before [Add]: Limit\nstart R\n"),
+            STR("router R\n  setting validate\n  member identify A \"a-\" of id\n"
+                "  member route A of Open Close\n  member route A of Add\n  member before Check\n"
+                "  member before Limit of Add\nstart R\n"));
+  CHECK_STR(tree("x = try dispatch Add(id: 1) with timeout: 5s, returning: state because \"y\"\n"
+                 "y = dispatch Add(id: 1).reply\nz = (dispatch c with actor: \"a\").reply\n"),
+            STR("assign x (try (dispatch (call Add id: 1) timeout: 5000000us returning: state because \"y\"))\n"
+                "assign y (. (dispatch (call Add id: 1)) reply)\n"
+                "assign z (. (dispatch c actor: \"a\") reply)\n"));
+}
+
+static void subscribers(void) {
+  CHECK_STR(tree("handler H: on E(e): print(e)\n"), STR("handler H\n  member on E [e]\n  expr (call print e)\n"));
+  CHECK_STR(tree("handler H:\n  from origin\n  concurrency 4 by a, b\n  max_attempts 3 backoff 1s..2s\n"
+                 "  on E(a): pass\n  on F:\n    pass\n"),
+            STR("handler H\n  setting from origin\n  setting concurrency 4 by a b\n"
+                "  setting max_attempts 3 second 1000000us third 2000000us\n"
+                "  member on E [a]\n  pass\n  member on F\n  pass\n"));
+}
+
+static void jobs(void) {
+  CHECK_STR(tree("worker W(a: int):\n  queue \"q\"\n  unique by a within 1h replace\n  perform(job):\n"
+                 "    snooze 5m\n    cancel \"x\"\nqueue \"q\":\n  concurrency 3\n  limit 10 per 1s\n"),
+            STR("worker W [a:int] perform [job]\n  setting queue \"q\"\n"
+                "  setting unique second 3600000000us by a replace\n  snooze 300000000us\n  cancel \"x\"\n"
+                "queue - \"q\"\n  setting concurrency 3\n  setting limit second 10 third 1000000us\n"));
+  CHECK_STR(tree("every \"0 6 * * *\" in \"Europe/Paris\" missed all: enqueue D()\n"),
+            STR("every - \"0 6 * * *\" in \"Europe/Paris\" missed 2\n  expr (enqueue (call D))\n"));
+  CHECK_STR(tree("h = enqueue W(a: 1) schedule_in: 5m, priority: 1\nr = await enqueue W(a: 2)\n"),
+            STR("assign h (enqueue (call W a: 1) schedule_in: 300000000us priority: 1)\n"
+                "assign r (await (enqueue (call W a: 2)))\n"));
+}
+
+static void program_tests(void) {
+  CHECK_STR(tree("test \"t\" with crashes:\n  given A: [E(n: 1), F()]\n  when C(n: 2)\n  then E(n: 2), F()\n"
+                 "  then reject \"no\", data: 1\n  then reply 3\n  then state {n: 1}\n  then nothing\n"
+                 "  stub tool T -> [1, raise \"x\", lost]\n  stub tool U -> {a: 1}\n"
+                 "  for i in [1]:\n    expect i is 1, \"one\"\n"),
+            STR("test - \"t\" crashes\n  given A (call E n: 1) (call F)\n  when (call C n: 2)\n"
+                "  then (call E n: 2) (call F)\n  then reject \"no\" data: 1\n  then reply 3\n"
+                "  then state (map n: 1)\n  then nothing\n  stub T 1 raise \"x\" lost\n  stub U (map a: 1)\n"
+                "  for [i] (list 1)\n    expect (== i 1) \"one\"\n"));
+}
+
+/* The new words are names wherever they are not words. */
+static void application_names(void) {
+  CHECK(parse("agent = 1\nrouter = 2\nqueue = 3\nstate = 4\nreply = 5\ntest = 6\non = 7\nby = 8\nwith = 9\n"
+              "view = 1\nat = 2\nevery = 3\nbefore = 4\nemit = 5\nthen = 6\nstub = 7\nnothing = 8\nmissed = 9\n"
+              "expect = 1\ngiven = 2\ndecide = 3\nf(with: 1, by: 2, on: state.reply)\nx = {test, agent: worker}\n"
+              "reply.emit(1)\nqueue(\"x\")\ntest[0] = 1\nexpect - 1\n") != NULL);
+  CHECK(diags.error_count == 0);
+}
+
 static void remote_tools(void) {
   CHECK_STR(tree("tool W(a: int):\n  perform post \"http://x\"\n"),
             STR("tool W [a:int]\n"
@@ -300,6 +370,12 @@ int main(void) {
   RUN_TEST(patterns);
   RUN_TEST(durable);
   RUN_TEST(declarations);
+  RUN_TEST(agents);
+  RUN_TEST(routers);
+  RUN_TEST(subscribers);
+  RUN_TEST(jobs);
+  RUN_TEST(program_tests);
+  RUN_TEST(application_names);
   RUN_TEST(remote_tools);
   RUN_TEST(soft_words);
   RUN_TEST(layout);

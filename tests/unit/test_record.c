@@ -72,7 +72,7 @@ static void test_round_trip(void) {
       CHECK(record_scan(buf_view(&b), &n, &seq) && n == number && seq == r.seq);
     }
   }
-  CHECK(kinds == 17);
+  CHECK(kinds == 24);
   buf_deinit(&b);
   buf_deinit(&again);
 }

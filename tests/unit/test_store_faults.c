@@ -6,6 +6,8 @@
 #include "tests/support/faulty_vfs.h"
 #include "vm/journal/journal.h"
 #include "vm/base/mem.h"
+#include "tests/unit/store_world.h"
+#include "vm/store/sqlite_impl.h"
 
 enum { GROUPS = 6, RECORDS = 3 /* of each run in each group */ };
 static const Hash256 key = {{1}};
@@ -180,13 +182,16 @@ static bool trial(FaultyMode mode, uint64_t nth, bool ignore_syncs, bool power_l
   return ok;
 }
 
-static void sweep(FaultyMode mode, bool power_loss, uint64_t seeds, const char *what) {
+typedef bool Trial(FaultyMode mode, uint64_t nth, bool ignore_syncs, bool power_loss, uint64_t seed, bool *over,
+                   Err *err);
+
+static void sweep(Trial *of, FaultyMode mode, bool power_loss, uint64_t seeds, const char *what) {
   bool over = false;
   uint64_t n = 1;
   for (; !over; n++) {
     for (uint64_t seed = 0; seed < seeds; seed++) {
       Err err = {0};
-      bool ok = trial(mode, n, false, power_loss, n * 31 + seed, &over, &err);
+      bool ok = of(mode, n, false, power_loss, n * 31 + seed, &over, &err);
       CHECK(ok);
       if (!ok)
         fprintf(stderr, "  %s at operation %d, seed %d: %s\n", what, (int)n, (int)seed, err.text);
@@ -196,15 +201,15 @@ static void sweep(FaultyMode mode, bool power_loss, uint64_t seeds, const char *
   CHECK(n > 100);
 }
 
-static void test_failing(void) { sweep(FAULTY_IOERR, false, 1, "an operation fails"); }
+static void test_failing(void) { sweep(trial, FAULTY_IOERR, false, 1, "an operation fails"); }
 static void test_failing_then_power(void) {
-  sweep(FAULTY_IOERR, true, 1, "an operation fails, then the power goes");
+  sweep(trial, FAULTY_IOERR, true, 1, "an operation fails, then the power goes");
 }
 static void test_full(void) {
-  sweep(FAULTY_FULL, true, 1, "the disk is full, then the power goes");
+  sweep(trial, FAULTY_FULL, true, 1, "the disk is full, then the power goes");
 }
-static void test_kill(void) { sweep(FAULTY_KILL, false, 1, "the process is killed"); }
-static void test_power(void) { sweep(FAULTY_KILL, true, 2, "the power goes"); }
+static void test_kill(void) { sweep(trial, FAULTY_KILL, false, 1, "the process is killed"); }
+static void test_power(void) { sweep(trial, FAULTY_KILL, true, 2, "the power goes"); }
 
 /* The same with a disk that syncs nothing must lose something, or all of the above proves nothing.
  */
@@ -219,6 +224,136 @@ static void test_missing_sync_is_seen(void) {
   CHECK(lost > tries / 10);
 }
 
+/* ---- every part of a group ---- */
+
+/* Group n of an application: streams and runs, rows of both, a page, a snapshot that goes and comes, a job that is
+** enqueued, leased and done. What a store holds after each is what the one in memory holds. */
+enum { PARTS_GROUPS = 10, WIDTH = 3 };
+static Buf after_group[PARTS_GROUPS + 1]; /* the store in memory after so many groups, as text */
+
+static bool parts_commit(Store *store, uint64_t n, Err *err) {
+  char keys[WIDTH][16], page_bytes[300];
+  uint64_t first = 1 + n * (WIDTH + 1);
+  RunRow run = run_of(first, RUN_STATUS_PARKED, (int64_t)n), change = run_of(1, RUN_STATUS_DEAD, 0);
+  StreamRow streams[WIDTH];
+  LogRow rows[2 * WIDTH + 1];
+  KvRow kv[3] = {{SPACE_SNAPSHOT, STR("same"), STR("state")},
+                 {SPACE_REPLY, {(const char *)&n, sizeof n}, STR("reply")},
+                 {SPACE_DELIVERY, STR("now and then"), n % 2 ? STR("x") : (Str){0}}};
+  JobRow job = job_of(n + 1, "a", (uint8_t)(n % 10), (int64_t)n), updates[2];
+  PageRow page = {.stream = 2, .through = 1 + n * COUNT_OF(rows), .bytes = {page_bytes, sizeof page_bytes}};
+  memset(page_bytes, 'p', sizeof page_bytes);
+  for (uint64_t i = 0; i < WIDTH; i++) {
+    snprintf(keys[i], sizeof keys[i], "agent-%d", (int)(n * 7 + i));
+    streams[i] = (StreamRow){.number = first + 1 + i, .key = str_of(keys[i])};
+    rows[1 + i] = row_of(first + i, STR("its first row"));
+    rows[1 + WIDTH + i] = row_of(1 + n + i, STR("one more row"));
+  }
+  rows[0] = row_of(2, STR("a row of the stream that has pages"));
+  for (uint64_t i = 0; i < 2 && n > i; i++) {
+    updates[i] = job_of(n - i, "a", 1, 0);
+    updates[i].state = (uint8_t)(i ? JOB_DONE : JOB_EXECUTING);
+    updates[i].lease = i + 1;
+  }
+  StoreGroup g = {.created = &run, .created_count = 1, .streams = streams, .stream_count = WIDTH, .rows = rows,
+                  .row_count = COUNT_OF(rows), .updated = &change, .updated_count = n % 4 == 3, .pages = &page,
+                  .page_count = n % 3 == 2, .kv = kv, .kv_count = COUNT_OF(kv), .jobs = &job, .job_count = 1,
+                  .job_updates = updates, .job_update_count = n < 2 ? (uint32_t)n : 2,
+                  .meta = "group", .meta_value = {keys[0], strlen(keys[0])}};
+  return store_commit(store, &g, err);
+}
+
+static void know_parts(void) {
+  Err err;
+  Store *store = store_open_memory();
+  for (uint64_t n = 0; n <= PARTS_GROUPS; n++) {
+    dump_store(store, &after_group[n]);
+    if (n < PARTS_GROUPS) CHECK(parts_commit(store, n, &err));
+  }
+  store_close(store);
+}
+
+/* Every setting that makes rare things happen often. */
+static bool parts_open(Store **store, Err *err) {
+  if (!store_open_sqlite(dir, "faulty", store, err)) return false;
+  sqlite_store(*store)->flush.rows = 20;
+  sqlite_store(*store)->flush.least = 2;
+  return true;
+}
+
+static uint64_t parts_live(void) {
+  uint64_t acknowledged = 0;
+  bool refused = false;
+  Err err;
+  Store *store;
+  for (uint64_t half = 0; half < 2 && !refused; half++) {
+    if (!parts_open(&store, &err)) break;
+    for (uint64_t n = half * PARTS_GROUPS / 2; n < (half + 1) * PARTS_GROUPS / 2; n++) {
+      sqlite_store(store)->checkpoint_at = n % 3 ? 1000 : 0;
+      bool ok = parts_commit(store, n, &err);
+      CHECK(!(ok && refused));
+      if (!ok) CHECK(err.code == ERR_IO || err.code == ERR_FULL || err.code == ERR_DENIED);
+      if (ok) acknowledged = n + 1;
+      else refused = true;
+    }
+    store_close(store);
+  }
+  return acknowledged;
+}
+
+static bool parts_whole(Store *store, uint64_t acknowledged, Err *err) {
+  Buf now = {0};
+  uint64_t n = (store_next_run(store) - 1) / (WIDTH + 1);
+  dump_store(store, &now);
+  bool ok = n >= acknowledged && n <= acknowledged + 1 && str_equal(buf_view(&now), buf_view(&after_group[n]));
+  if (!ok) FAIL(err, ERR_CORRUPT, "%d groups acknowledged, %d or parts of them there", (int)acknowledged, (int)n);
+  if (ok && n < PARTS_GROUPS) {
+    ok = parts_commit(store, n, err);
+    dump_store(store, &now);
+    if (ok && !str_equal(buf_view(&now), buf_view(&after_group[n + 1])))
+      ok = (FAIL(err, ERR_CORRUPT, "it did not go on as it should after group %d", (int)n), false);
+  }
+  buf_deinit(&now);
+  return ok;
+}
+
+static bool parts_trial(FaultyMode mode, uint64_t nth, bool ignore_syncs, bool power_loss, uint64_t seed, bool *over,
+                        Err *err) {
+  FaultyVfs *vfs = faulty_vfs_new("faulty");
+  Store *store;
+  faulty_vfs_ignore_syncs(vfs, ignore_syncs);
+  faulty_vfs_arm(vfs, mode, nth);
+  uint64_t acknowledged = parts_live();
+  *over = faulty_vfs_ops(vfs) < nth;
+  if (*over) CHECK(acknowledged == PARTS_GROUPS);
+  faulty_vfs_restart(vfs, power_loss, seed);
+  faulty_vfs_ignore_syncs(vfs, false);
+  bool ok = parts_open(&store, err);
+  if (ok) {
+    ok = parts_whole(store, acknowledged, err);
+    store_close(store);
+  }
+  faulty_vfs_free(vfs);
+  return ok;
+}
+
+static void test_parts(void) {
+  know_parts();
+  sweep(parts_trial, FAULTY_IOERR, true, 1, "every part: an operation fails, then the power goes");
+  sweep(parts_trial, FAULTY_FULL, true, 1, "every part: the disk is full, then the power goes");
+  sweep(parts_trial, FAULTY_KILL, false, 1, "every part: the process is killed");
+  sweep(parts_trial, FAULTY_KILL, true, 1, "every part: the power goes");
+  int lost = 0;
+  for (uint64_t n = 40; n < 400; n += 9) {
+    bool over;
+    Err err;
+    lost += !parts_trial(FAULTY_KILL, n, true, true, n, &over, &err);
+  }
+  printf("every part, without syncs: %d of 40 power losses lost something\n", lost);
+  CHECK(lost > 4);
+  for (int n = 0; n <= PARTS_GROUPS; n++) buf_deinit(&after_group[n]);
+}
+
 int main(void) {
   RUN_TEST(test_failing);
   RUN_TEST(test_failing_then_power);
@@ -226,5 +361,6 @@ int main(void) {
   RUN_TEST(test_kill);
   RUN_TEST(test_power);
   RUN_TEST(test_missing_sync_is_seen);
+  RUN_TEST(test_parts);
   return TEST_END();
 }

@@ -497,7 +497,14 @@ static void commits(const char *what, CutWhere where) {
 
 /* ---- tests ---------------------------------------------------------------------------- */
 
-/* Undisturbed, in every way; together the journals hold every kind of record there is. */
+/* Records of agents' streams, and of the attempts that only jobs and handlings have, are not of this program. */
+static bool of_runs(int number) {
+  bool attempts = number == RECORD_RETRIED || number == RECORD_EXHAUSTED || number == RECORD_RECALLED ||
+                  number == RECORD_REVIVED;
+  return !attempts && number < RECORD_STREAM;
+}
+
+/* Undisturbed, in every way; together the journals hold every kind of record that runs of workflows have. */
 static void test_whole(void) {
   for (uint64_t n = 0; n < 12; n++) {
     Err err = {0};
@@ -506,7 +513,7 @@ static void test_whole(void) {
     if (!ok) report("undisturbed", n, &err);
   }
 #define RECORD(name, number, class, what) \
-  CHECK(seen.kinds[(number) / 64] >> ((number) % 64) & 1);
+  CHECK(!of_runs(number) || seen.kinds[(number) / 64] >> ((number) % 64) & 1);
 #define FIELD(type, name)
 #define END(name)
 #include "lang/records.def"

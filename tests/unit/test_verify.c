@@ -151,6 +151,107 @@ static void test_handlers(void) {
   asm_free(a);
 }
 
+typedef struct Tables { /* one of each table of an application */
+  BundleClause clauses[3];
+  BundleView view;
+  BundleInvariant invariant;
+  BundleAgent agent;
+  BundleRoute route;
+  BundleSubscriber handler;
+  BundleWorker worker;
+  BundleCron cron;
+  BundleTest test;
+} Tables;
+
+/* Functions by number: 1 constructor, 2 of (state, message, meta), 3 of (state), 4 of (event, meta), 5 of nothing. */
+static Asm *application(Tables *t) {
+  Asm *a = asm_new();
+  asm_shape(a, "A.state", "n");
+  asm_text(a,
+           ".fn main regs=1\nRETNIL\n.fn make params=1 min=0 regs=1\nRETNIL\n"
+           ".fn three params=3 regs=3\nRET 0\n.fn one params=1 regs=1\nRET 0\n"
+           ".fn two params=2 regs=2\nRET 0\n.fn none regs=1\nRETNIL\n"
+           ".fn acts params=3 regs=3 flags=6\nRET 0\n.fn acts1 params=1 regs=1 flags=6\nRET 0");
+  a->shapes[0].constructor = 1;
+  BundleAttempts once = {.max_attempts = 1, .unless = NONE_INDEX};
+  *t = (Tables){.clauses = {{.guard = 2, .fn = 2}, {.guard = NONE_INDEX, .fn = 2}, {.guard = NONE_INDEX, .fn = 4}},
+                .view = {.fn = 3},
+                .invariant = {.fn = 3, .message = NONE_INDEX},
+                .agent = {.decides = {0, 1}, .evolves = {1, 1}, .views = {0, 1}, .invariants = {0, 1}},
+                .route = {.before = {0, 1}},
+                .handler = {.concurrency = 1, .clauses = {2, 1}, .attempts = once},
+                .worker = {.fn = 4, .attempts = once},
+                .cron = {.fn = 5},
+                .test = {.fn = 5}};
+  a->indexes[0] = 4;
+  a->b.index_count = 1;
+  a->b.clauses = t->clauses, a->b.clause_count = 3, a->b.views = &t->view, a->b.view_count = 1;
+  a->b.invariants = &t->invariant, a->b.invariant_count = 1, a->b.agents = &t->agent, a->b.agent_count = 1;
+  a->b.routes = &t->route, a->b.route_count = 1, a->b.subscribers = &t->handler, a->b.subscriber_count = 1;
+  a->b.workers = &t->worker, a->b.worker_count = 1, a->b.crons = &t->cron, a->b.cron_count = 1;
+  a->b.tests = &t->test, a->b.test_count = 1;
+  return a;
+}
+
+static void test_application(void) {
+  Tables t;
+  Asm *a = application(&t);
+  CHECK(verify_bundle(&a->b, &err));
+  struct {
+    uint32_t *place;
+    uint32_t value;
+    const char *says;
+  } wrong[] = {{&t.clauses[0].fn, 3, "a clause's function takes something else"},
+               {&t.clauses[0].fn, 6, "a clause's function has effects"},
+               {&t.clauses[0].guard, 6, "a guard is no pure function"},
+               {&t.clauses[1].fn, 6, "a clause's function has effects"},
+               {&t.clauses[2].fn, 2, "handler 0: a clause's function"},
+               {&t.view.fn, 7, "a view is no pure function"},
+               {&t.view.fn, 5, "a view is no pure function"},
+               {&t.invariant.fn, 7, "an invariant is no pure function"},
+               {&t.invariant.fn, 4, "an invariant is no pure function"},
+               {&a->indexes[0], 2, "what runs before"},
+               {&a->indexes[0], 7, "what runs before"},
+               {&a->shapes[0].constructor, 3, "cannot be made of nothing"},
+               {&t.handler.attempts.unless, 7, "handler 0: unless"},
+               {&t.worker.attempts.unless, 4, "worker 0: unless"},
+               {&t.worker.fn, 3, "worker 0"},
+               {&t.cron.fn, 3, "cron 0"},
+               {&t.test.fn, 3, "test 0"}};
+  for (size_t i = 0; i < COUNT_OF(wrong); i++) {
+    uint32_t kept = *wrong[i].place;
+    *wrong[i].place = wrong[i].value;
+    CHECK(!verify_bundle(&a->b, &err) && strstr(err.text, wrong[i].says) != NULL);
+    if (strstr(err.text, wrong[i].says) == NULL) fprintf(stderr, "%zu: %s\n", i, err.text);
+    *wrong[i].place = kept;
+  }
+  CHECK(verify_bundle(&a->b, &err));
+  asm_free(a);
+}
+
+/* An effect of the application says its name and takes its operands. */
+static bool passes_effect(EffectKind kind, const char *text) {
+  Asm *a = asm_new();
+  asm_site(a, 0, kind);
+  return passes_with(a, text);
+}
+
+static void test_application_effects(void) {
+  static const char two[] = ".fn main regs=2 flags=6\nEFFECT 0 2 0 0 \"x\"\nRET 0";
+  static const char one[] = ".fn main regs=2 flags=6\nEFFECT 0 1 0 0 \"x\"\nRET 0";
+  static const char none[] = ".fn main regs=2 flags=6\nEFFECT 0 0 0 0 \"x\"\nRET 0";
+  static const char nameless[] = ".fn main regs=2 flags=6\nEFFECT 0 2 0 0 0.5\nRET 0";
+  CHECK(passes_effect(EFFECT_DISPATCH, two) && passes_effect(EFFECT_ENQUEUE, two));
+  CHECK(!passes_effect(EFFECT_DISPATCH, one) && strstr(err.text, "number of operands"));
+  CHECK(!passes_effect(EFFECT_ENQUEUE, one) && !passes_effect(EFFECT_SNOOZE, two));
+  CHECK(!passes_effect(EFFECT_DISPATCH, nameless) && strstr(err.text, "not a string"));
+  CHECK(passes_effect(EFFECT_VIEW, one) && passes_effect(EFFECT_VIEW, two));
+  CHECK(!passes_effect(EFFECT_VIEW, none) && !passes_effect(EFFECT_TEST, none));
+  CHECK(!passes_effect(EFFECT_TEST, nameless) && !passes_effect(EFFECT_STUB, nameless));
+  CHECK(passes_effect(EFFECT_SNOOZE, one) && passes_effect(EFFECT_GIVE_UP, one));
+  CHECK(!passes_effect(EFFECT_GIVE_UP, none));
+}
+
 int main(void) {
   RUN_TEST(test_operands);
   RUN_TEST(test_jumps);
@@ -158,5 +259,7 @@ int main(void) {
   RUN_TEST(test_functions);
   RUN_TEST(test_effects);
   RUN_TEST(test_handlers);
+  RUN_TEST(test_application);
+  RUN_TEST(test_application_effects);
   return TEST_END();
 }

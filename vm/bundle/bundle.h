@@ -16,7 +16,7 @@
 #include "vm/base/err.h"
 
 #define NONE_INDEX UINT32_MAX
-#define BUNDLE_FORMAT 1 /* opcode numbers and sections belong to this number */
+#define BUNDLE_FORMAT 2 /* opcode numbers and sections belong to this number */
 
 typedef struct Range32 { /* count items from index `first` of a pool */
   uint32_t first, count;
@@ -56,7 +56,13 @@ typedef struct BundleType {
   Range32 fields;   /* OBJECT: into `fields` */
 } BundleType;
 
-typedef enum { SHAPE_TYPE, SHAPE_COMMAND, SHAPE_EVENT } ShapeKind;
+typedef enum {
+  SHAPE_TYPE,
+  SHAPE_COMMAND,
+  SHAPE_EVENT,
+  SHAPE_STATE, /* an agent's state: "Account.state"; its constructor takes no argument and gives the initial one */
+  SHAPE_JOB    /* a worker's job: what enqueue gives and perform gets */
+} ShapeKind;
 typedef struct BundleShape {
   uint8_t kind;         /* ShapeKind */
   uint32_t name;        /* constant */
@@ -87,7 +93,18 @@ typedef enum {
   FNKIND_CONSTRUCTOR,
   FNKIND_QUERY,
   FNKIND_BRANCH,
-  FNKIND_UPCAST
+  FNKIND_UPCAST,
+  /* of an agent, all pure; `meta` is a map, or nil where the bundle says that nobody reads it */
+  FNKIND_DECIDE,    /* (state, command, meta) -> nil; what it decided is said through the natives of module decide */
+  FNKIND_GUARD,     /* (state, command, meta) -> bool */
+  FNKIND_EVOLVE,    /* (state, event, meta) -> the new state */
+  FNKIND_VIEW,      /* (state, parameters…) -> value */
+  FNKIND_INVARIANT, /* (state) -> bool */
+  /* durable, each the entry of runs of its own */
+  FNKIND_ON,        /* (event, meta) */
+  FNKIND_JOB,       /* (job, meta) -> the job's result */
+  FNKIND_TICK,      /* () */
+  FNKIND_TEST       /* () */
 } FnKind;
 
 typedef enum { HANDLER_CATCH, HANDLER_FINALLY } HandlerKind;
@@ -159,6 +176,93 @@ typedef struct BundleTool {
   uint32_t result; /* type */
 } BundleTool;
 
+/* How often something is tried: of workers and handlers. */
+typedef struct BundleAttempts {
+  uint32_t max_attempts; /* at least 1 */
+  int64_t backoff_min_us, backoff_max_us;
+  uint32_t unless;    /* pure function of (error) -> bool: true means no further attempt; or NONE_INDEX */
+  int64_t timeout_us; /* of one attempt; 0: none */
+} BundleAttempts;
+
+typedef struct BundleClause { /* decide, evolve, on */
+  uint32_t shape;     /* the message */
+  uint32_t guard, fn; /* guard: NONE_INDEX: always */
+  uint8_t uses_meta;
+} BundleClause;
+
+typedef struct BundleView {
+  uint32_t name, fn;
+} BundleView;
+
+typedef struct BundleInvariant {
+  uint32_t fn, message; /* constant or NONE_INDEX */
+} BundleInvariant;
+
+typedef struct BundleAgent {
+  uint32_t name, doc;
+  uint32_t state;           /* shape: SHAPE_STATE */
+  Range32 decides, evolves; /* into `clauses`: decides in the order written */
+  Range32 views, invariants;
+  uint32_t snapshot_every; /* events; 0: never */
+  int64_t lifespan_us;     /* 0: as long as there is room */
+  uint32_t code;           /* constant: BYTES, 32: SHA-256 over the state's shape and all that evolving reaches; a
+                              snapshot is good as long as it does not change */
+} BundleAgent;
+
+typedef struct BundleRoute {
+  uint32_t command; /* shape */
+  uint32_t agent;
+  uint32_t field;  /* constant: the name of the command's field that identifies the instance */
+  uint32_t prefix; /* constant, maybe "" */
+  Range32 before;  /* into `indexes`: functions (command, meta), in order; what they raise refuses the command */
+} BundleRoute;
+
+typedef struct BundleRouter {
+  uint32_t name;
+  uint8_t validate, started; /* started: `start NAME` stands in the program */
+  Range32 routes;
+} BundleRouter;
+
+typedef struct BundleSubscriber {
+  uint32_t name, doc;
+  uint8_t from_current, strong;
+  uint32_t concurrency;
+  Range32 keys;    /* into `indexes`: constants, the names of the fields of `concurrency n by`; none: one key a stream */
+  Range32 clauses; /* on */
+  BundleAttempts attempts;
+} BundleSubscriber;
+
+typedef struct BundleWorker {
+  uint32_t name, doc;
+  uint32_t shape; /* SHAPE_JOB, of the same name */
+  uint32_t fn;    /* FNKIND_JOB */
+  uint8_t uses_meta, priority;
+  uint32_t queue;      /* constant */
+  Range32 unique;      /* into `indexes`: constants, names of fields; none: not unique */
+  int64_t unique_us;   /* 0: until the job is over */
+  uint8_t replace;
+  BundleAttempts attempts;
+} BundleWorker;
+
+typedef struct BundleQueue {
+  uint32_t name;
+  uint32_t concurrency, global; /* global 0: no such bound */
+  uint32_t limit_count;         /* 0: none */
+  int64_t limit_per_us;
+} BundleQueue;
+
+typedef struct BundleCron {
+  uint32_t name; /* constant: how its runs and its row are called, `every "0 6 * * *"`, then ` #2` where it repeats */
+  uint32_t text, zone; /* constants; zone "" is UTC */
+  uint8_t missed;      /* 0 skip, 1 once, 2 all */
+  uint32_t fn;
+} BundleCron;
+
+typedef struct BundleTest {
+  uint32_t name, fn;
+  uint8_t crashes;
+} BundleTest;
+
 typedef struct BundleExtern {
   uint32_t library, name; /* constants */
   Range32 params;         /* into `fields` */
@@ -221,6 +325,28 @@ typedef struct Bundle {
   uint32_t patch_count; /* constants: ids of patched(…), sorted */
   BundleMethod *methods;
   uint32_t method_count; /* sorted by (name, kind) */
+  BundleClause *clauses;
+  uint32_t clause_count;
+  BundleView *views;
+  uint32_t view_count;
+  BundleInvariant *invariants;
+  uint32_t invariant_count;
+  BundleAgent *agents;
+  uint32_t agent_count;
+  BundleRoute *routes;
+  uint32_t route_count;
+  BundleRouter *routers;
+  uint32_t router_count;
+  BundleSubscriber *subscribers; /* handlers; the word `handler` is taken by those of try */
+  uint32_t subscriber_count;
+  BundleWorker *workers;
+  uint32_t worker_count;
+  BundleQueue *queues;
+  uint32_t queue_count;
+  BundleCron *crons;
+  uint32_t cron_count;
+  BundleTest *tests;
+  uint32_t test_count;
   BundleSource *sources;
   uint32_t source_count;
 } Bundle;
@@ -235,6 +361,17 @@ MUST_USE bool bundle_read(Str bytes, Arena *arena, Bundle *bundle, Err *err);
 static inline Str bundle_text(const Bundle *b, uint32_t constant) {
   return constant == NONE_INDEX ? (Str){0} : b->consts[constant].text;
 }
+
+/* What a run can be begun with, by the name in its head: "" the script, a workflow's, worker's or cron's name,
+** `test "name"`, and "Handler.stored event name" for the handling of an event. */
+typedef enum { ENTRY_SCRIPT, ENTRY_WORKFLOW, ENTRY_JOB, ENTRY_ON, ENTRY_TICK, ENTRY_TEST } EntryKind;
+typedef struct BundleEntry {
+  EntryKind kind;
+  uint32_t index; /* of workflow, worker, subscriber, cron, test */
+  uint32_t fn;
+  const BundleAttempts *attempts; /* of JOB and ON; else NULL */
+} BundleEntry;
+bool bundle_entry(const Bundle *bundle, Str name, BundleEntry *out);
 
 /* The place of instruction word pc (relative to the function's first word). */
 BundleLine bundle_line(const Bundle *bundle, const BundleFn *fn, uint32_t pc);

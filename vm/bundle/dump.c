@@ -9,7 +9,7 @@
 ** It trusts nothing about the code (it may be shown before verification): what does
 ** not decode is shown as words. */
 #include "vm/base/text.h"
-#include "vm/bundle/bundle.h"
+#include "vm/bundle/format.h"
 
 typedef struct Dump {
   const Bundle *b;
@@ -315,7 +315,10 @@ static void put_handlers(const Dump *d) {
 
 static const char *const kind_words[] = {"fn",      "lambda", "script", "workflow",
                                          "perform", "check",  "unless", "constructor",
-                                         "query",   "branch", "upcast"};
+                                         "query",   "branch", "upcast", "decide",
+                                         "guard",   "evolve", "view",   "invariant",
+                                         "on",      "job",    "tick",   "test"};
+_Static_assert(COUNT_OF(kind_words) == FNKIND_TEST + 1, "a word for each kind");
 
 static void put_params(const Dump *d) {
   for (uint32_t i = 0; i < d->fn->params.count; i++) {
@@ -355,25 +358,8 @@ static void put_fn(const Bundle *b, const BundleFn *fn, Arena *arena, Buf *out) 
   put_handlers(&d);
 }
 
-static void put_summary(const Bundle *b, Buf *out) {
-  buf_format(out,
-             "bundle " STR_FMT " (format %d): %" PRIu32 " functions, %" PRIu32
-             " words of code, %" PRIu32 " constants, %" PRIu32 " effect sites\n",
-             STR_ARG(bundle_text(b, b->name)), BUNDLE_FORMAT, b->fn_count, b->code_count,
-             b->const_count, b->site_count);
-  for (uint32_t i = 0; i < b->workflow_count; i++) {
-    buf_format(out, "workflow " STR_FMT "\n", STR_ARG(bundle_text(b, b->workflows[i].name)));
-  }
-  for (uint32_t i = 0; i < b->tool_count; i++) {
-    const BundleTool *t = &b->tools[i];
-    buf_format(out, "tool " STR_FMT " (%s, at most %" PRIu32 " attempts)\n",
-               STR_ARG(bundle_text(b, t->name)), effect_class_word((EffectClass)t->effect_class),
-               t->max_attempts);
-  }
-}
-
 void bundle_dump(const Bundle *bundle, Buf *out) {
-  put_summary(bundle, out);
+  bundle_summary(bundle, out);
   for (uint32_t i = 0; i < bundle->fn_count && !out->full; i++) {
     Arena arena;
     arena_init(&arena);

@@ -229,6 +229,7 @@ bool bundle_wellformed(const Bundle *b, Err *err) {
   if (!check_types(b, &shares, err)) return false;
   if (!check_shapes(b, &shares, err) || !check_fns(b, &shares, err)) return false;
   if (!check_declarations(b, &shares, err) || !check_tables(b, err)) return false;
+  if (!bundle_application_wellformed(b, &shares.indexes, err)) return false;
   if (!kind_of(b, b->script, FNKIND_SCRIPT))
     return wrong(err, "fn", b->script, "it is not a script");
   if (b->fns[b->script].params.count + b->fns[b->script].captures != 0) {

@@ -16,9 +16,12 @@ enum {
   EXIT_USAGE = 2,
   EXIT_DIVERGED = 3,
   EXIT_INTEGRITY = 4,
-  EXIT_PERSON = 5
+  EXIT_PERSON = 5,
+  EXIT_LATER = -1 /* a verb carried out for another process goes on: later_done ends it */
 };
 
+struct App;
+struct Later;
 typedef struct Cli {
   Args args;
   Buf out, err;
@@ -26,6 +29,8 @@ typedef struct Cli {
   const char *dir;
   Node *node;           /* the directory, once open */
   Scheduler *scheduler; /* set while a running process carries the verb out for another */
+  struct Later *later;  /* set while its answer is still to come */
+  void (*finished)(struct Cli *cli, int status); /* and whom to tell */
 } Cli;
 
 #define VERB(id, function, ...) int function(Cli *cli);
@@ -66,6 +71,14 @@ void loaded_deinit(Loaded *loaded);
 /* Diagnostics only. Counts are added to. */
 MUST_USE bool load_check(Cli *cli, const char *path, uint32_t *errors, uint32_t *warnings);
 
+/* The .z8 files of the current folder, sorted. */
+typedef struct Sources {
+  char **at;
+  uint32_t count, cap;
+} Sources;
+void sources_here(Sources *sources);
+void sources_deinit(Sources *sources);
+
 /* ---- session.c: the data directory ---- */
 const char *session_dir(const Cli *cli);
 /* Opens cli->node. If another process holds the directory the verb is carried out there:
@@ -78,6 +91,21 @@ SessionResult session_open(Cli *cli, int *status);
  * so stays. */
 MUST_USE bool session_node(Cli *cli, const NodeOptions *options, Err *err);
 void session_close(Cli *cli);
+/* ---- later.c: verbs whose answer comes after a commit ----
+** later_run gives `begin` a scheduler with the application: that of the process that holds the directory, or one made
+** here for as long as it takes. begin starts the work and has later_done called when its result is durable; what the verb
+** says is in later->cli->out by then. begin may fail: the verb fails with the error. */
+typedef struct Later {
+  Cli *cli;
+  bool done;
+  int status;
+  void *work; /* the verb's own; later_done frees it (mem_free) */
+} Later;
+int later_run(Cli *cli, bool (*begin)(Later *later, struct App *app, Err *err));
+void later_done(Later *later, int status);
+/* The one a guest verb left behind with EXIT_LATER, to be given back by `finished`. session.c only. */
+void later_detach(Cli *guest, void (*finished)(Cli *guest, int status));
+
 /* A run by id, prefix or `last`. */
 MUST_USE bool session_run(Cli *cli, const char *name, RunRow *row, Buf *keep, Err *err);
 /* What a running process does with a request from another: SchedulerOptions.control. */

@@ -121,6 +121,9 @@ static bool options_read(Live *live, SchedulerOptions *o, int *status) {
                           .control = session_control,
                           .context = live,
                           .extern_allow = getenv("Z8_EXTERN")};
+  o->app = true;
+  o->crons = live->serve;
+  if (live->serve) o->waiting = NULL;
   o->switch_vm = args_has(args, OPTION_SWITCH_VM);
   o->park_restore = args_has(args, OPTION_PARK_RESTORE);
   o->seeded = args_has(args, OPTION_SEED);
@@ -143,7 +146,7 @@ static bool options_read(Live *live, SchedulerOptions *o, int *status) {
 bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
   SchedulerOptions options;
   Err err = {0};
-  *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING};
+  *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING, .serve = live->serve};
   if (!options_read(live, &options, status)) return false;
   NodeOptions node = {.dir = cli->dir,
                       .must_exist = must_exist,

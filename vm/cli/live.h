@@ -10,6 +10,7 @@ typedef struct Live {
   Uuid watched;     /* the run whose end decides the exit status; zero: every run */
   RunStatus status; /* of the watched run, once it is over */
   uint32_t failed;  /* runs that no other one started and that failed */
+  bool serve;       /* set before live_open: crons are taken, nobody is told that only waits are left */
 } Live;
 
 /* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status

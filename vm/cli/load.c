@@ -2,8 +2,12 @@
 **
 ** Imports are found beside the root file, and a bundle names its files relative to
 ** it, so that the same sources give the same bundle wherever they are compiled. */
+#include <dirent.h>
+#include <stdlib.h>
+
 #include "compiler/compile.h"
 #include "vm/base/file.h"
+#include "vm/base/mem.h"
 #include "vm/cli/cli.h"
 
 typedef struct DiskSource {
@@ -92,4 +96,35 @@ bool load_check(Cli *cli, const char *path, uint32_t *errors, uint32_t *warnings
   *warnings += c->diags.warning_count;
   arena_deinit(&arena);
   return ok;
+}
+
+/* ---- the files of a folder ---- */
+
+static bool is_source(const char *name) {
+  size_t size = strlen(name);
+  return size > 3 && name[0] != '.' && strcmp(name + size - 3, ".z8") == 0;
+}
+
+static int name_order(const void *a, const void *b) {
+  return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+/* The sources of the current folder, sorted. */
+void sources_here(Sources *sources) {
+  DIR *dir = opendir(".");
+  struct dirent *entry;
+  while (dir != NULL && (entry = readdir(dir)) != NULL) {
+    if (!is_source(entry->d_name)) continue;
+    sources->at = mem_grow(sources->at, &sources->cap, sources->count + 1, sizeof *sources->at);
+    char *copy = mem_alloc(strlen(entry->d_name) + 1);
+    memcpy(copy, entry->d_name, strlen(entry->d_name));
+    sources->at[sources->count++] = copy;
+  }
+  if (dir != NULL) closedir(dir);
+  if (sources->count > 0) qsort(sources->at, sources->count, sizeof *sources->at, name_order);
+}
+
+void sources_deinit(Sources *sources) {
+  for (uint32_t i = 0; i < sources->count; i++) mem_free(sources->at[i]);
+  mem_free(sources->at);
 }

@@ -97,7 +97,10 @@ static bool request_decode(Str request, Words *words, Err *err) {
 
 static bool may_be_asked(VerbId verb) {
   return verb == VERB_RUNS || verb == VERB_INSPECT || verb == VERB_LOG || verb == VERB_REPLAY ||
-         verb == VERB_SIGNAL || verb == VERB_CANCEL || verb == VERB_RESOLVE || verb == VERB_DOCTOR;
+         verb == VERB_SIGNAL || verb == VERB_CANCEL || verb == VERB_RESOLVE || verb == VERB_DOCTOR ||
+         verb == VERB_DISPATCH || verb == VERB_VIEW || verb == VERB_ENQUEUE || verb == VERB_JOBS ||
+         verb == VERB_QUEUE || verb == VERB_DEAD || verb == VERB_TRACE || verb == VERB_CAUSES ||
+         verb == VERB_EFFECTS || verb == VERB_HANDLERS;
 }
 
 static int guest_run(Cli *guest, const Words *words, Err *err) {
@@ -108,23 +111,56 @@ static int guest_run(Cli *guest, const Words *words, Err *err) {
   return EXIT_USAGE;
 }
 
-void session_control(void *context, Str request, Buf *answer) {
-  const Live *live = context;
-  Cli guest = {.node = live->cli->node, .scheduler = live->scheduler};
-  Words words = {0};
-  Err err = {0};
-  int status = EXIT_USAGE;
-  if (request_decode(request, &words, &err)) status = guest_run(&guest, &words, &err);
-  if (err.code != ERR_NONE) output_error(&guest, status, "%s", err.text);
+/* A verb carried out for another process, from its request to its answer. */
+typedef struct Guest {
+  Cli cli; /* first: later_done knows the guest by it */
+  Words words;
+  Control *control;
+  ControlTicket ticket;
+} Guest;
+
+static void guest_answer(Guest *guest, int status, Buf *answer) {
   cbor_put_array(answer, 3);
   cbor_put_uint(answer, (uint64_t)status);
-  cbor_put_bytes(answer, buf_view(&guest.out));
-  cbor_put_bytes(answer, buf_view(&guest.err));
-  for (uint32_t i = 0; i < words.count; i++) mem_free(words.at[i]);
-  mem_free(words.at);
-  args_deinit(&guest.args);
-  buf_deinit(&guest.out);
-  buf_deinit(&guest.err);
+  cbor_put_bytes(answer, buf_view(&guest->cli.out));
+  cbor_put_bytes(answer, buf_view(&guest->cli.err));
+}
+
+static void guest_free(Guest *guest) {
+  for (uint32_t i = 0; i < guest->words.count; i++) mem_free(guest->words.at[i]);
+  mem_free(guest->words.at);
+  args_deinit(&guest->cli.args);
+  buf_deinit(&guest->cli.out);
+  buf_deinit(&guest->cli.err);
+  mem_free(guest->cli.later);
+  mem_free(guest);
+}
+
+static void guest_finished(Cli *cli, int status) {
+  Guest *guest = (Guest *)(void *)cli;
+  Buf answer = {0};
+  guest_answer(guest, status, &answer);
+  control_reply(guest->control, guest->ticket, buf_view(&answer));
+  buf_deinit(&answer);
+  guest_free(guest);
+}
+
+void session_control(void *context, Str request, Buf *answer) {
+  const Live *live = context;
+  Guest *guest = MEM_NEW(Guest);
+  Err err = {0};
+  int status = EXIT_USAGE;
+  guest->cli = (Cli){.node = live->cli->node, .scheduler = live->scheduler};
+  guest->control = scheduler_control(live->scheduler);
+  if (request_decode(request, &guest->words, &err)) status = guest_run(&guest->cli, &guest->words, &err);
+  if (status == EXIT_LATER) {
+    guest->ticket = control_defer(guest->control);
+    later_detach(&guest->cli, guest_finished);
+    return;
+  }
+  if (err.code != ERR_NONE) output_error(&guest->cli, status, "%s", err.text);
+  guest_answer(guest, status, answer);
+  guest_free(guest);
 }
 
 /* ---- opening ------------------------------------------------------------- */

@@ -18,6 +18,7 @@ typedef struct Step { /* a command and what came of it; the texts are JSON, owne
   uint64_t site;
   int64_t at, answered;
   Buf target, operands, because, outcome, value;
+  Buf mark; /* not empty: no command, but something that befell the run, in a sentence */
   uint32_t attempts;
 } Step;
 
@@ -27,7 +28,7 @@ typedef struct Page {
   const Bundle *bundle; /* NULL: it is not in the store */
   Step *steps;
   uint32_t count, cap;
-  uint64_t reads, signals;
+  uint64_t reads, signals, marks;
   Buf entry, input, config, parent, semantics, result;
   bool has_parent;
   uint64_t generation;
@@ -74,6 +75,42 @@ static void signal_add(Page *page, const Record *r) {
   buf_str(&s->target, r->SIGNALLED.name);
   value_json(page, r->SIGNALLED.value, &s->operands);
   page->signals++;
+}
+
+static Buf *mark_add(Page *page, const Record *r, int64_t at) {
+  page->steps = mem_grow(page->steps, &page->cap, page->count + 1, sizeof *page->steps);
+  Step *s = &page->steps[page->count++];
+  *s = (Step){.seq = r->seq, .at = at};
+  page->marks++;
+  return &s->mark;
+}
+
+static void error_say(Str error, Buf *out) {
+  ErrorParts parts;
+  if (!error_decode(error, &parts)) return;
+  buf_format(out, ": " STR_FMT, STR_ARG(parts.code));
+  if (parts.message.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(parts.message));
+}
+
+static void retried_add(Page *page, const Record *r) {
+  Buf *mark = mark_add(page, r, r->RETRIED.at);
+  buf_format(mark, "attempt %" PRIu64 " " STR_FMT, r->RETRIED.attempt, STR_ARG(r->RETRIED.why));
+  error_say(r->RETRIED.error, mark);
+  buf_text(mark, "; the next one after ");
+  duration_print((int64_t)r->RETRIED.wait_us, mark);
+}
+
+static void exhausted_add(Page *page, const Record *r) {
+  Buf *mark = mark_add(page, r, r->EXHAUSTED.at);
+  buf_format(mark, "attempt %" PRIu64 " was the last one", r->EXHAUSTED.attempt);
+  error_say(r->EXHAUSTED.error, mark);
+}
+
+static void recalled_add(Page *page, const Record *r) {
+  const EffectInfo *effect = effect_info(r->RECALLED.kind);
+  Buf *mark = mark_add(page, r, 0);
+  buf_format(mark, "%s: as confirmed in #%" PRIu64 ", not done again", effect ? effect->word : "an effect",
+             r->RECALLED.ref);
 }
 
 static void step_outcome(Page *page, uint64_t ref, Str outcome, Str value, int64_t at) {
@@ -146,6 +183,21 @@ static bool page_record(void *context, const Record *r) {
       buf_clear(&page->result);
       value_json(page, r->ENDED.result, &page->result);
       break;
+    case RECORD_RETRIED:
+      retried_add(page, r);
+      break;
+    case RECORD_EXHAUSTED:
+      exhausted_add(page, r);
+      break;
+    case RECORD_RECALLED:
+      recalled_add(page, r);
+      break;
+    case RECORD_REVIVED:
+      buf_format(mark_add(page, r, r->REVIVED.at), "another attempt was asked for by " STR_FMT, STR_ARG(r->REVIVED.by));
+      break;
+    case RECORD_STREAM: /* an agent's, not a run's */
+    case RECORD_ACCEPTED:
+    case RECORD_HAPPENED:
     case RECORD_PATCH:
     case RECORD_CANCEL_ASKED:
     case RECORD_RESOLVED:
@@ -166,6 +218,7 @@ static void page_deinit(Page *page) {
     buf_deinit(&s->because);
     buf_deinit(&s->outcome);
     buf_deinit(&s->value);
+    buf_deinit(&s->mark);
   }
   mem_free(page->steps);
   buf_deinit(&page->entry);
@@ -226,6 +279,10 @@ static void short_put(Buf *out, const Buf *text, size_t most) {
 
 static void step_text(const Page *page, const Step *s, Buf *out) {
   Buf place = {0};
+  if (s->mark.size > 0) {
+    buf_format(out, "%6s%-5" PRIu64 " -- " STR_FMT "\n", "#", s->seq, STR_ARG(buf_view(&s->mark)));
+    return;
+  }
   const EffectInfo *effect = effect_info(s->kind);
   place_put(page, s->site, &place);
   buf_format(out, "%6s%-5" PRIu64 " %-16.*s %s", "#", s->seq, STR_ARG(buf_view(&place)),
@@ -275,7 +332,7 @@ static void page_text(Page *page, const Buf *waits, Buf *out) {
   buf_format(out,
              "\nwhat it did (%" PRIu64 " commands, %" PRIu64 " local reads, %" PRIu64
              " signals received)\n",
-             page->count - page->signals, page->reads, page->signals);
+             page->count - page->signals - page->marks, page->reads, page->signals);
   for (uint32_t i = 0; i < page->count; i++) step_text(page, &page->steps[i], out);
   if (waits->size > 0) buf_format(out, "\nwaits for\n" STR_FMT, STR_ARG(buf_view(waits)));
   if (page->result.size > 0)
@@ -295,6 +352,13 @@ static void step_json(const Page *page, const Step *s, Buf *out) {
   place_put(page, s->site, &place);
   buf_byte(out, '{');
   json_number(out, "seq", s->seq);
+  if (s->mark.size > 0) {
+    json_text(out, "note", buf_view(&s->mark));
+    json_time(out, "at", s->at);
+    buf_byte(out, '}');
+    buf_deinit(&place);
+    return;
+  }
   json_text(out, "effect", str_of(effect != NULL ? effect->word : "signal received"));
   json_text(out, "target", buf_view(&s->target));
   json_text(out, "place", buf_view(&place));

@@ -2,6 +2,7 @@
 #include "vm/base/cbor.h"
 #include "vm/base/text.h"
 #include "vm/cli/live.h"
+#include "vm/runtime/app.h"
 
 static const Str no_input = {"\x80", 1}; /* an empty array */
 
@@ -23,6 +24,12 @@ static bool script_args(Cli *cli, Buf *out) {
   return true;
 }
 
+/* A program with agents, handlers or workers is what this directory runs from now on. */
+static bool application_begin(Live *live, const Bundle *b, Err *err) {
+  bool parts = b->agent_count + b->subscriber_count + b->worker_count > 0;
+  return !parts || app_activate(scheduler_app(live->scheduler), b->id, err);
+}
+
 static int script_run(Live *live, const Loaded *loaded) {
   Cli *cli = live->cli;
   Buf args = {0};
@@ -34,6 +41,7 @@ static int script_run(Live *live, const Loaded *loaded) {
   }
   BeginOptions begin = {.bundle = loaded->bundle->id, .entry = STR(""), .input = no_input, .args = buf_view(&args)};
   if (!node_program_add(cli->node, loaded->bundle, buf_view(&loaded->bytes), &program, &err) ||
+      !application_begin(live, loaded->bundle, &err) ||
       !scheduler_begin(live->scheduler, &begin, &live->watched, &err)) {
     buf_deinit(&args);
     return output_err(cli, &err);
@@ -84,6 +92,12 @@ static bool recover_one(Live *live, uint64_t *target, int *status) {
 static bool recover_all(Live *live, uint32_t *failed, int *status) {
   uint32_t resumed;
   Err err = {0};
+  Hash256 bundle;
+  if (app_stored_bundle(node_store(live->cli->node), &bundle) &&
+      !app_activate(scheduler_app(live->scheduler), bundle, &err)) {
+    *status = output_err(live->cli, &err);
+    return false;
+  }
   if (!scheduler_resume_all(live->scheduler, &resumed, failed, &err)) {
     *status = output_err(live->cli, &err);
     return false;

@@ -210,12 +210,12 @@ static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, ui
   return op_set_field(m, &base[w >> 8 & 0xff], &base[w >> 16 & 0xff], name, cache);
 }
 
-/* ---- the two loops ---- */
+/* ---- the loops ---- */
 
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wpedantic"
 
-#define LOOP_FUNCTION Stop interp_run_switch(Machine *m, Fiber *f)
+#define LOOP_FUNCTION static Stop run_switch(Machine *m, Fiber *f)
 #define DISPATCH_BEGIN      \
   next:                     \
   w = *pc++;                \
@@ -227,14 +227,29 @@ static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, ui
 #include "vm/core/interp_body.h"
 #undef LOOP_FUNCTION
 #undef DISPATCH_BEGIN
+
+/* The same with a note of each instruction: for the coverage of tests. */
+#define LOOP_FUNCTION static Stop run_covered(Machine *m, Fiber *f)
+#define DISPATCH_BEGIN                             \
+  next:                                            \
+  m->program->cover[pc - m->bundle->code] = 1;     \
+  w = *pc++;                                       \
+  switch ((Op)(w & 0xff)) {
+#include "vm/core/interp_body.h"
+#undef LOOP_FUNCTION
+#undef DISPATCH_BEGIN
 #undef DISPATCH_END
 #undef CASE
 #undef NEXT
 
+Stop interp_run_switch(Machine *m, Fiber *f) {
+  return UNLIKELY(m->program->cover != NULL) ? run_covered(m, f) : run_switch(m, f);
+}
+
 #ifdef Z8_SWITCH
 Stop interp_run(Machine *m, Fiber *f) { return interp_run_switch(m, f); }
 #else
-#define LOOP_FUNCTION Stop interp_run(Machine *m, Fiber *f)
+#define LOOP_FUNCTION static Stop run_goto(Machine *m, Fiber *f)
 #define DISPATCH_BEGIN NEXT;
 #define DISPATCH_END
 #define CASE(name) do_##name:
@@ -246,6 +261,10 @@ Stop interp_run(Machine *m, Fiber *f) { return interp_run_switch(m, f); }
   } while (0)
 #define NEEDS_LABELS
 #include "vm/core/interp_body.h"
+
+Stop interp_run(Machine *m, Fiber *f) {
+  return UNLIKELY(m->program->cover != NULL) ? run_covered(m, f) : run_goto(m, f);
+}
 #endif
 
 #pragma GCC diagnostic pop

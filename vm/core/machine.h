@@ -19,6 +19,9 @@ typedef struct Program Program;
 MUST_USE bool program_new(const Bundle *bundle, Program **out, Err *err);
 void program_free(Program *program);
 const Bundle *program_bundle(const Program *program);
+/* From now on its machines set bytes[i] when they execute the instruction at word i of the bundle's code; NULL: no
+** more. Slower, the same otherwise. Before any machine of it runs. */
+void program_cover(const Program *program, uint8_t *bytes);
 
 typedef struct Frame {
   uint32_t fn;
@@ -144,4 +147,22 @@ uint32_t fiber_site_line(const Machine *m, const Fiber *f);
 ** given tick budget; false with *error set if it faulted or asked for an effect. */
 bool machine_call_pure(Machine *m, uint32_t fn, const Value *args, uint32_t count, uint64_t ticks_max,
                        Value *result, Value *error);
+
+/* ---- calls from outside, again and again, on one fiber (call.c) ---- */
+/* A fiber with nothing to do. */
+Fiber *fiber_idle(Machine *m);
+/* Whatever it was at is dropped. */
+void fiber_rest(Fiber *f);
+/* What it was at is dropped, and it is READY to call fn, which is pure here even if it does not say so. Allocates
+** nothing (a wrong number of arguments: a fault that the next interp_run gives). An argument of which the caller
+** keeps nothing but a root that it will set anew may be unshared: the function then changes it in place. */
+void fiber_recall(Machine *m, Fiber *f, uint32_t fn, const Value *args, uint32_t count);
+/* Forgets every value but the config: fibers rest, roots are nil, a large heap is given back. */
+void machine_clear(Machine *m);
+/* Whether a value fits a type of the bundle (tags and shapes; not `where`); f: any fiber, at rest. */
+bool machine_fits(Machine *m, Fiber *f, Value v, uint32_t type);
+void machine_type_text(const Bundle *b, uint32_t type, Buf *out);      /* "int", "list[string]?" */
+void machine_value_text(const Machine *m, Value v, Buf *out);          /* "int 3", cut when it is long */
+Value error_data(Value error);
+Str error_at(Value error); /* where it was raised; empty if unknown */
 #endif

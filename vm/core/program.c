@@ -277,3 +277,6 @@ void program_free(Program *program) {
 }
 
 const Bundle *program_bundle(const Program *program) { return program->bundle; }
+
+/* Not part of what the program is: nothing that runs can see it. */
+void program_cover(const Program *program, uint8_t *bytes) { ((Program *)(uintptr_t)program)->cover = bytes; }

@@ -24,6 +24,7 @@ struct Program {
   const Bundle *bundle;
   FnInfo *fns;
   Value *consts;
+  uint8_t *cover; /* a byte for each word of the bundle's code, set where it is reached; NULL: nobody asks */
   uint32_t cache_total;
   uint32_t *methods; /* indexes of bundle->methods, sorted by (name, kind) as numbers */
   uint8_t *width;    /* per code word: words of the instruction that starts there, 0 inside one */

@@ -178,6 +178,19 @@ static bool check_effect_operand(Check *c, const Ins *i, uint8_t kind, uint32_t 
     case EFFECT_DEPRECATE_PATCH:
       NEED(is_string(b, i->ext2), "an effect's name is not a string");
       return true;
+    case EFFECT_DISPATCH:
+    case EFFECT_ENQUEUE:
+      NEED(is_string(b, i->ext2), "an effect's name is not a string");
+      NEED(args == 2, "an effect with a wrong number of operands");
+      return true;
+    case EFFECT_VIEW:
+    case EFFECT_TEST:
+      NEED(is_string(b, i->ext2), "an effect's name is not a string");
+      NEED(args >= 1, "an effect with a wrong number of operands");
+      return true;
+    case EFFECT_SNOOZE:
+    case EFFECT_GIVE_UP: NEED(args == 1, "an effect with a wrong number of operands"); return true;
+    case EFFECT_STUB: NEED(is_string(b, i->ext2), "an effect's name is not a string"); return true;
     default: return true;
   }
 }
@@ -525,10 +538,90 @@ static bool check_methods(const Bundle *b, Err *err) {
   return true;
 }
 
+/* ---- the application ---- */
+
+static const char *clauses_wrong(const Bundle *b, Range32 clauses, uint32_t params, bool pure) {
+  for (uint32_t i = 0; i < clauses.count; i++) {
+    const BundleClause *c = &b->clauses[clauses.first + i];
+    if (!plain_fn(b, c->fn, params)) return "a clause's function takes something else";
+    if (pure && !pure_fn(b, c->fn)) return "a clause's function has effects";
+    if (c->guard == NONE_INDEX) continue;
+    if (!plain_fn(b, c->guard, params) || !pure_fn(b, c->guard))
+      return "a guard is no pure function of what its clause takes";
+  }
+  return NULL;
+}
+
+static const char *agent_wrong(const Bundle *b, const BundleAgent *a) {
+  uint32_t constructor = b->shapes[a->state].constructor;
+  if (!pure_fn(b, constructor) || b->fns[constructor].min_args > 0)
+    return "its state cannot be made of nothing";
+  const char *what = clauses_wrong(b, a->decides, 3, true);
+  if (what == NULL) what = clauses_wrong(b, a->evolves, 3, true);
+  for (uint32_t i = 0; i < a->views.count && what == NULL; i++) {
+    uint32_t fn = b->views[a->views.first + i].fn;
+    if (b->fns[fn].params.count == 0 || b->fns[fn].captures > 0 || !pure_fn(b, fn))
+      what = "a view is no pure function of the state";
+  }
+  for (uint32_t i = 0; i < a->invariants.count && what == NULL; i++) {
+    uint32_t fn = b->invariants[a->invariants.first + i].fn;
+    if (!plain_fn(b, fn, 1) || !pure_fn(b, fn))
+      what = "an invariant is no pure function of the state";
+  }
+  return what;
+}
+
+static const char *before_wrong(const Bundle *b, const BundleRoute *r) {
+  for (uint32_t i = 0; i < r->before.count; i++) {
+    uint32_t fn = b->indexes[r->before.first + i];
+    if ((!plain_fn(b, fn, 1) && !plain_fn(b, fn, 2)) || !pure_fn(b, fn))
+      return "what runs before is no pure function of a command and its meta";
+  }
+  return NULL;
+}
+
+static bool unless_fits(const Bundle *b, const BundleAttempts *a) {
+  return a->unless == NONE_INDEX || (plain_fn(b, a->unless, 1) && pure_fn(b, a->unless));
+}
+
+static bool check_agents(const Bundle *b, Err *err) {
+  const char *what;
+  for (uint32_t i = 0; i < b->agent_count; i++) {
+    if ((what = agent_wrong(b, &b->agents[i])) != NULL) return table_wrong(err, "agent", i, what);
+  }
+  for (uint32_t i = 0; i < b->route_count; i++) {
+    if ((what = before_wrong(b, &b->routes[i])) != NULL) return table_wrong(err, "route", i, what);
+  }
+  return true;
+}
+
+static bool check_entries(const Bundle *b, Err *err) {
+  static const char unless[] = "unless is no pure function of one value";
+  static const char other[] = "its function takes something else";
+  for (uint32_t i = 0; i < b->subscriber_count; i++) {
+    const BundleSubscriber *s = &b->subscribers[i];
+    const char *what = clauses_wrong(b, s->clauses, 2, false);
+    if (what != NULL) return table_wrong(err, "handler", i, what);
+    if (!unless_fits(b, &s->attempts)) return table_wrong(err, "handler", i, unless);
+  }
+  for (uint32_t i = 0; i < b->worker_count; i++) {
+    if (!plain_fn(b, b->workers[i].fn, 2)) return table_wrong(err, "worker", i, other);
+    if (!unless_fits(b, &b->workers[i].attempts)) return table_wrong(err, "worker", i, unless);
+  }
+  for (uint32_t i = 0; i < b->cron_count; i++) {
+    if (!plain_fn(b, b->crons[i].fn, 0)) return table_wrong(err, "cron", i, other);
+  }
+  for (uint32_t i = 0; i < b->test_count; i++) {
+    if (!plain_fn(b, b->tests[i].fn, 0)) return table_wrong(err, "test", i, other);
+  }
+  return true;
+}
+
 bool verify_bundle(const Bundle *bundle, Err *err) {
   if (bundle->script >= bundle->fn_count || !plain_fn(bundle, bundle->script, 0)) {
     return table_wrong(err, "bundle", 0, "its script is no function without parameters");
   }
   return check_consts(bundle, err) && check_shapes(bundle, err) && check_tools(bundle, err) &&
-         check_workflows(bundle, err) && check_methods(bundle, err) && check_fns(bundle, err);
+         check_workflows(bundle, err) && check_agents(bundle, err) && check_entries(bundle, err) &&
+         check_methods(bundle, err) && check_fns(bundle, err);
 }

@@ -2,7 +2,6 @@
 ** machine's stack of scratch roots, because making any object may move the others. */
 #include "vm/core/wire.h"
 
-#include "vm/base/cbor.h"
 #include "vm/core/loop.h"
 
 /* ---- writing ---- */
@@ -337,6 +336,16 @@ static bool get(Reader *r, uint32_t depth) {
     case CBOR_NIL: return hold(r, VALUE_NIL);
   }
   return bad(r, "an item that no value has");
+}
+
+bool wire_get_part(Machine *m, CborReader *r, Value *out, Err *err) {
+  Reader reader = {m, *r, err};
+  uint32_t base = m->held_count;
+  bool ok = get(&reader, 0);
+  if (ok) *out = m->held[base];
+  m->held_count = base;
+  *r = reader.r;
+  return ok;
 }
 
 bool wire_get(Machine *m, Str bytes, Value *out, Err *err) {

@@ -16,6 +16,7 @@
 #ifndef Z8_WIRE_H
 #define Z8_WIRE_H
 
+#include "vm/base/cbor.h"
 #include "vm/core/heap.h"
 
 /* Appends v. False with *why (a literal) when v holds what cannot be stored; out is then as before. */
@@ -23,6 +24,19 @@ MUST_USE bool wire_put(const Machine *m, Value v, Buf *out, const char **why);
 /* Decodes one value into the machine's heap, born shared. Bytes are untrusted: false and err on anything
 ** not canonical, too deep or too large. A record type the program does not have comes back as a map. */
 MUST_USE bool wire_get(Machine *m, Str bytes, Value *out, Err *err);
+
+/* The value that stands next in r, which moves past it. */
+MUST_USE bool wire_get_part(Machine *m, CborReader *r, Value *out, Err *err);
+
+/* Records of one shape, at sight: their encodings agree in all but the fields' values. */
+typedef struct WirePlan WirePlan;
+WirePlan *wire_plan_new(const Bundle *bundle, uint32_t shape);
+void wire_plan_free(WirePlan *plan);
+/* Whether the bytes begin like a record of the shape in its present version. */
+bool wire_plan_begins(const WirePlan *plan, Str bytes);
+/* Decodes such a record, unshared; what is in it is shared. False: it is something else, or damaged; wire_get says
+** what. */
+MUST_USE bool wire_get_planned(Machine *m, const WirePlan *plan, Str bytes, Value *out);
 
 /* JSON as values: objects as maps in order, 1 int, 1.0 float. False with a message that says where. */
 MUST_USE bool wire_from_json(Machine *m, Str json, Value *out, Buf *why);

@@ -46,6 +46,10 @@ bool diverge_same_question(const Record *a, const Record *b) {
            str_equal(a->ASKED.target, b->ASKED.target) &&
            str_equal(a->ASKED.operands, b->ASKED.operands);
   }
+  if (a->kind == RECORD_RECALLED) {
+    return a->RECALLED.kind == b->RECALLED.kind && a->RECALLED.site == b->RECALLED.site &&
+           a->RECALLED.ref == b->RECALLED.ref;
+  }
   return a->kind == RECORD_READ && a->READ.kind == b->READ.kind && a->READ.site == b->READ.site &&
          str_equal(a->READ.operands, b->READ.operands);
 }
@@ -76,6 +80,15 @@ static DivergeKind classify_read(const Record_READ *was, const Record_READ *now,
   return was->fiber != now->fiber ? DIVERGE_DELIVERY : DIVERGE_RESULT;
 }
 
+/* The command it stands for is named by the record alone: another one means another past. */
+static DivergeKind classify_recalled(const Record_RECALLED *was, const Record_RECALLED *now, bool same_code,
+                                     DivergeLater later) {
+  if (was->kind != now->kind) return classify_moved(DIVERGE_KIND, later);
+  if (was->site != now->site && (same_code || later != LATER_NOT))
+    return classify_moved(DIVERGE_SITE, later);
+  return was->fiber != now->fiber ? DIVERGE_DELIVERY : DIVERGE_OPERAND;
+}
+
 static DivergeKind classify_same(const Record *was, const Record *now, bool same_code,
                                  DivergeLater later) {
   switch (was->kind) {
@@ -83,6 +96,8 @@ static DivergeKind classify_same(const Record *was, const Record *now, bool same
       return classify_asked(&was->ASKED, &now->ASKED, same_code, later);
     case RECORD_READ:
       return classify_read(&was->READ, &now->READ, same_code, later);
+    case RECORD_RECALLED:
+      return classify_recalled(&was->RECALLED, &now->RECALLED, same_code, later);
     case RECORD_PATCH:
       return DIVERGE_PATCH;
     case RECORD_PARKED:
@@ -98,8 +113,14 @@ static DivergeKind classify_same(const Record *was, const Record *now, bool same
     case RECORD_RESOLVED:
     case RECORD_DISCARDED:
     case RECORD_KILLED:
+    case RECORD_REVIVED:
       return DIVERGE_DELIVERY;
     case RECORD_HEAD:
+    case RECORD_RETRIED:
+    case RECORD_EXHAUSTED:
+    case RECORD_STREAM: /* of streams, which are folded and never compared */
+    case RECORD_ACCEPTED:
+    case RECORD_HAPPENED:
     case RECORD_TOOL_ATTEMPT:
     case RECORD_TOOL_DONE:
     case RECORD_TOOL_UNKNOWN:

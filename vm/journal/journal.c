@@ -153,19 +153,28 @@ static int64_t *last_at(Record *r) {
       return &r->ENDED.at;
     case RECORD_CONTINUED:
       return &r->CONTINUED.at;
+    case RECORD_RETRIED:
+      return &r->RETRIED.at;
+    case RECORD_EXHAUSTED:
+      return &r->EXHAUSTED.at;
     case RECORD_HEAD:
     case RECORD_TOOL_DONE:
     case RECORD_TOOL_UNKNOWN:
     case RECORD_CANCELLED:
     case RECORD_PATCH:
     case RECORD_READ:
+    case RECORD_RECALLED:
     case RECORD_ANSWERED:
     case RECORD_SIGNALLED:
     case RECORD_CANCEL_ASKED:
     case RECORD_RESOLVED:
     case RECORD_DISCARDED:
     case RECORD_KILLED:
+    case RECORD_REVIVED:
     case RECORD_PARKED:
+    case RECORD_STREAM: /* of streams, which are folded and never walked */
+    case RECORD_ACCEPTED:
+    case RECORD_HAPPENED:
       return NULL;
   }
   UNREACHABLE();
@@ -315,6 +324,8 @@ static bool agrees_but_site(Journal *j, Record *record, uint32_t index) {
     moved.ASKED.at = was.ASKED.at;
   } else if (record->kind == RECORD_READ) {
     moved.READ.site = was.READ.site;
+  } else if (record->kind == RECORD_RECALLED) {
+    moved.RECALLED.site = was.RECALLED.site;
   } else {
     return false;
   }

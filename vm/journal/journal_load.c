@@ -59,7 +59,8 @@ static bool walk_record(Walk *w, Str record) {
   const RecordInfo *info = record_info(number);
   if (!info)
     return walk_fail(w, ERR_VERSION, "is of a kind this z8 does not know; a newer one wrote it");
-  if (seq == 0 && number != RECORD_HEAD) return walk_fail(w, ERR_CORRUPT, "is not the head record");
+  bool head = number == RECORD_HEAD || (number == RECORD_STREAM && !w->journal); /* of a run; or of a stream */
+  if (seq == 0 && !head) return walk_fail(w, ERR_CORRUPT, "is not the head record");
   w->head = chain_next(seq, &w->head, record);
   if (number == RECORD_HEAD && seq > 0) w->generation++;
   if (!walk_keep(w, record, info)) return false;

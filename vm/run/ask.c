@@ -47,6 +47,8 @@ void ask_record(Run *run, Fiber *f, Str target, Str operands, Buf *because, Reco
   if (wire_put(run->machine, v, because, &why)) out->ASKED.because = buf_view(because);
 }
 
+static const Str encoded_nil = {"\xf6", 1};
+
 /* Puts the command; false when the run goes no further. *seq is its number. */
 static bool ask_put(Run *run, Fiber *f, Str target, Str operands, uint64_t *seq) {
   Buf because = {0};
@@ -213,7 +215,10 @@ static void ask_output(Run *run, Fiber *f, EffectKind kind) {
   cbor_put_array(&operands, 1);
   cbor_put_text(&operands, buf_view(&text));
   uint64_t seq;
-  if (ask_put(run, f, (Str){"", 0}, buf_view(&operands), &seq)) {
+  bool known = memory_recalls(run, f, kind, CLASS_NONE, (Str){"", 0}, buf_view(&operands));
+  if (!known && ask_put(run, f, (Str){"", 0}, buf_view(&operands), &seq)) {
+    (void)memory_asked(run, seq, buf_view(&operands));
+    memory_confirm(run, seq, encoded_nil);
     send_keep(run, &(Request){.kind = REQUEST_OUTPUT, .seq = seq, .effect = (uint8_t)kind,
                               .operands = buf_view(&text)});
     fiber_answer(run->machine, f, VALUE_NIL);
@@ -244,7 +249,10 @@ static void ask_send(Run *run, Fiber *f, EffectKind kind) {
   if (!run_operand(run, f, machine_ask_arg(run->machine, f, signal ? 1 : 0), &id)) goto out;
   if (!ask_operands(run, f, 0, &operands)) goto out;
   if (signal && !operand_put(run, f, 0, &value)) goto out;
+  if (memory_recalls(run, f, kind, CLASS_NONE, name, buf_view(&operands))) goto out;
   if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
+  (void)memory_asked(run, seq, buf_view(&operands));
+  memory_confirm(run, seq, encoded_nil);
   send_keep(run, &(Request){.kind = signal ? REQUEST_SIGNAL : REQUEST_CANCEL, .seq = seq, .effect = (uint8_t)kind,
                             .target = name, .operands = buf_view(&value), .run = id});
   fiber_answer(run->machine, f, VALUE_NIL);
@@ -271,15 +279,17 @@ static bool http_is_read(Str method) {
 /* The class of a call: its own if it only reads, else that of the tool around it. */
 static EffectClass ask_class(Run *run, const Strand *s, EffectKind kind, Str target) {
   EffectClass own = (EffectClass)effect_info(kind)->effect_class;
+  if (kind == EFFECT_VIEW) return CLASS_READ;
   if (own == CLASS_AS_DECLARED) own = http_is_read(target) ? CLASS_READ : CLASS_REVERSIBLE;
   if (own == CLASS_READ || own == CLASS_NONE || s->tool_count == 0) return own;
   return (EffectClass)run->bundle->tools[s->tools[s->tool_count - 1].tool].effect_class;
 }
 
-/* The key of what leaves: a tool's own for its first, numbered for further ones; else the command's. */
-static void ask_key(Run *run, Strand *s, uint64_t seq, bool counts, char out[96]) {
+/* The key of what leaves: a tool's own for its first, numbered for further ones; else the command's. In every attempt
+** it is that of the first. */
+static void ask_key(Run *run, Strand *s, uint64_t first, bool counts, char out[96]) {
   ToolCall *tool = s->tool_count ? &s->tools[s->tool_count - 1] : NULL;
-  run_key(run, tool ? tool->seq : seq, out);
+  run_key(run, tool ? memory_first(run, tool->seq) : first, out);
   if (!tool || !counts) return;
   size_t size = strlen(out);
   if (tool->phase == TOOL_CHECKING) snprintf(out + size, 96 - size, "-check");
@@ -295,6 +305,20 @@ static Str foreign_target(const Run *run, uint32_t index, Buf *keep) {
   return buf_view(keep);
 }
 
+/* Where the program does not say which command it dispatches, the record does. */
+static bool dispatched_name(Run *run, Fiber *f, Str *name) {
+  Value v = machine_ask_arg(run->machine, f, 0);
+  const BundleShape *shape =
+      value_is_kind(v, OBJ_RECORD) ? &run->bundle->shapes[((const RecordObj *)value_obj(v))->shape] : NULL;
+  if (shape != NULL && shape->kind == SHAPE_COMMAND) {
+    *name = bundle_text(run->bundle, shape->name);
+    return true;
+  }
+  strand_raise(run, f->id, error_fault(run->machine, f, FAULT_TYPE, "what is dispatched must be a command, and this is %s",
+                                       type_kind_word(value_type(v))));
+  return false;
+}
+
 static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   Strand *s = run_strand(run, f->id);
   Buf keep = {0}, *operands = &run->scratch;
@@ -303,14 +327,18 @@ static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   bool foreign = kind == EFFECT_FOREIGN;
   uint32_t operand = run->machine->ask.operand;
   Str target = foreign ? foreign_target(run, operand, &keep) : bundle_text(run->bundle, operand);
-  if (!ask_operands(run, f, 0, operands) || !ask_put(run, f, target, buf_view(operands), &seq)) goto out;
+  if (kind == EFFECT_DISPATCH && target.size == 0 && !dispatched_name(run, f, &target)) goto out;
   EffectClass effect_class = ask_class(run, s, kind, target);
-  ask_key(run, s, seq, effect_class != CLASS_READ, key);
+  if (!ask_operands(run, f, 0, operands)) goto out;
+  if (memory_recalls(run, f, kind, effect_class, target, buf_view(operands))) goto out;
+  if (!ask_put(run, f, target, buf_view(operands), &seq)) goto out;
+  FirstAsked first = memory_asked(run, seq, buf_view(operands));
+  ask_key(run, s, first.seq, effect_class != CLASS_READ, key);
   int64_t timeout = s->tool_count ? run->bundle->tools[s->tools[s->tool_count - 1].tool].timeout_us : 0;
   ask_wait(run, f, &(Request){.kind = REQUEST_EFFECT, .seq = seq, .effect = (uint8_t)kind,
                               .effect_class = (uint8_t)effect_class, .extern_index = foreign ? operand : 0,
                               .target = target, .operands = buf_view(operands),
-                              .key = str_of(key), .timeout_us = timeout});
+                              .key = str_of(key), .timeout_us = timeout, .resend = first.seq != seq});
 out:
   buf_deinit(&keep);
 }
@@ -335,16 +363,37 @@ static void ask_sleep(Run *run, Fiber *f) {
   Buf *operands = &run->scratch;
   int64_t us;
   uint64_t seq;
-  if (duration_operand(run, f, machine_ask_arg(run->machine, f, 0), &us) && ask_operands(run, f, 0, operands) &&
-      ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) {
-    ask_wait(run, f, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SLEEP,
-                                .due_us = due_after(run->now_us, us), .timeout_us = us});
+  if (!duration_operand(run, f, machine_ask_arg(run->machine, f, 0), &us)) return;
+  if (!ask_operands(run, f, 0, operands)) return;
+  if (memory_recalls(run, f, EFFECT_SLEEP, CLASS_NONE, (Str){"", 0}, buf_view(operands))) return;
+  if (!ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) return;
+  FirstAsked first = memory_asked(run, seq, buf_view(operands));
+  ask_wait(run, f, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SLEEP,
+                              .due_us = due_after(first.at_us, us), .timeout_us = us});
+}
+
+/* A job's attempt is over: it comes back later, or never. */
+static void ask_leave(Run *run, Fiber *f, EffectKind kind) {
+  Machine *m = run->machine;
+  Buf *operands = &run->scratch, why = {0};
+  int64_t us = 0;
+  uint64_t seq;
+  if (!run->attempts) {
+    strand_raise(run, f->id, error_fault(m, f, FAULT_VALUE, "%s is possible in a worker's job only",
+                                         effect_info(kind)->word));
+    return;
   }
+  if (kind == EFFECT_SNOOZE && !duration_operand(run, f, machine_ask_arg(m, f, 0), &us)) return;
+  if (kind == EFFECT_GIVE_UP) value_print(m, machine_ask_arg(m, f, 0), false, &why);
+  if (ask_operands(run, f, 0, operands) && ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) {
+    attempts_leave(run, f, kind, us, buf_view(&why));
+  }
+  buf_deinit(&why);
 }
 
 /* ---- signals ---- */
 
-static bool signal_take(Run *run, Str name, Value *value) {
+static bool signal_take(Run *run, Str name, uint64_t seq, Value *value) {
   for (uint32_t i = 0; i < run->signal_count; i++) {
     if (!str_equal(run->signals[i].name, name)) continue;
     Signal signal = run->signals[i];
@@ -352,6 +401,7 @@ static bool signal_take(Run *run, Str name, Value *value) {
     Err err;
     bool ok = wire_get(run->machine, signal.value, value, &err);
     ASSERT(ok); /* it was decoded when it arrived */
+    memory_confirm(run, seq, signal.value);
     mem_free((void *)(uintptr_t)signal.name.at);
     mem_free((void *)(uintptr_t)signal.value.at);
     return true;
@@ -368,9 +418,12 @@ static void ask_signal(Run *run, Fiber *f) {
   int64_t us = 0;
   Value within = ask_count(run) ? machine_ask_arg(m, f, 0) : VALUE_NIL;
   if (within != VALUE_NIL && !duration_operand(run, f, within, &us)) goto out;
-  if (!ask_operands(run, f, 0, &operands) || !ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
+  if (!ask_operands(run, f, 0, &operands)) goto out;
+  if (memory_recalls(run, f, EFFECT_SIGNAL_WAIT, CLASS_NONE, name, buf_view(&operands))) goto out;
+  if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
+  FirstAsked first = memory_asked(run, seq, buf_view(&operands));
   Value value;
-  if (signal_take(run, name, &value)) {
+  if (signal_take(run, name, seq, &value)) {
     fiber_answer(m, f, value);
     run_ready_first(run, f->id);
     goto out;
@@ -382,7 +435,7 @@ static void ask_signal(Run *run, Fiber *f) {
   if (within != VALUE_NIL) {
     s->timer_seq = seq;
     wait_add(run, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SIGNAL_WAIT,
-                             .due_us = due_after(run->now_us, us), .timeout_us = us}, f->id);
+                             .due_us = due_after(first.at_us, us), .timeout_us = us}, f->id);
   }
 out:
   buf_deinit(&operands);
@@ -404,6 +457,7 @@ bool ask_signal_arrived(Run *run, Str name, Str bytes) {
     Err err;
     bool ok = wire_get(run->machine, bytes, &v, &err);
     ASSERT(ok);
+    memory_confirm(run, s->seq, bytes);
     strand_answer(run, i, v);
     return true;
   }
@@ -412,18 +466,32 @@ bool ask_signal_arrived(Run *run, Str name, Str bytes) {
 
 /* ---- other runs ---- */
 
+/* The handle is known before anything is started. */
+static void started(Run *run, Fiber *f, uint64_t seq, Uuid child, Str name) {
+  Value handle = handle_new(run->machine, child.byte, seq, name);
+  Buf bytes = {0};
+  const char *why;
+  if (run->attempts && wire_put(run->machine, handle, &bytes, &why)) memory_confirm(run, seq, buf_view(&bytes));
+  buf_deinit(&bytes);
+  fiber_answer(run->machine, f, handle);
+  run_ready_first(run, f->id);
+}
+
 static void ask_start(Run *run, Fiber *f, EffectKind kind) {
   const BundleWorkflow *w = &run->bundle->workflows[run->machine->ask.operand];
   Str name = bundle_text(run->bundle, w->name);
   Buf operands = {0};
   uint64_t seq;
-  if (!ask_operands(run, f, 0, &operands) || !ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
+  if (!ask_operands(run, f, 0, &operands)) goto out;
+  if (memory_recalls(run, f, kind, CLASS_NONE, name, buf_view(&operands))) goto out;
+  if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
+  FirstAsked first = memory_asked(run, seq, buf_view(&operands));
   Request request = {.kind = REQUEST_START, .seq = seq, .effect = (uint8_t)kind, .target = name,
-                     .operands = buf_view(&operands), .run = run_child_id(run, seq)};
+                     .operands = buf_view(&operands), .run = run_child_id(run, first.seq, first.at_us),
+                     .resend = first.seq != seq};
   send_keep(run, &request);
   if (kind == EFFECT_RUN_START) {
-    fiber_answer(run->machine, f, handle_new(run->machine, request.run.byte, seq, name));
-    run_ready_first(run, f->id);
+    started(run, f, seq, request.run, name);
   } else {
     request.kind = REQUEST_AWAIT;
     request.operands = (Str){0};
@@ -586,10 +654,17 @@ static void carried_encode(Run *run, Buf *out) {
   }
 }
 
+static bool branch_waits(const Run *run) {
+  for (uint32_t i = 0; i < run->wait_count; i++) {
+    if (run->waits[i]->effect != 0) return true;
+  }
+  return false;
+}
+
 static void ask_continue(Run *run, Fiber *f) {
   Buf carried = {0};
   if (!ask_operands(run, f, 0, &run->scratch)) return;
-  if (run->wait_count > 0 || f->id != 0) {
+  if (branch_waits(run) || f->id != 0) {
     strand_raise(run, f->id, error_fault(run->machine, f, FAULT_VALUE,
                                          "continue_as_new is only possible when no branch is running"));
     return;
@@ -623,32 +698,47 @@ void run_ask(Run *run, Fiber *f) {
     case EFFECT_CONTINUE_AS_NEW: ask_continue(run, f); return;
     case EFFECT_PATCHED: ask_patched(run, f, false); return;
     case EFFECT_DEPRECATE_PATCH: ask_patched(run, f, true); return;
+    case EFFECT_DISPATCH: case EFFECT_VIEW: case EFFECT_ENQUEUE: case EFFECT_TEST: case EFFECT_STUB:
+      ask_world(run, f, kind); return;
+    case EFFECT_SNOOZE: case EFFECT_GIVE_UP: ask_leave(run, f, kind); return;
     case EFFECT_TOOL: tool_begin(run, f); return;
   }
 }
 
+static void ask_failed(Run *run, const Wait *wait, ErrorMeans means, Value error) {
+  memory_error(run, wait->fiber, wait->seq, error, means);
+  strand_raise(run, wait->fiber, error);
+}
+
 /* An answer to a command that somebody waits for. The wait is gone already; `seq` and `fiber` were its. */
 void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
+  if (wait->effect == 0) {
+    attempts_answered(run, wait);
+    return;
+  }
   Strand *s = run_strand(run, wait->fiber);
   Fiber *f = fiber_by_id(run->machine, wait->fiber);
   bool ok = str_equal(outcome, STR("ok"));
   bool lost = str_equal(outcome, STR("unknown")) || str_equal(outcome, STR("interrupted"));
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);
+  } else if (wait->effect == EFFECT_STUB && s->tool_count > 0) {
+    tool_stub_answered(run, f, outcome, v);
   } else if (s->on == FIBER_ON_AWAITS) {
     await_came(run, wait->fiber, wait->seq, ok, value, v);
   } else if (ok) {
+    memory_answer(run, wait->seq, wait->effect, value);
     strand_answer(run, wait->fiber, v);
   } else if (lost && s->tool_count > 0) {
     tool_lost(run, f, str_equal(outcome, STR("interrupted")));
   } else if (lost) {
-    strand_raise(run, wait->fiber,
-                 error_fault(run->machine, f, FAULT_HTTP,
-                             "the reply of %s was lost: it may have happened", effect_info(wait->effect)->word));
+    ask_failed(run, wait, ERROR_MAYBE,
+               error_fault(run->machine, f, FAULT_HTTP,
+                           "the reply of %s was lost: it may have happened", effect_info(wait->effect)->word));
   } else {
     if (!value_is_kind(v, OBJ_ERROR)) {
       v = error_fault(run->machine, f, FAULT_INTERNAL, "an effect failed without an error");
     }
-    strand_raise(run, wait->fiber, v);
+    ask_failed(run, wait, wait->effect == EFFECT_RUN_CALL ? ERROR_DONE : ERROR_NOT_DONE, v);
   }
 }

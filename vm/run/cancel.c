@@ -7,7 +7,7 @@
 static void drop_waits(Run *run, uint32_t fiber, const char *why) {
   for (uint32_t i = 0; i < run->wait_count;) {
     Wait *w = run->waits[i];
-    if (w->fiber != fiber || w->dropped) {
+    if (w->fiber != fiber || w->dropped || w->effect == 0) { /* the timer of the attempt itself is not the strand's */
       i++;
       continue;
     }
@@ -20,9 +20,9 @@ static void drop_waits(Run *run, uint32_t fiber, const char *why) {
 
 static void abandon_tools(Run *run, Strand *s, Fiber *f) {
   while (s->tool_count > 0) {
-    ToolCall *call = &s->tools[s->tool_count - 1];
-    bool body = call->phase == TOOL_PERFORMING || call->phase == TOOL_CHECKING;
-    if (body) fiber_abandon_call(run->machine, f);
+    const ToolCall *call = &s->tools[s->tool_count - 1];
+    if (call->phase == TOOL_PERFORMING) memory_maybe(run, call->seq);
+    if (tool_in_body(run, s)) fiber_abandon_call(run->machine, f);
     s->tool_count--;
   }
 }
@@ -62,6 +62,10 @@ void cancel_run(Run *run, Str why) {
   char text[200];
   snprintf(text, sizeof text, "%.*s", (int)(why.size < 190 ? why.size : 190), why.at);
   run->cancelling = true;
+  if (attempts_resting(run)) {
+    attempts_cancelled(run, str_of(text));
+    return;
+  }
   uint32_t count = run->strand_count; /* strands that begin later belong to finally blocks */
   for (uint32_t i = 0; i < count; i++) {
     if (run->strands[i] && run->strands[i]->group == NO_GROUP) cancel_strand(run, i, text);

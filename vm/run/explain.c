@@ -31,6 +31,7 @@ typedef struct Page {
 static bool site_id_of(const Record *r, uint64_t *id) {
   if (r->kind == RECORD_ASKED) *id = r->ASKED.site;
   else if (r->kind == RECORD_READ) *id = r->READ.site;
+  else if (r->kind == RECORD_RECALLED) *id = r->RECALLED.site;
   else return false;
   return true;
 }
@@ -115,6 +116,18 @@ static void put_record(const Record *r, Buf *out) {
       put_effect(r->READ.kind, (Str){0}, out);
       put_values(r->READ.operands, out);
       return;
+    case RECORD_RECALLED:
+      put_effect(r->RECALLED.kind, (Str){0}, out);
+      buf_format(out, ", recalled from #%" PRIu64, r->RECALLED.ref);
+      return;
+    case RECORD_RETRIED:
+      buf_format(out, "attempt %" PRIu64 " is over (" STR_FMT ")", r->RETRIED.attempt, STR_ARG(r->RETRIED.why));
+      put_values(r->RETRIED.error, out);
+      return;
+    case RECORD_EXHAUSTED:
+      buf_format(out, "the attempts are used up after number %" PRIu64, r->EXHAUSTED.attempt);
+      put_values(r->EXHAUSTED.error, out);
+      return;
     case RECORD_ENDED:
       buf_format(out, "the run ended: " STR_FMT, STR_ARG(r->ENDED.status));
       put_values(r->ENDED.result, out);
@@ -142,8 +155,12 @@ static void put_record(const Record *r, Buf *out) {
     case RECORD_RESOLVED:
     case RECORD_DISCARDED:
     case RECORD_KILLED:
+    case RECORD_REVIVED:
     case RECORD_PARKED:
     case RECORD_CONTINUED:
+    case RECORD_STREAM:
+    case RECORD_ACCEPTED:
+    case RECORD_HAPPENED:
       buf_text(out, record_info(r->kind)->what);
       return;
   }

@@ -56,6 +56,7 @@ static void group_feed(Run *run, Group *g) {
     Strand *s = run_strand(run, f->id);
     s->group = id;
     s->index = g->next;
+    s->lineage = memory_branch(g->lineage, g->next);
     g->children[g->next++] = f->id;
     g->running++;
     run_ready(run, f->id);
@@ -102,6 +103,7 @@ void group_begin(Run *run, Fiber *f) {
   Group *g = MEM_NEW(Group);
   *g = (Group){.parent = f->id, .op = op, .mode = mode, .total = total, .limit = limit, .decided = NO_GROUP};
   g->children = mem_alloc(total * sizeof *g->children);
+  g->lineage = memory_group(run, f);
   run->groups = mem_grow(run->groups, &run->group_cap, run->group_count + 1, sizeof(Group *));
   Strand *s = run_strand(run, f->id);
   s->on = FIBER_ON_GROUP;
@@ -157,6 +159,7 @@ static void group_over(Run *run, Group *g) {
   } else {
     v = group_list(run, g);
   }
+  memory_joined(run, id);
   group_reap(run, g);
   group_free(g);
   run->groups[id] = NULL;
@@ -176,7 +179,7 @@ void group_child_over(Run *run, Fiber *child) {
     g->decided = s->index;
     for (uint32_t i = 0; i < g->next; i++) {
       if (i == s->index) continue;
-      cancel_strand(run, g->children[i], g->mode == MODE_RACE ? "the race is decided" : "another branch failed");
+      cancel_strand(run, g->children[i], g->mode == MODE_RACE ? WHY_RACE : "another branch failed");
     }
   }
   group_feed(run, g);

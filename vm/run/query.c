@@ -37,6 +37,7 @@ bool run_query(Run *run, Str name, Str arguments, Buf *value, Err *err) {
     FAIL(err, ERR_NOT_FOUND, STR_FMT " has no query named " STR_FMT, STR_ARG(run->head.HEAD.entry), STR_ARG(name));
     return false;
   }
+  if (attempts_resting(run)) return FAIL(err, ERR_INVALID, "no attempt of the run is being made"), false;
   if (run->ended || !fiber_by_id(m, 0)) return FAIL(err, ERR_INVALID, "the run is over"), false;
   const BundleFn *fn = &run->bundle->fns[q->fn];
   uint32_t params = fn->params.count;
@@ -60,6 +61,13 @@ bool run_query(Run *run, Str name, Str arguments, Buf *value, Err *err) {
 }
 
 static void wait_line(const Run *run, const Wait *w, Buf *out) {
+  if (w->kind == REQUEST_TURN) return; /* attempts_waits says more */
+  if (w->effect == 0) {
+    buf_format(out, "#%" PRIu64 " attempt %u must be over by ", w->seq, run->attempts->number);
+    time_print(w->due_us, out);
+    buf_byte(out, '\n');
+    return;
+  }
   const EffectInfo *info = effect_info(w->effect);
   buf_format(out, "#%" PRIu64 " %s", w->seq, info ? info->word : "?");
   if (w->target.size) buf_format(out, " " STR_FMT, STR_ARG(w->target));
@@ -74,10 +82,10 @@ static void wait_line(const Run *run, const Wait *w, Buf *out) {
   }
   if (w->kind == REQUEST_ADMIT) buf_text(out, " (waits for its limit)");
   buf_byte(out, '\n');
-  (void)run;
 }
 
 void run_waits(Run *run, Buf *out) {
+  attempts_waits(run, out);
   for (uint32_t i = 0; i < run->wait_count; i++) {
     if (!run->waits[i]->dropped) wait_line(run, run->waits[i], out);
   }

@@ -23,18 +23,6 @@ static Run *run_new(const Program *program, const RunHost *host, Journal *journa
   return run;
 }
 
-/* Everything of one generation: machine, strands, waits, groups, patches. */
-static void generation_free(Run *run) {
-  if (run->machine) machine_free(run->machine);
-  run->machine = NULL;
-  for (uint32_t i = 0; i < run->strand_count; i++) strand_free(run->strands[i]);
-  for (uint32_t i = 0; i < run->wait_count; i++) wait_free(run->waits[i]);
-  for (uint32_t i = 0; i < run->send_count; i++) wait_free(run->sends[i]);
-  for (uint32_t i = 0; i < run->group_count; i++) group_free(run->groups[i]);
-  run->strand_count = run->wait_count = run->send_count = run->group_count = 0;
-  run->ready_count = run->patch_count = 0;
-}
-
 void run_free(Run *run) {
   if (!run) return;
   generation_free(run);
@@ -58,122 +46,24 @@ void run_free(Run *run) {
   mem_free(run);
 }
 
-/* ---- the head ---- */
-
-static bool entry_function(const Bundle *b, Str entry, uint32_t *fn) {
-  if (entry.size == 0) {
-    *fn = b->script;
-    return b->script != NONE_INDEX;
-  }
-  for (uint32_t i = 0; i < b->workflow_count; i++) {
-    if (str_equal(bundle_text(b, b->workflows[i].name), entry)) {
-      *fn = b->workflows[i].fn;
-      return true;
-    }
-  }
-  return false;
-}
-
-/* Keeps a record's bytes and makes run->head point into them. */
-static bool head_keep(Run *run, const Record *head, Err *err) {
-  Buf bytes = {0};
-  record_encode(head, &bytes);
-  buf_deinit(&run->head_bytes);
-  run->head_bytes = bytes;
-  if (!record_decode(buf_view(&run->head_bytes), &run->head, err)) return false;
-  run_identify(run);
-  return true;
-}
-
-static void patches_encode(const Bundle *b, Buf *out) {
-  cbor_put_array(out, b->patch_count);
-  for (uint32_t i = 0; i < b->patch_count; i++) cbor_put_text(out, bundle_text(b, b->patches[i]));
-}
-
-/* The configuration as a list by index, from the head's map by name. */
-static Value config_value(Machine *m, const BundleConfig *config, Str map) {
-  Str bytes = cbor_map_get(map, bundle_text(m->bundle, config->name));
-  Value v = VALUE_NIL;
-  Err err;
-  if (bytes.at && !wire_get(m, bytes, &v, &err)) v = VALUE_NIL;
-  return v;
-}
-
-static void config_fill(Run *run) {
-  Machine *m = run->machine;
-  if (run->bundle->config_count == 0) return;
-  m->config = list_new(m, run->bundle->config_count);
-  for (uint32_t i = 0; i < run->bundle->config_count; i++) {
-    Value v = config_value(m, &run->bundle->configs[i], run->head.HEAD.config);
-    list_push(m, &m->config, v);
-  }
-  value_share(m->config);
-}
-
-const uint8_t missing_argument[4] = {0xd9, 0x9c, 0x53, 0xf6}; /* tag 40019 of nil */
-
-/* The arguments into m->roots as a list; a left-out one is MISSING there. */
-static bool input_decode(Machine *m, Str input, Value *list, uint32_t *count, Err *err) {
-  CborReader r = cbor_reader(input);
-  uint64_t n;
-  if (!cbor_array(&r, &n, err)) return false;
-  if (n > LIMIT_ARGUMENTS) return FAIL(err, ERR_LIMIT, "a run takes at most %d arguments", (int)LIMIT_ARGUMENTS), false;
-  *list = list_new(m, (uint32_t)n);
-  for (uint64_t i = 0; i < n; i++) {
-    Str item;
-    Value v;
-    if (!cbor_skip(&r, &item, err)) return false;
-    if (item.size == 4 && memcmp(item.at, missing_argument, 4) == 0) v = VALUE_MISSING;
-    else if (!wire_get(m, item, &v, err)) return false;
-    list_push(m, list, v);
-  }
-  *count = (uint32_t)n;
-  return true;
-}
-
-static bool generation_start(Run *run, Err *err) {
-  uint32_t fn, count = 0;
-  if (!entry_function(run->bundle, run->head.HEAD.entry, &fn)) {
-    FAIL(err, ERR_NOT_FOUND, "the bundle has no workflow named " STR_FMT, STR_ARG(run->head.HEAD.entry));
-    return false;
-  }
-  bool switch_loop = run->machine && run->machine->switch_loop;
-  generation_free(run);
-  Machine *m = run->machine = machine_new(run->program);
-  m->switch_loop = switch_loop;
-  config_fill(run);
-  if (!input_decode(m, run->head.HEAD.input, &m->roots[0], &count, err)) return false;
-  const BundleFn *f = &run->bundle->fns[fn];
-  if (count < f->min_args || count > f->params.count) {
-    FAIL(err, ERR_INVALID, STR_FMT " takes %u argument%s, and %u came", STR_ARG(bundle_text(run->bundle, f->name)),
-         f->params.count, f->params.count == 1 ? "" : "s", count);
-    return false;
-  }
-  Value args[ARGS_MAX];
-  for (uint32_t i = 0; i < count; i++) args[i] = list_at(m->roots[0], i);
-  m->roots[0] = VALUE_NIL;
-  Fiber *main = fiber_new(m, fn, args, count);
-  run_strand(run, main->id);
-  run_ready(run, main->id);
-  run->draws = 0;
-  run->now_us = run->head.HEAD.at;
-  run->began = run->park_due = true;
-  return true;
-}
+/* ---- beginning ---- */
 
 bool run_begin(const Program *program, const RunHost *host, Journal *journal, const RunHead *h,
                Run **out, Err *err) {
   Run *run = run_new(program, host, journal);
-  Buf patches = {0};
-  patches_encode(run->bundle, &patches);
+  Buf patches = {0}, present = {0};
+  Str input = {0};
+  head_patches(run->bundle, &patches);
+  bool ok = input_present(program, h->entry, h->input, &present, &input, err);
   Record head = {.kind = RECORD_HEAD,
                  .HEAD = {.run = h->id, .bundle = run->bundle->id, .semantics = STR(SEMANTICS_ID),
-                          .checker = CHECKER_VERSION, .entry = h->entry, .input = h->input,
+                          .checker = CHECKER_VERSION, .entry = h->entry, .input = input,
                           .config = h->config, .patches = buf_view(&patches), .seed = h->seed, .at = h->at_us,
                           .tenant = h->tenant, .causation = h->causation, .correlation = h->correlation,
                           .parent = h->parent}};
-  bool ok = head_keep(run, &head, err) && generation_start(run, err);
+  ok = ok && head_keep(run, &head, err) && generation_start(run, err);
   buf_deinit(&patches);
+  buf_deinit(&present);
   if (!ok) {
     run->journal = NULL;
     run_free(run);
@@ -182,6 +72,7 @@ bool run_begin(const Program *program, const RunHost *host, Journal *journal, co
   Record put = run->head;
   if (!journal_put(journal, &put)) UNREACHABLE();
   run->fresh = true;
+  attempts_started(run, put.seq);
   *out = run;
   return true;
 }
@@ -207,6 +98,7 @@ bool run_load(const Program *program, const RunHost *host, Journal *journal, boo
     return false;
   }
   if (!journal_put(journal, &head)) UNREACHABLE(); /* it is the recorded one */
+  attempts_started(run, head.seq);
   *out = run;
   return true;
 }
@@ -234,7 +126,7 @@ void run_start_generation(Run *run) {
   head.HEAD.input = buf_view(&run->scratch);
   Buf patches = {0};
   if (!known) {
-    patches_encode(run->bundle, &patches);
+    head_patches(run->bundle, &patches);
     head.HEAD.bundle = run->bundle->id;
     head.HEAD.patches = buf_view(&patches);
   } else {
@@ -251,7 +143,9 @@ void run_start_generation(Run *run) {
     run->machine = run->machine ? run->machine : machine_new(run->program);
     Value error = error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true);
     run_end(run, RUN_STATUS_FAILED, error);
+    return;
   }
+  attempts_started(run, put.seq);
 }
 
 /* ---- shared ---- */
@@ -274,6 +168,8 @@ bool run_put(Run *run, Record *record) {
   }
   if (record->kind == RECORD_ASKED) run->now_us = record->ASKED.at;
   if (record->kind == RECORD_TOOL_ATTEMPT) run->now_us = record->TOOL_ATTEMPT.at;
+  if (record->kind == RECORD_RETRIED) run->now_us = record->RETRIED.at;
+  if (record->kind == RECORD_EXHAUSTED) run->now_us = record->EXHAUSTED.at;
   return true;
 }
 
@@ -324,17 +220,17 @@ void run_key(const Run *run, uint64_t seq, char out[96]) {
 }
 
 /* A child's id follows from its parent and the command, so that it is known at once and the same ever after. */
-Uuid run_child_id(Run *run, uint64_t seq) {
+Uuid run_child_id(const Run *run, uint64_t seq, int64_t at_us) {
   Buf b = {0};
   buf_put(&b, run->id.byte, 16);
   cbor_put_uint(&b, seq);
   buf_put(&b, run->head.HEAD.seed.byte, 32);
   Hash256 h = sha256(buf_view(&b));
   buf_deinit(&b);
-  return uuid_v7(run->now_us, h.byte);
+  return uuid_v7(at_us, h.byte);
 }
 
-static bool encode_or_fail(Run *run, Value v, Buf *out) {
+bool run_encode(Run *run, Value v, Buf *out) {
   const char *why;
   if (wire_put(run->machine, v, out, &why)) return true;
   Value error = error_fault(run->machine, NULL, FAULT_VALUE, "the result of a run cannot hold %s", why);
@@ -342,9 +238,14 @@ static bool encode_or_fail(Run *run, Value v, Buf *out) {
   return false;
 }
 
+/* A called run ends with its caller, whichever attempt it was that called it. */
+static void call_unwanted(Run *run, uint64_t seq, Uuid child) {
+  request_put(run, &(Request){.kind = REQUEST_CANCEL, .seq = seq, .effect = EFFECT_RUN_CALL, .run = child});
+}
+
 void run_end(Run *run, RunStatus status, Value value) {
   buf_clear(&run->result);
-  if (!encode_or_fail(run, value, &run->result)) status = RUN_STATUS_FAILED;
+  if (!run_encode(run, value, &run->result)) status = RUN_STATUS_FAILED;
   run->ended = true;
   run->status = status;
   run->ready_count = 0;
@@ -364,7 +265,7 @@ void run_end(Run *run, RunStatus status, Value value) {
     r.ENDED.state = recorded->ENDED.state;
     r.ENDED.ticks = recorded->ENDED.ticks;
   }
-  (void)run_put(run, &r);
+  if (run_put(run, &r)) memory_open_calls(run, call_unwanted);
 }
 
 Journal *run_journal(Run *run) { return run->journal; }

@@ -11,6 +11,13 @@
 ** delivers recorded events until the history is used up, and no request comes out
 ** but those still open at its end (run_open_requests).
 **
+** Runs of a worker's job and of a handler's event have attempts (BundleAttempts): an attempt that
+** raises is followed by another one, in the same run and journal. What an earlier attempt confirmed is
+** not done again: the command at the same place (lineage of its fiber, site, how often there) gives
+** its recorded result (RECALLED); one that was sent and not confirmed is sent under its first key; reads
+** are made anew. If an operand differs from the first attempt's the run is stuck (operand_changed):
+** one key must name one act.
+**
 ** A run is used by one thread at a time and shares only its Program. */
 #ifndef Z8_RUN_H
 #define Z8_RUN_H
@@ -24,6 +31,7 @@ typedef struct RunHost {
   int64_t (*now_us)(void *context);
   bool (*env)(void *context, Str name, Buf *value);   /* false: not set */
   bool (*has_secret)(void *context, Str name);
+  bool (*stubbed)(void *context, Str tool); /* a test answers for this tool; NULL: none is */
 } RunHost;
 
 typedef enum {
@@ -36,7 +44,10 @@ typedef enum {
   REQUEST_CANCEL,   /* deliver CANCEL_ASKED to run `run` */
   REQUEST_DROP,     /* the command `seq` is not wanted any more; its answer may still come, as a late one */
   REQUEST_ADMIT,    /* a tool with a limit: when limit `target` admits it deliver ANSWERED with nil */
-  REQUEST_PERSON    /* an unknown outcome: a person must settle command `seq` */
+  REQUEST_PERSON,   /* an unknown outcome: a person must settle command `seq` */
+  REQUEST_TURN,     /* a job or handling whose attempt failed or was snoozed: not before due_us, and when it is its
+                       turn, deliver ANSWERED with nil: the next attempt begins. `attempt` is that one's number */
+  REQUEST_DEAD      /* its attempts are used up: deliver REVIVED when a person asks for another one */
 } RequestKind;
 
 typedef struct Request {
@@ -52,6 +63,7 @@ typedef struct Request {
   int64_t due_us;         /* TIMER */
   Uuid run;               /* START, AWAIT, SIGNAL, CANCEL: which */
   uint32_t limit_count; int64_t limit_per_us; /* ADMIT */
+  uint32_t attempt; Str note; /* TURN, DEAD: its number; the last error in one line, or empty */
   bool resend;            /* open since before a crash: it may have been sent already */
 } Request;
 
@@ -74,7 +86,7 @@ typedef enum {
 
 typedef struct RunHead { /* what a new run is */
   Uuid id;
-  Str entry;           /* workflow's name, or "" for the script */
+  Str entry;           /* see bundle_entry */
   Str input;           /* encoded array of arguments */
   Str config;          /* encoded map of the config values it may read */
   Hash256 seed;        /* of its randomness */
@@ -106,7 +118,7 @@ StepResult run_replay(Run *run, RunOutput *out);
 /* After run_replay or run_restore: the requests that were asked before and are still unanswered. */
 void run_open_requests(Run *run, RunOutput *out);
 
-/* Hands one event in: ANSWERED, SIGNALLED, CANCEL_ASKED, RESOLVED, KILLED (seq and `at` are set here). It is
+/* Hands one event in: ANSWERED, SIGNALLED, CANCEL_ASKED, RESOLVED, REVIVED, KILLED (seq and `at` are set here). It is
 ** put in the journal; step afterwards. An answer nobody waits for is recorded as DISCARDED. False with err if
 ** the event makes no sense for this run (RESOLVED of what is not unknown…): nothing is recorded. */
 MUST_USE bool run_deliver(Run *run, Record *event, Err *err);
@@ -117,10 +129,13 @@ MUST_USE bool run_query(Run *run, Str name, Str args, Buf *value, Err *err);
 Journal *run_journal(Run *run);
 Machine *run_machine(Run *run);
 Uuid run_id(const Run *run);
+const Record *run_head(const Run *run); /* its HEAD record, of this generation: tenant, causation, correlation … */
 uint64_t run_generation(const Run *run);
 /* All waits are long ones (a sleep of a second or more, a signal, another run, a person): worth an image. */
 bool run_parked(const Run *run);
 int64_t run_wake_us(const Run *run);   /* the earliest timer, 0 if none */
+/* Nothing in memory needs to know it: it waits for timers, signals, its own children, a turn or a person only. */
+bool run_dormant(const Run *run);
 /* Canonical state of machine and run. */
 void run_image(Run *run, Buf *out, Hash256 *state);
 /* After STEP_ENDED: how, and the encoded result or error. */

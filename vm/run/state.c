@@ -113,7 +113,7 @@ static void lists_save(const Run *run, Buf *out) {
 }
 
 void state_save(const Run *run, Buf *out) {
-  cbor_put_array(out, 13);
+  cbor_put_array(out, run->attempts ? 14 : 13);
   cbor_put_bytes(out, buf_view(&run->head_bytes));
   cbor_put_int(out, run->now_us);
   cbor_put_uint(out, run->delivered);
@@ -124,6 +124,7 @@ void state_save(const Run *run, Buf *out) {
   strands_save(run, out);
   groups_save(run, out);
   lists_save(run, out); /* four items */
+  if (run->attempts) attempts_save(run, out);
 }
 
 /* ---- load: a reader that remembers its first failure, checked at the end ---- */
@@ -177,15 +178,21 @@ static Str own(Str s) {
   return (Str){copy, s.size};
 }
 
+/* The waits of attempts are for no effect. */
+static bool wait_known(const Loader *l, const Request *r) {
+  if (r->effect == 0) return l->run->attempts && (r->kind == REQUEST_TIMER || r->kind == REQUEST_TURN);
+  return effect_info(r->effect) && r->kind <= REQUEST_PERSON;
+}
+
 static Wait *wait_load(Loader *l) {
   Request r = {0};
   if (get_array(l) != 15) refuse(l, "a wait");
   r.seq = get_uint(l, UINT64_MAX, "");
   uint32_t fibers = l->run->machine->fiber_count;
   uint32_t fiber = (uint32_t)get_uint(l, fibers ? fibers - 1 : 0, "a wait's fiber");
-  r.kind = (RequestKind)get_uint(l, REQUEST_PERSON, "a wait's kind");
+  r.kind = (RequestKind)get_uint(l, REQUEST_TURN, "a wait's kind");
   r.effect = (uint8_t)get_uint(l, 255, "a wait's effect");
-  if (!l->bad && !effect_info(r.effect)) refuse(l, "a wait's effect");
+  if (!l->bad && !wait_known(l, &r)) refuse(l, "a wait's effect");
   r.effect_class = (uint8_t)get_uint(l, CLASS_AS_DECLARED, "a wait's class");
   bool dropped = get_uint(l, 1, "a wait") == 1;
   r.extern_index = (uint32_t)get_uint(l, UINT32_MAX, "a wait");
@@ -378,14 +385,16 @@ static bool groups_consistent(const Run *run) {
 
 bool state_load(Run *run, Str bytes, Err *err) {
   Loader l = {.r = cbor_reader(bytes), .run = run, .err = err};
-  if (get_array(&l) != 13) refuse(&l, "its shape");
+  uint64_t items = get_array(&l);
   Str head = get_str(&l);
   if (!l.bad) {
     buf_put(&run->head_bytes, head.at, head.size);
     if (!record_decode(buf_view(&run->head_bytes), &run->head, err)) return false;
     if (run->head.kind != RECORD_HEAD) refuse(&l, "its head");
     if (!l.bad) run_identify(run);
+    if (!l.bad) attempts_init(run);
   }
+  if (items != (run->attempts ? 14 : 13)) refuse(&l, "its shape");
   run->now_us = get_int(&l);
   run->delivered = get_uint(&l, UINT64_MAX, "");
   run->draws = get_uint(&l, UINT64_MAX, "");
@@ -396,6 +405,7 @@ bool state_load(Run *run, Str bytes, Err *err) {
   for (uint64_t i = 0; i < strands && !l.bad; i++) strand_load(&l);
   groups_load(&l);
   lists_load(&l);
+  if (!l.bad && run->attempts && !attempts_load(run, &l.r, err)) l.bad = true;
   if (!l.bad && l.r.at != l.r.end) refuse(&l, "bytes after its end");
   if (!l.bad && !groups_consistent(run)) refuse(&l, "groups and strands disagree");
   return !l.bad;

@@ -1,5 +1,5 @@
 /* What a run knows besides its machine: who waits for what, tool calls in
-** progress, groups of parallel branches, patch decisions, queued signals.
+** progress, groups of parallel branches, patch decisions, queued signals, attempts.
 ** Private to vm/run. All of it is part of the state hash (state.c), so it holds
 ** nothing that depends on threads, addresses or the order of unrelated things. */
 #ifndef Z8_RUN_STATE_H
@@ -10,6 +10,7 @@
 #include "vm/base/mem.h"
 #include "vm/core/heap.h"
 #include "vm/core/wire.h"
+#include "vm/run/memory.h"
 #include "vm/run/run.h"
 
 #define NO_GROUP UINT32_MAX
@@ -71,6 +72,7 @@ typedef struct Strand { /* the run's side of a fiber */
   uint32_t signal;       /* constant: the name */
   Awaited *awaits; uint32_t await_count;
   ToolCall *tools; uint32_t tool_count, tool_cap;
+  uint64_t lineage;      /* of a run with attempts: which branch of which branch it is, in every attempt the same */
 } Strand;
 
 typedef struct Group {
@@ -79,6 +81,7 @@ typedef struct Group {
   uint32_t total, next, running, limit;
   uint32_t decided;      /* index of the race's winner or of the first that failed; NO_GROUP: none */
   uint32_t *children;    /* fiber ids by index */
+  uint64_t lineage;      /* of a run with attempts: what its branches' are made of */
 } Group;
 
 typedef struct Patch {
@@ -90,6 +93,32 @@ typedef struct Patch {
 typedef struct Signal { /* arrived, not yet awaited */
   Str name, value; /* owned */
 } Signal;
+
+/* A run of a job, or of an event's handling: it is tried several times (attempts.c). */
+typedef enum {
+  ATTEMPT_RUNNING,
+  ATTEMPT_WAITING, /* for the turn of attempt `number` */
+  ATTEMPT_DEAD,    /* attempt `number` was the last one */
+  ATTEMPT_STUCK    /* …and it would have done another thing under a key that is used */
+} AttemptPhase;
+typedef enum { LEAVE_NOT, LEAVE_SNOOZE, LEAVE_GIVE_UP } AttemptLeave;
+
+typedef struct Attempts {
+  const BundleAttempts *rules; /* of the bundle */
+  uint32_t number;             /* of the attempt that is made, or will be made next; from 1 */
+  uint32_t first, last;        /* numbers of this round's: a revived run begins another round */
+  uint8_t phase;               /* AttemptPhase */
+  uint8_t leaving;             /* AttemptLeave: what the code asked for; its `finally` blocks are still running */
+  bool timed;                  /* the attempt's timer is set, under timer_seq */
+  bool timed_out;              /* it rang: the attempt is being cancelled */
+  uint64_t timer_seq;
+  uint64_t seq;                /* of the RETRIED or EXHAUSTED record it waits behind */
+  int64_t snooze_us;
+  Buf why;                     /* plain text: why it gave up */
+  Buf error;                   /* encoded: how the last attempt ended; empty: it snoozed */
+  Buf note;                    /* the same in one line, made when it is needed */
+  Memory *memory;
+} Attempts;
 
 struct Run {
   const Program *program;
@@ -126,20 +155,38 @@ struct Run {
   /* Sends since the last delivery: on recovery they are made again (their receivers know them by id). */
   Wait **sends; uint32_t send_count, send_cap;
 
+  Attempts *attempts;   /* NULL: it has none; it is then as if there were no such thing */
+
   RunOutput *out;       /* of the step in progress */
   RunOutput early;      /* asked for while an event was applied: the next step gives it out first */
   Buf scratch;          /* operands or a result being encoded, from its making to its record */
 };
 
+/* ---- head.c: what a run is begun with ---- */
+/* Everything of one generation goes: machine, strands, waits, groups, patches, attempts. */
+void generation_free(Run *run);
+MUST_USE bool generation_start(Run *run, Err *err); /* machine and main fiber for run->head */
+/* Keeps the record and makes run->head point into what is kept. */
+MUST_USE bool head_keep(Run *run, const Record *head, Err *err);
+void head_patches(const Bundle *bundle, Buf *out); /* the ids of all patches it knows, encoded */
+/* A machine with the configuration and nothing else. */
+void machine_fresh(Run *run);
+MUST_USE bool main_begin(Run *run, Err *err); /* the main fiber over the head's input */
+/* The input with a message of an older version made one of the bundle's own. keep: where a new one is made. */
+MUST_USE bool input_present(const Program *program, Str entry, Str input, Buf *keep, Str *out, Err *err);
+
 /* ---- run.c ---- */
 bool run_put(Run *run, Record *record);  /* false: diverged, or at the end of a read-only history */
 int64_t run_time(const Run *run);        /* the time of the next command */
 void run_identify(Run *run);             /* what follows from run->head */
-void run_start_generation(Run *run);     /* machine and main fiber for run->head */
+void run_start_generation(Run *run);     /* of continue_as_new: run->scratch is its input */
 void run_end(Run *run, RunStatus status, Value value);
 void run_random(Run *run, uint8_t *out, size_t size);
 void run_key(const Run *run, uint64_t seq, char out[96]);
-Uuid run_child_id(Run *run, uint64_t seq);
+/* Of the child that command `seq` asked for at that time. */
+Uuid run_child_id(const Run *run, uint64_t seq, int64_t at_us);
+/* Appends the value; an error that says why in its place where it cannot be stored: then false. */
+bool run_encode(Run *run, Value v, Buf *out);
 
 /* ---- strand.c: fibers, readiness, waits ---- */
 Strand *run_strand(Run *run, uint32_t fiber);
@@ -182,6 +229,8 @@ void tool_timer(Run *run, Fiber *fiber);      /* its retry timer or admission ca
 void tool_lost(Run *run, Fiber *fiber, bool interrupted); /* an effect of its body has an unknown outcome */
 MUST_USE bool tool_resolve(Run *run, uint64_t seq, Str outcome, Str value, Err *err);
 bool strand_shielded(const Run *run, const Strand *strand);
+bool tool_in_body(Run *run, const Strand *strand); /* frames of its innermost call stand on the fiber */
+void tool_stub_answered(Run *run, Fiber *fiber, Str outcome, Value v);
 
 /* ---- group.c ---- */
 void group_begin(Run *run, Fiber *fiber);
@@ -190,6 +239,22 @@ void group_child_over(Run *run, Fiber *child);
 /* ---- cancel.c ---- */
 void cancel_strand(Run *run, uint32_t fiber, const char *why);
 void cancel_run(Run *run, Str why);
+#define WHY_RACE "the race is decided"
+
+/* ---- attempts.c ---- */
+void attempts_init(Run *run); /* if the head's entry has any */
+void attempts_free(Run *run);
+void attempts_started(Run *run, uint64_t seq);    /* record `seq` begins an attempt; its fiber is made */
+bool attempts_over(Run *run, Fiber *main);        /* the main fiber is over; false: so is the run, as any other */
+void attempts_leave(Run *run, Fiber *fiber, EffectKind kind, int64_t snooze_us, Str why); /* SNOOZE, GIVE_UP */
+void attempts_answered(Run *run, const Wait *wait);
+void attempts_revived(Run *run, uint64_t seq);
+void attempts_cancelled(Run *run, Str why);       /* no attempt is being made: the run ends */
+void attempts_request(Run *run, Request *out);    /* TURN or DEAD, as the phase is, without what its wait knows */
+void attempts_waits(Run *run, Buf *out);
+void attempts_save(const Run *run, Buf *out);
+MUST_USE bool attempts_load(Run *run, CborReader *r, Err *err); /* after everything else */
+bool attempts_resting(const Run *run);            /* between two attempts, or dead */
 
 /* ---- state.c ---- */
 void state_save(const Run *run, Buf *out);

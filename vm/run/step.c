@@ -1,11 +1,15 @@
 /* The heart: runs ready fibers until all of them wait. */
 #include "vm/run/state.h"
 
-enum { SCRATCH_KEPT = 1 << 16 /* more is given back after a step */ };
+enum {
+  SCRATCH_KEPT = 1 << 16, /* more is given back after a step */
+  REPLAY_SLICE = 1000000  /* ticks: beyond its history a run that is replayed goes on when it is its turn */
+};
 
 /* ---- how a fiber stopped ---- */
 
 static void main_over(Run *run, Fiber *f) {
+  if (run->attempts && attempts_over(run, f)) return;
   if (f->status == FIBER_DONE) {
     run_end(run, RUN_STATUS_DONE, f->result);
   } else {
@@ -92,6 +96,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
     if (stop == STOP_LIVE) live_limit(run, f);
     else stopped(run, f, stop);
     if (run->generation != generation) return STEP_CONTINUED;
+    if (attempts_resting(run)) break; /* the machine is another one */
     if (run->commit_due && journal_live(run->journal)) {
       run->commit_due = false;
       return STEP_COMMIT;
@@ -103,7 +108,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
 /* ---- parking ---- */
 
 static bool long_wait(const Wait *w) {
-  if (w->dropped) return true; /* nobody waits for it */
+  if (w->dropped || w->effect == 0) return true; /* nobody waits for it; of an attempt */
   switch ((RequestKind)w->kind) {
     case REQUEST_TIMER: return w->timeout_us >= 1000000;
     case REQUEST_AWAIT: return true;
@@ -132,6 +137,35 @@ static void park(Run *run) {
     r.PARKED.ticks = recorded->PARKED.ticks;
   }
   (void)run_put(run, &r);
+}
+
+/* The id of a child has in it which command made it; when that was need not be known. */
+static bool is_child(const Run *run, Value handle, Uuid id) {
+  if (!value_is_kind(handle, OBJ_HANDLE)) return false;
+  const HandleObj *h = (const HandleObj *)value_obj(handle);
+  Uuid child = run_child_id(run, h->seq, 0);
+  return memcmp(h->run, id.byte, sizeof id.byte) == 0 && memcmp(child.byte + 8, id.byte + 8, 8) == 0;
+}
+
+/* Does it wait for a run that it started itself? */
+static bool awaits_child(const Run *run, const Wait *w) {
+  if (w->effect == EFFECT_RUN_CALL) return true;
+  Value over = machine_ask_arg(run->machine, run->machine->fibers[w->fiber], 0);
+  if (!value_is_kind(over, OBJ_LIST)) return is_child(run, over, w->run);
+  for (uint32_t i = 0; i < list_count(over); i++) {
+    if (is_child(run, list_at(over, i), w->run)) return true;
+  }
+  return false;
+}
+
+bool run_dormant(const Run *run) {
+  if (!run_parked(run)) return false;
+  for (uint32_t i = 0; i < run->wait_count; i++) {
+    const Wait *w = run->waits[i];
+    /* The late result of a dropped one is on record as discarded: who dropped it must be here when it comes. */
+    if (w->kind == REQUEST_AWAIT && (w->dropped || !awaits_child(run, w))) return false;
+  }
+  return true;
 }
 
 int64_t run_wake_us(const Run *run) {
@@ -242,10 +276,21 @@ static bool event_sound(Run *run, Record *event, Delivery *d, Err *err) {
       FAIL(err, ERR_NOT_FOUND, "no unknown outcome waits at #%" PRIu64 " of this run", event->RESOLVED.ref);
       return false;
     case RECORD_CANCEL_ASKED: case RECORD_KILLED: return true;
+    case RECORD_REVIVED:
+      if (attempts_resting(run) && run->attempts->phase != ATTEMPT_WAITING) return true;
+      FAIL(err, ERR_INVALID, "only a run whose attempts are used up can be revived");
+      return false;
     default: break;
   }
   FAIL(err, ERR_INVALID, "not an event");
   return false;
+}
+
+/* Too late for who asked; a later attempt may ask again. */
+static void discarded(Run *run, const Record_DISCARDED *late, const Wait *wait) {
+  if (!wait) return;
+  if (str_equal(late->outcome, STR("ok"))) memory_answer(run, wait->seq, wait->effect, late->value);
+  wait_remove(run, wait->seq);
 }
 
 static void event_apply(Run *run, const Record *event, const Delivery *d) {
@@ -257,11 +302,10 @@ static void event_apply(Run *run, const Record *event, const Delivery *d) {
       wait_free(wait);
       return;
     }
-    case RECORD_DISCARDED:
-      if (d->wait) wait_remove(run, d->wait->seq);
-      return;
+    case RECORD_DISCARDED: discarded(run, &event->DISCARDED, d->wait); return;
     case RECORD_SIGNALLED: signal_keep(run, event->SIGNALLED.name, event->SIGNALLED.value); return;
     case RECORD_CANCEL_ASKED: cancel_run(run, event->CANCEL_ASKED.why); return;
+    case RECORD_REVIVED: attempts_revived(run, event->seq); return;
     case RECORD_RESOLVED:
       if (!tool_resolve(run, event->RESOLVED.ref, event->RESOLVED.outcome, event->RESOLVED.value, &err)) {
         run->diverged = true;
@@ -285,6 +329,7 @@ static void event_time(Record *event, int64_t at) {
     case RECORD_CANCEL_ASKED: event->CANCEL_ASKED.at = at; return;
     case RECORD_RESOLVED: event->RESOLVED.at = at; return;
     case RECORD_KILLED: event->KILLED.at = at; return;
+    case RECORD_REVIVED: event->REVIVED.at = at; return;
     default: return;
   }
 }
@@ -326,6 +371,7 @@ static int64_t event_at(const Record *event) {
     case RECORD_CANCEL_ASKED: return event->CANCEL_ASKED.at;
     case RECORD_RESOLVED: return event->RESOLVED.at;
     case RECORD_KILLED: return event->KILLED.at;
+    case RECORD_REVIVED: return event->REVIVED.at;
     default: return 0;
   }
 }
@@ -357,8 +403,11 @@ static bool replay_event(Run *run) {
 
 StepResult run_replay(Run *run, RunOutput *out) {
   for (;;) {
-    StepResult result = run_step(run, 0, out);
+    StepResult result = run_step(run, REPLAY_SLICE, out);
     switch (result) {
+      case STEP_SLICE: /* nothing was asked while history lasts, so the next step loses nothing */
+        if (journal_live(run->journal)) return result;
+        break;
       case STEP_WAITING:
         if (journal_live(run->journal)) return result;
         if (!replay_event(run)) return outcome(run) == STEP_WAITING ? STEP_WAITING : outcome(run);
@@ -366,7 +415,7 @@ StepResult run_replay(Run *run, RunOutput *out) {
       case STEP_CONTINUED:
         if (journal_live(run->journal)) return result;
         break;
-      case STEP_ENDED: case STEP_DIVERGED: case STEP_HISTORY_END: case STEP_COMMIT: case STEP_SLICE:
+      case STEP_ENDED: case STEP_DIVERGED: case STEP_HISTORY_END: case STEP_COMMIT:
         return result;
     }
   }
@@ -385,8 +434,14 @@ void run_open_requests(Run *run, RunOutput *out) {
   for (uint32_t i = 0; i < run->wait_count; i++) {
     if (run->waits[i]->dropped) continue;
     Request r = wait_request(run->waits[i]);
+    if (r.kind == REQUEST_TURN) attempts_request(run, &r);
     r.resend = true;
     request_put(run, &r);
+  }
+  if (attempts_resting(run) && run->attempts->phase != ATTEMPT_WAITING) {
+    Request dead = {.resend = true};
+    attempts_request(run, &dead);
+    request_put(run, &dead);
   }
   for (uint32_t i = 0; i < run->strand_count; i++) {
     Strand *s = run->strands[i];

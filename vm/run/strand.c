@@ -166,11 +166,18 @@ Wait *wait_take(Run *run, uint64_t seq) {
 
 void wait_remove(Run *run, uint64_t seq) { wait_free(wait_take(run, seq)); }
 
+/* A called run ends with the branch that called it; a started one does not. A later attempt may ask for it again, and
+** then it must still be there: so in a run with attempts it ends with the run, unless it lost a race. */
+static bool call_ends(const Run *run, const Wait *w, Str why) {
+  if (w->effect != EFFECT_RUN_CALL) return false;
+  return !run->attempts || run->cancelling || str_equal(why, STR(WHY_RACE));
+}
+
 void wait_drop(Run *run, Wait *w, Str why) {
   Record r = {.kind = RECORD_CANCELLED, .CANCELLED = {.ref = w->seq, .why = why}};
   if (!run_put(run, &r)) return;
   request_put(run, &(Request){.kind = REQUEST_DROP, .seq = w->seq, .effect = w->effect});
-  if (w->effect == EFFECT_RUN_CALL) { /* a called run ends with the branch that called it; a started one does not */
+  if (call_ends(run, w, why)) {
     send_keep(run, &(Request){.kind = REQUEST_CANCEL, .seq = w->seq, .effect = EFFECT_RUN_CALL, .run = w->run});
   }
   bool may_come = w->kind == REQUEST_EFFECT || w->kind == REQUEST_AWAIT;
@@ -197,6 +204,7 @@ void requests_fix(RunOutput *out) {
     out_fix(out, &out->requests[i].target);
     out_fix(out, &out->requests[i].operands);
     out_fix(out, &out->requests[i].key);
+    out_fix(out, &out->requests[i].note);
   }
 }
 
@@ -215,5 +223,6 @@ void request_put(Run *run, const Request *request) {
   r.target = out_copy(out, r.target);
   r.operands = out_copy(out, r.operands);
   r.key = out_copy(out, r.key);
+  r.note = out_copy(out, r.note);
   out->requests[out->count++] = r;
 }

@@ -30,14 +30,21 @@ static Str tool_name(const Run *run, const ToolCall *call) {
 
 /* ---- calling its bodies ---- */
 
-/* How many arguments the EFFECT has at which the fiber stands: of its instruction, as another fiber may have
-** asked for something since. */
-static uint32_t ask_given(const Run *run, const Fiber *f) {
+/* The EFFECT at which the fiber stands: its instruction, as another fiber may have asked for something since. */
+static const uint32_t *ask_words(const Run *run, const Fiber *f) {
   const Frame *frame = &f->frames[f->frame_count - 1];
-  uint32_t word = run->bundle->code[run->bundle->fns[frame->fn].code + frame->pc - op_info[OP_EFFECT].words];
-  ASSERT((word & 0xff) == OP_EFFECT);
+  const uint32_t *at = &run->bundle->code[run->bundle->fns[frame->fn].code + frame->pc - op_info[OP_EFFECT].words];
+  ASSERT((*at & 0xff) == OP_EFFECT);
+  return at;
+}
+
+/* How many arguments it has. */
+static uint32_t ask_given(const Run *run, const Fiber *f) {
+  uint32_t word = *ask_words(run, f);
   return ((word >> 16) & 0xff) - (word >> 24);
 }
+
+static uint32_t ask_site_index(const Run *run, const Fiber *f) { return ask_words(run, f)[1]; }
 
 /* Calls perform or check above the fiber's frames: the tool's arguments as they stand in its registers, then
 ** the key. */
@@ -47,7 +54,7 @@ static void body_call(Run *run, Fiber *f, uint32_t fn) {
   const BundleFn *body = &run->bundle->fns[fn];
   uint32_t params = body->params.count, given = ask_given(run, f);
   char key[96];
-  run_key(run, call->seq, key);
+  run_key(run, memory_first(run, call->seq), key);
   m->temp[0] = string_new(m, str_of(key));
   Value args[ARGS_MAX];
   for (uint32_t i = 0; i + 1 < params; i++) args[i] = i < given ? machine_ask_arg(m, f, i) : VALUE_MISSING;
@@ -58,10 +65,71 @@ static void body_call(Run *run, Fiber *f, uint32_t fn) {
   run_ready_first(run, f->id);
 }
 
+/* ---- a test's answer in the place of a body ---- */
+
+/* In history it is as it was then: whoever replays need not be the test. */
+static bool stubbed(Run *run, Str tool) {
+  const Record *recorded = journal_peek(run->journal);
+  if (recorded) {
+    return recorded->kind == RECORD_ASKED && recorded->ASKED.kind == EFFECT_STUB &&
+           str_equal(recorded->ASKED.target, tool);
+  }
+  return run->host->stubbed && run->host->stubbed(run->host->context, tool);
+}
+
+static bool stub_operands(Run *run, Fiber *f, Buf *out) {
+  uint32_t count = ask_given(run, f);
+  const char *why;
+  buf_clear(out);
+  cbor_put_array(out, count);
+  for (uint32_t i = 0; i < count; i++) {
+    Value v = machine_ask_arg(run->machine, f, i);
+    if (v == VALUE_MISSING) buf_put(out, missing_argument, sizeof missing_argument);
+    else if (!wire_put(run->machine, v, out, &why)) return false;
+  }
+  return true;
+}
+
+/* What the body would do, asked of the test, under the same key. */
+static void stub(Run *run, Fiber *f) {
+  Strand *s = run_strand(run, f->id);
+  ToolCall *call = call_of(s);
+  const BundleTool *tool = tool_of(run, call);
+  Buf *operands = &run->scratch;
+  char key[96];
+  bool ok = stub_operands(run, f, operands);
+  ASSERT(ok); /* they are on record with the intent */
+  Record r = {.kind = RECORD_ASKED,
+              .ASKED = {.kind = EFFECT_STUB, .site = run->bundle->sites[ask_site_index(run, f)].id, .fiber = f->id,
+                        .delivered = run->delivered, .target = tool_name(run, call), .operands = buf_view(operands),
+                        .at = run_time(run)}};
+  if (!run_put(run, &r)) return;
+  run_key(run, memory_first(run, call->seq), key);
+  call->sends = 1;
+  s->on = FIBER_ON_ANSWER;
+  s->seq = r.seq;
+  wait_add(run, &(Request){.kind = REQUEST_EFFECT, .seq = r.seq, .effect = EFFECT_STUB,
+                           .effect_class = tool->effect_class, .target = tool_name(run, call),
+                           .operands = buf_view(operands), .key = str_of(key), .timeout_us = tool->timeout_us}, f->id);
+}
+
+/* Frames of its innermost call stand on the strand's fiber. */
+bool tool_in_body(Run *run, const Strand *s) {
+  const ToolCall *call = &s->tools[s->tool_count - 1];
+  if (call->phase == TOOL_CHECKING) return true;
+  if (call->phase != TOOL_PERFORMING) return false;
+  const Wait *asked = s->on == FIBER_ON_ANSWER ? wait_find(run, s->seq) : NULL;
+  return !asked || asked->effect != EFFECT_STUB;
+}
+
 static void perform(Run *run, Fiber *f) {
   ToolCall *call = call_of(run_strand(run, f->id));
   call->phase = TOOL_PERFORMING;
   call->sends = 0;
+  if (stubbed(run, tool_name(run, call))) {
+    stub(run, f);
+    return;
+  }
   body_call(run, f, tool_of(run, call)->perform);
 }
 
@@ -89,25 +157,6 @@ static void admit(Run *run, Fiber *f, uint64_t seq) {
                            .limit_count = tool->limit_count, .limit_per_us = tool->limit_per_us}, f->id);
 }
 
-/* ---- the intent ---- */
-
-void tool_begin(Run *run, Fiber *f) {
-  Strand *s = run_strand(run, f->id);
-  uint32_t index = run->machine->ask.operand;
-  Buf *operands = &run->scratch, because = {0};
-  if (ask_operands(run, f, 0, operands)) {
-    Str name = bundle_text(run->bundle, run->bundle->tools[index].name);
-    Record r;
-    ask_record(run, f, name, buf_view(operands), &because, &r);
-    if (run_put(run, &r)) {
-      s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof *s->tools);
-      s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1};
-      admit(run, f, r.seq);
-    }
-  }
-  buf_deinit(&because);
-}
-
 /* ---- the outcome ---- */
 
 /* The call is over: records it and takes it off. False: the run goes no further. */
@@ -121,6 +170,7 @@ static bool done(Run *run, Fiber *f, const char *outcome, Str result) {
   bool reads = tool_of(run, call)->effect_class == CLASS_READ;
   bool unsaved = call->seq >= run->settled && journal_live(run->journal);
   if (!reads && unsaved) run->commit_due = true; /* its intent is not on disk yet */
+  if (str_equal(r.TOOL_DONE.outcome, STR("ok"))) memory_confirm(run, call->seq, result);
   s->tool_count--;
   return true;
 }
@@ -144,7 +194,11 @@ static void done_ok(Run *run, Fiber *f, Value result) {
     m->temp[0] = VALUE_NIL;
     Value error = error_fault(m, f, FAULT_VALUE, "a tool's result cannot hold %s", why);
     buf_clear(bytes);
-    if (wire_put(m, error, bytes, &why) && done(run, f, "error", buf_view(bytes))) strand_raise(run, f->id, error);
+    uint64_t seq = call_of(run_strand(run, f->id))->seq;
+    if (wire_put(m, error, bytes, &why) && done(run, f, "error", buf_view(bytes))) {
+      memory_error(run, f->id, seq, error, ERROR_DONE);
+      strand_raise(run, f->id, error);
+    }
   } else if (done(run, f, "ok", buf_view(bytes))) {
     Value v = m->temp[0];
     m->temp[0] = VALUE_NIL;
@@ -157,16 +211,20 @@ static void done_ok(Run *run, Fiber *f, Value result) {
   m->temp[0] = VALUE_NIL;
 }
 
-static void done_error(Run *run, Fiber *f, Value error) {
+static void done_error(Run *run, Fiber *f, Value error, ErrorMeans means) {
   Machine *m = run->machine;
   Buf bytes = {0};
   const char *why;
   m->temp[0] = error;
   if (!wire_put(m, error, &bytes, &why)) cbor_put_nil(&bytes);
+  uint64_t seq = call_of(run_strand(run, f->id))->seq;
   if (done(run, f, "error", buf_view(&bytes))) {
     error = m->temp[0];
     m->temp[0] = VALUE_NIL;
-    if (!cancel_was_due(run, f)) strand_raise(run, f->id, error);
+    if (!cancel_was_due(run, f)) {
+      memory_error(run, f->id, seq, error, means);
+      strand_raise(run, f->id, error);
+    }
   }
   m->temp[0] = VALUE_NIL;
   buf_deinit(&bytes);
@@ -227,7 +285,7 @@ static bool unless_says_stop(Run *run, const BundleTool *tool, Value error) {
 }
 
 /* A known failure of an attempt. */
-static void failed(Run *run, Fiber *f, Value error) {
+static void failed(Run *run, Fiber *f, Value error, ErrorMeans means) {
   Machine *m = run->machine;
   ToolCall *call = call_of(run_strand(run, f->id));
   const BundleTool *tool = tool_of(run, call);
@@ -236,7 +294,7 @@ static void failed(Run *run, Fiber *f, Value error) {
                !unless_says_stop(run, tool, error);
   error = m->temp[1];
   if (retry) again(run, f, TOOL_RETRYING, ++call->attempt, error);
-  else done_error(run, f, error);
+  else done_error(run, f, error, means);
   m->temp[1] = VALUE_NIL;
 }
 
@@ -258,19 +316,55 @@ static void need_person(Run *run, Fiber *f) {
                               .target = tool_name(run, call)});
 }
 
-/* The outcome of what the body sent is unknown: the body is abandoned. */
-void tool_lost(Run *run, Fiber *f, bool interrupted) {
+/* It is irreversible and may have happened. */
+static void ask_books(Run *run, Fiber *f) {
+  if (tool_of(run, call_of(run_strand(run, f->id)))->check != NONE_INDEX) check(run, f);
+  else need_person(run, f);
+}
+
+static void lost(Run *run, Fiber *f, bool interrupted) {
   Strand *s = run_strand(run, f->id);
   ToolCall *call = call_of(s);
   const BundleTool *tool = tool_of(run, call);
   s->on = FIBER_ON_NOTHING;
-  fiber_abandon_call(run->machine, f);
   if (call->phase == TOOL_PERFORMING) call->interrupted = interrupted;
-  if (call->phase == TOOL_CHECKING) again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
-  else if (tool->effect_class != CLASS_IRREVERSIBLE)
-    failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"));
-  else if (tool->check != NONE_INDEX) check(run, f);
-  else need_person(run, f);
+  if (call->phase == TOOL_CHECKING) {
+    again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
+  } else if (tool->effect_class != CLASS_IRREVERSIBLE) {
+    memory_maybe(run, call->seq);
+    failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"), ERROR_MAYBE);
+  } else {
+    ask_books(run, f);
+  }
+}
+
+/* The outcome of what the body sent is unknown: the body is abandoned. */
+void tool_lost(Run *run, Fiber *f, bool interrupted) {
+  fiber_abandon_call(run->machine, f);
+  lost(run, f, interrupted);
+}
+
+/* ---- the intent ---- */
+
+void tool_begin(Run *run, Fiber *f) {
+  Strand *s = run_strand(run, f->id);
+  uint32_t index = run->machine->ask.operand;
+  const BundleTool *tool = &run->bundle->tools[index];
+  Buf *operands = &run->scratch, because = {0};
+  Str name = bundle_text(run->bundle, tool->name);
+  if (ask_operands(run, f, 0, operands) &&
+      !memory_recalls(run, f, EFFECT_TOOL, (EffectClass)tool->effect_class, name, buf_view(operands))) {
+    Record r;
+    ask_record(run, f, name, buf_view(operands), &because, &r);
+    if (run_put(run, &r)) {
+      FirstAsked first = memory_asked(run, r.seq, buf_view(operands));
+      s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof *s->tools);
+      s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1, .interrupted = first.maybe};
+      if (first.maybe && tool->effect_class == CLASS_IRREVERSIBLE) ask_books(run, f);
+      else admit(run, f, r.seq);
+    }
+  }
+  buf_deinit(&because);
 }
 
 /* ---- its bodies came to an end ---- */
@@ -286,7 +380,7 @@ static void checked(Run *run, Fiber *f, Value verdict) {
   } else if (count == 1 && str_equal(text, STR("absent"))) {
     if (call->interrupted) again(run, f, TOOL_RETRYING, call->attempt, VALUE_NIL);
     else if (call->attempt < tool_of(run, call)->max_attempts) again(run, f, TOOL_RETRYING, ++call->attempt, VALUE_NIL);
-    else done_error(run, f, lost_error(run, f, "it was not done, and no attempt is left"));
+    else done_error(run, f, lost_error(run, f, "it was not done, and no attempt is left"), ERROR_NOT_DONE);
   } else {
     again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
   }
@@ -306,13 +400,27 @@ void tool_raised(Run *run, Fiber *f) {
   Value error = f->result;
   f->result = VALUE_NIL;
   if (call->phase != TOOL_CHECKING) {
-    failed(run, f, error);
+    failed(run, f, error, ERROR_NOT_DONE);
   } else if (error_catchable(error)) {
     run->machine->temp[1] = error;
     again(run, f, TOOL_RECHECKING, call->checks, error);
     run->machine->temp[1] = VALUE_NIL;
   } else {
-    done_error(run, f, error);
+    done_error(run, f, error, ERROR_MAYBE);
+  }
+}
+
+/* As its body would have ended; but there is no body to be abandoned. */
+void tool_stub_answered(Run *run, Fiber *f, Str outcome, Value v) {
+  if (str_equal(outcome, STR("ok"))) {
+    run_strand(run, f->id)->on = FIBER_ON_NOTHING;
+    done_ok(run, f, v);
+  } else if (str_equal(outcome, STR("error"))) {
+    run_strand(run, f->id)->on = FIBER_ON_NOTHING;
+    if (!value_is_kind(v, OBJ_ERROR)) v = error_fault(run->machine, f, FAULT_INTERNAL, "a stub failed without an error");
+    failed(run, f, v, ERROR_NOT_DONE);
+  } else {
+    lost(run, f, str_equal(outcome, STR("interrupted")));
   }
 }
 

@@ -42,7 +42,7 @@ void child_start(Scheduler *s, Slot *parent, const Request *r) {
   Err err;
   if (slot_by_id(s, r->run) != NULL) return;
   if (r->resend && known_run(s, r->run, &row)) {
-    if (!run_status_over(row.status) && !scheduler_resume(s, row.number, &err))
+    if (!run_status_over(row.status) && !row_dormant(s, &row) && !scheduler_resume(s, row.number, &err))
       scheduler_notice(s, "a child run cannot be continued: %s", err.text);
     return;
   }
@@ -146,44 +146,132 @@ static void awaiter_add(Scheduler *s, Slot *parent, const Request *r) {
   *link = a;
 }
 
-static void no_such_run(Scheduler *s, Slot *parent, const Request *r) {
+void awaiter_drop(Scheduler *s, uint64_t number, const Request *r) {
+  Awaiter *first = table_get(s->awaiters, uuid_key(&r->run)), **link = &first;
+  while (*link != NULL) {
+    Awaiter *a = *link;
+    if (a->number == number && a->seq == r->seq) {
+      *link = a->next;
+      mem_free(a);
+    } else {
+      link = &a->next;
+    }
+  }
+  table_set(s->awaiters, uuid_key(&r->run), first);
+}
+
+static void await_failed(Slot *to, uint64_t seq, const char *format, Uuid id, const char *why) {
   Buf error = {0};
-  const char *why = table_get(s->refused, uuid_key(&r->run));
-  if (why != NULL) lost_child(&error, "the run %s could not be started: %s", r->run, why);
-  else lost_child(&error, "there is no run %s %s", r->run, "in this data directory");
-  inbox_answer(parent, r->seq, "error", buf_view(&error), false);
+  lost_child(&error, format, id, why);
+  inbox_answer(to, seq, "error", buf_view(&error), false);
   buf_deinit(&error);
 }
 
+static void no_such_run(Scheduler *s, Slot *parent, const Request *r) {
+  const char *why = table_get(s->refused, uuid_key(&r->run));
+  if (why != NULL) await_failed(parent, r->seq, "the run %s could not be started: %s", r->run, why);
+  else await_failed(parent, r->seq, "there is no run %s %s", r->run, "in this data directory");
+}
+
+/* A job is awaited before a run does it, or after it was over without one. False: there is no such job. */
+static bool job_await(Scheduler *s, Slot *to, const Request *r) {
+  JobRow job;
+  Buf keep = {0}, why = {0};
+  Err err;
+  bool found = store_job_by_id(s->store, r->run, &job, &keep, &err);
+  if (!found && err.code != ERR_NOT_FOUND) s->failed = true;
+  if (found && (job.state == JOB_AVAILABLE || job.state == JOB_EXECUTING)) {
+    awaiter_add(s, to, r);
+  } else if (found) {
+    buf_format(&why, "%s" STR_FMT, job.note.size > 0 ? ": " : "", STR_ARG(job.note));
+    buf_byte(&why, 0);
+    const char *how = job.state == JOB_CANCELLED ? "the job %s was cancelled%s"
+                      : job.state == JOB_DEAD    ? "the job %s is among the dead letters%s"
+                                                 : "the job %s is done, and its result is not kept%s";
+    await_failed(to, r->seq, how, r->run, why.at);
+  }
+  buf_deinit(&keep);
+  buf_deinit(&why);
+  return found || s->failed;
+}
+
 void child_await(Scheduler *s, Slot *parent, const Request *r) {
-  RunRow row;
+  RunRow row = {0};
   Err err;
   Slot *child = slot_by_id(s, r->run);
   if (child == NULL && !known_run(s, r->run, &row)) {
-    no_such_run(s, parent, r);
+    if (!s->failed && !job_await(s, parent, r)) no_such_run(s, parent, r);
   } else if (child == NULL && run_status_over(row.status)) {
     answer_from_store(s, parent, r->seq, &row);
+  } else if (child != NULL ? child->dead : row.status == RUN_STATUS_DEAD) {
+    await_failed(parent, r->seq, "the run %s is among the dead letters%s", r->run, "");
   } else {
     awaiter_add(s, parent, r);
-    if (child == NULL && !scheduler_resume(s, row.number, &err))
+    if (child == NULL && !row_dormant(s, &row) && !scheduler_resume(s, row.number, &err))
       scheduler_notice(s, "a run that another one awaits cannot be continued: %s", err.text);
   }
 }
 
-bool child_ended(Scheduler *s, Slot *child) {
-  Awaiter *a = table_get(s->awaiters, uuid_key(&child->id));
-  Str value;
-  RunStatus status = run_status(child->run, &value);
-  if (a == NULL) return false;
-  table_set(s->awaiters, uuid_key(&child->id), NULL);
-  while (a != NULL) {
-    Awaiter *next = a->next;
-    Slot *to = slot_by_number(s, a->number);
-    if (to != NULL && !to->over) ending_answer(to, a->seq, child->id, status, value);
-    mem_free(a);
-    a = next;
+static Awaiter *awaiters_take(Scheduler *s, Uuid id) {
+  Awaiter *a = table_get(s->awaiters, uuid_key(&id));
+  if (a != NULL) table_set(s->awaiters, uuid_key(&id), NULL);
+  return a;
+}
+
+/* The one awaiting that goes next, or NULL; *a is used up. */
+static Slot *awaiter_next(Scheduler *s, Awaiter **a, uint64_t *seq) {
+  Slot *to = NULL;
+  while (*a != NULL && to == NULL) {
+    Awaiter *next = (*a)->next;
+    to = slot_by_number(s, (*a)->number);
+    if (to != NULL && to->over) to = NULL;
+    *seq = (*a)->seq;
+    mem_free(*a);
+    *a = next;
   }
-  return true;
+  return to;
+}
+
+bool child_ended(Scheduler *s, Slot *child) {
+  Awaiter *a = awaiters_take(s, child->id);
+  bool told = a != NULL;
+  uint64_t seq;
+  Str value;
+  Slot *to;
+  RunStatus status = run_status(child->run, &value);
+  while ((to = awaiter_next(s, &a, &seq)) != NULL) ending_answer(to, seq, child->id, status, value);
+  return told;
+}
+
+void awaiters_tell(Scheduler *s, Uuid id, const char *outcome, Str value) {
+  Awaiter *a = awaiters_take(s, id);
+  uint64_t seq;
+  Slot *to;
+  while ((to = awaiter_next(s, &a, &seq)) != NULL) inbox_answer(to, seq, outcome, value, false);
+}
+
+/* A dormant parent that is not this scheduler's (one of its children alone was recovered) is left to whoever
+** takes up the rest. */
+static void parent_needed(Scheduler *s, RunRow *row) {
+  Err err;
+  if (row_dormant(s, row)) {
+    if (!scheduler_resume(s, row->number, &err))
+      scheduler_notice(s, "a run whose child ended cannot be continued: %s", err.text);
+    return;
+  }
+  row->wake_us = AWAKE_WAITS;
+  grouping_updated(s->grouping, row);
+}
+
+void child_ending(Scheduler *s, Slot *child) {
+  RunRow row;
+  Buf keep = {0};
+  Err err;
+  if (child->parent == 0 || child->parent == s->parent_over || slot_by_number(s, child->parent) != NULL) return;
+  if (!store_run_get(s->store, child->parent, &row, &keep, &err)) s->failed = true;
+  else if (run_status_over(row.status)) s->parent_over = row.number;
+  else if (row.status == RUN_STATUS_PARKED && row.wake_us >= 0) parent_needed(s, &row);
+  buf_deinit(&keep);
 }
 
 /* ---- signals and cancellation -------------------------------------------- */

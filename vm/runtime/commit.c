@@ -1,6 +1,7 @@
-/* The commit of a round, and what it allows: requests leave, ends are told, parked runs
-** give their memory back. Nothing here happens before store_commit said yes. */
+/* The commit of a round, and what it allows: requests leave, ends are told. Nothing of
+** that happens before store_commit said yes. */
 #include "vm/base/mem.h"
+#include "vm/runtime/app.h"
 #include "vm/runtime/schedule.h"
 
 /* ---- the group ----------------------------------------------------------- */
@@ -23,48 +24,30 @@ static RunRow slot_row(const Slot *slot) {
   return row;
 }
 
-static void group_bundle(Scheduler *s, const Slot *slot) {
-  StoreGroup *g = &s->group;
-  Str bytes;
-  if (!node_bundle_take(s->node, slot->bundle, &bytes)) return;
-  uint32_t cap = s->bundle_cap;
-  g->bundle_ids = mem_grow(g->bundle_ids, &cap, g->bundle_count + 1, sizeof *g->bundle_ids);
-  g->bundles = mem_grow(g->bundles, &s->bundle_cap, g->bundle_count + 1, sizeof *g->bundles);
-  g->bundle_ids[g->bundle_count] = slot->bundle;
-  g->bundles[g->bundle_count++] = bytes;
-}
-
 static void group_created(Scheduler *s, Slot *slot) {
-  StoreGroup *g = &s->group;
+  Str bytes;
   if (!slot->created) return;
   slot->created = false;
-  group_bundle(s, slot);
-  g->created = mem_grow(g->created, &s->created_cap, g->created_count + 1, sizeof *g->created);
+  if (node_bundle_take(s->node, slot->bundle, &bytes)) grouping_bundle(s->grouping, slot->bundle, bytes);
   RunRow row = slot_row(slot);
   row.status = RUN_STATUS_RUNNING;
-  g->created[g->created_count++] = row;
+  grouping_created(s->grouping, &row);
 }
 
-static void group_updated(Scheduler *s, Slot *slot) {
-  StoreGroup *g = &s->group;
-  if (slot->status == slot->stored) return;
+void group_updated(Scheduler *s, Slot *slot) {
+  bool parked = slot->status == RUN_STATUS_PARKED;
+  if (slot->status == slot->stored && (!parked || slot->wake_us == slot->stored_wake_us)) return;
   slot->stored = slot->status;
-  g->updated = mem_grow(g->updated, &s->updated_cap, g->updated_count + 1, sizeof *g->updated);
-  g->updated[g->updated_count++] = slot_row(slot);
+  slot->stored_wake_us = slot->wake_us;
+  RunRow row = slot_row(slot);
+  grouping_updated(s->grouping, &row);
 }
 
 static void group_slot(Scheduler *s, Slot *slot) {
-  StoreGroup *g = &s->group;
-  g->rows = mem_grow(g->rows, &s->row_cap, g->row_count + 1, sizeof *g->rows);
-  LogRow *row = &g->rows[g->row_count];
-  *row = (LogRow){.run = slot->number};
-  if (slot->run != NULL && journal_take(run_journal(slot->run), row, g)) g->row_count++;
+  LogRow row = {.run = slot->number};
+  if (slot->run != NULL && journal_take(run_journal(slot->run), &row, grouping_group(s->grouping)))
+    grouping_row(s->grouping, &row);
   group_updated(s, slot);
-}
-
-static void group_clear(StoreGroup *g) {
-  g->created_count = g->row_count = g->updated_count = g->image_count = 0;
-  g->blob_count = g->bundle_count = 0;
 }
 
 /* Letters that are on record now need not be kept. */
@@ -77,15 +60,14 @@ static void letters_drop(Scheduler *s, Slot *slot) {
   s->mail_changed = true;
 }
 
-static bool group_commit(Scheduler *s, Err *err) {
-  StoreGroup *g = &s->group;
-  bool any = g->created_count + g->row_count + g->updated_count + g->image_count > 0;
-  g->meta = s->mail_changed ? "mail" : NULL;
-  g->meta_value = buf_view(&s->mail);
-  if (s->failed) FAIL(err, ERR_IO, "the store could not be read");
-  bool ok = !s->failed && (!any || store_commit(s->store, g, err));
+bool group_commit(Scheduler *s, Err *err) {
+  Grouping *g = s->grouping;
+  bool any = !grouping_empty(g), ok = !s->failed;
+  if (!ok) FAIL(err, ERR_IO, "the store could not be read");
+  if (any && s->mail_changed) grouping_meta(g, "mail", buf_view(&s->mail));
+  ok = ok && (!any || store_commit(s->store, grouping_group(g), err));
   if (ok && any) s->mail_changed = false;
-  group_clear(g);
+  grouping_clear(g);
   if (!ok) {
     s->failed = true;
     err_context(err, "the store failed; nothing that was not stored has been promised to anyone");
@@ -118,6 +100,7 @@ static bool park_restore(Scheduler *s, Slot *slot, Err *err) {
 
 static bool slot_after_commit(Scheduler *s, Slot *slot, Err *err) {
   dispatch_after_commit(s, slot);
+  if (slot->quiescent && slot->inbox != NULL) slot_ready(slot); /* what its turn had no room for */
   bool parked = s->options.park_restore && slot->run != NULL && !slot->over && slot->quiescent &&
                 run_parked(slot->run);
   return !parked || park_restore(s, slot, err);
@@ -163,71 +146,56 @@ static void slots_merge(Scheduler *s) {
   s->touched.count = 0;
 }
 
-bool round_commit(Scheduler *s, Err *err) {
-  bool ok = true;
-  for (uint32_t i = 0; i < s->turn.count; i++) dispatch_before_commit(s, s->turn.at[i]);
-  for (uint32_t i = 0; i < s->touched.count; i++)
-    dispatch_before_commit(s, s->touched.at[i]); /* it may grow */
+/* What is over has its end in this commit: the application's rows, and a parent that was dormant. */
+static void slot_settle(Scheduler *s, Slot *slot) {
+  if (!slot->over || slot->settled) return;
+  slot->settled = true;
+  if (slot->run == NULL) return;
+  bool app = slot->entry_kind == ENTRY_JOB || slot->entry_kind == ENTRY_ON || slot->entry_kind == ENTRY_TICK;
+  if (s->app != NULL && app) app_over(s->app, slot);
+  if (run_status_over(slot->status)) child_ending(s, slot);
+}
+
+/* All that must be done before the commit; `touched` may grow meanwhile. */
+static void round_settle(Scheduler *s) {
+  for (uint32_t i = 0; i < s->turn.count; i++) {
+    dispatch_before_commit(s, s->turn.at[i]);
+    slot_settle(s, s->turn.at[i]);
+  }
+  for (uint32_t i = 0; i < s->touched.count; i++) {
+    dispatch_before_commit(s, s->touched.at[i]);
+    slot_settle(s, s->touched.at[i]);
+  }
   clock_settle(s);
   slots_merge(s);
+}
+
+static bool round_store(Scheduler *s, Err *err) {
   for (uint32_t i = 0; i < s->turn.count; i++) group_created(s, s->turn.at[i]);
   for (uint32_t i = 0; i < s->turn.count; i++) group_slot(s, s->turn.at[i]);
   for (uint32_t i = 0; i < s->turn.count; i++) letters_drop(s, s->turn.at[i]);
-  if (!group_commit(s, err)) return false;
+  s->rounds++;
+  if (group_commit(s, err)) return true;
+  if (s->app != NULL) app_refused(s->app);
+  return false;
+}
+
+/* For tests: is this where the process dies? */
+static bool crash_due(Scheduler *s) {
+  s->crashed = s->crashed || (s->options.crash != NULL && s->options.crash(s->options.context));
+  return s->crashed;
+}
+
+bool round_commit(Scheduler *s, Err *err) {
+  bool ok = true;
+  round_settle(s);
+  if (!round_store(s, err)) return false;
+  if (crash_due(s)) return true;
   for (uint32_t i = 0; i < s->turn.count; i++) s->turn.at[i]->in_turn = false;
   for (uint32_t i = 0; ok && i < s->turn.count; i++) ok = slot_after_commit(s, s->turn.at[i], err);
   for (uint32_t i = 0; i < s->turn.count; i++) slot_leave(s, s->turn.at[i]);
   s->turn.count = 0;
-  return ok;
-}
-
-/* ---- parking ------------------------------------------------------------- */
-
-typedef struct Parking {
-  Slot **slots;
-  Buf *images;
-  uint32_t count;
-} Parking;
-
-static bool may_park(const Slot *slot) {
-  return slot != NULL && !slot->over && !slot->ready && slot->quiescent && slot->run != NULL &&
-         slot->inbox == NULL && run_parked(slot->run);
-}
-
-static void park_one(Scheduler *s, Parking *p, Slot *slot) {
-  Hash256 state;
-  Buf *image = &p->images[p->count];
-  run_image(slot->run, image, &state);
-  slot->records = journal_seq(run_journal(slot->run));
-  slot->wake_us = run_wake_us(slot->run);
-  if (slot->persons == 0) slot->status = RUN_STATUS_PARKED;
-  s->group.images[p->count] = (ImageRow){.run = slot->number,
-                                         .seq = slot->records - 1,
-                                         .head = journal_head(run_journal(slot->run)),
-                                         .bytes = buf_view(image)};
-  group_updated(s, slot);
-  p->slots[p->count++] = slot;
-}
-
-bool park_calm(Scheduler *s, Err *err) {
-  uint32_t count = s->calm_count;
-  if (count == 0) return true;
-  Parking p = {.slots = mem_alloc(count * sizeof *p.slots),
-               .images = mem_alloc(count * sizeof *p.images)};
-  s->group.images = mem_alloc(count * sizeof *s->group.images);
-  for (uint32_t i = 0; i < count; i++) {
-    Slot *slot = slot_by_number(s, s->calm[i]);
-    if (slot != NULL) slot->calm = false;
-    if (may_park(slot)) park_one(s, &p, slot);
-  }
-  s->calm_count = 0;
-  s->group.image_count = p.count;
-  bool ok = group_commit(s, err);
-  for (uint32_t i = 0; ok && i < p.count; i++) slot_evict(p.slots[i]);
-  for (uint32_t i = 0; i < p.count; i++) buf_deinit(&p.images[i]);
-  mem_free(s->group.images);
-  s->group.images = NULL;
-  mem_free(p.images);
-  mem_free(p.slots);
+  ok = ok && (s->app == NULL || app_committed(s->app, err));
+  if (ok) crash_due(s);
   return ok;
 }

@@ -16,11 +16,15 @@ typedef struct Client {
   int fd;
   Buf in, out;
   size_t sent;
+  uint64_t serial;
+  bool deferred; /* it was read whole, and its answer comes later */
 } Client;
 
 struct Control {
   int listen_fd, epoll_fd, dir_fd;
   Client *clients[CONTROL_CLIENTS_MAX];
+  Client *answering; /* while `answer` is called */
+  uint64_t serial;
 };
 
 /* A data directory's path may be longer than a socket's name may be, so the name goes through
@@ -99,6 +103,7 @@ static void clients_accept(Control *c) {
     if (fd < 0) return;
     c->clients[i] = MEM_NEW(Client);
     c->clients[i]->fd = fd;
+    c->clients[i]->serial = ++c->serial;
     c->clients[i]->in.max = CONTROL_MESSAGE_MAX + 4;
     if (!watch(c->epoll_fd, fd, EPOLLIN, c->clients[i], EPOLL_CTL_ADD)) client_drop(c, i);
   }
@@ -153,14 +158,33 @@ static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str,
   Str request;
   if (client->out.size > 0) return client_write(c, client);
   bool open = client_read(client);
+  if (client->deferred) return open;
   int whole = frame_get(&client->in, &request);
   if (whole == 0) return open;
   if (whole < 0) return false;
   Buf reply = {.max = CONTROL_MESSAGE_MAX};
+  c->answering = client;
   answer(context, request, &reply);
-  frame_put(&client->out, buf_view(&reply));
+  c->answering = NULL;
+  if (!client->deferred) frame_put(&client->out, buf_view(&reply));
   buf_deinit(&reply);
-  return client_write(c, client);
+  return client->deferred ? open : client_write(c, client);
+}
+
+ControlTicket control_defer(Control *c) {
+  ASSERT(c->answering != NULL);
+  c->answering->deferred = true;
+  ControlTicket ticket = {0, c->answering->serial};
+  while (c->clients[ticket.client] != c->answering) ticket.client++;
+  return ticket;
+}
+
+void control_reply(Control *c, ControlTicket ticket, Str answer) {
+  Client *client = c->clients[ticket.client];
+  if (client == NULL || client->serial != ticket.serial) return;
+  client->deferred = false;
+  frame_put(&client->out, answer);
+  if (!client_write(c, client)) client_drop(c, ticket.client);
 }
 
 static void client_event(Control *c, Client *client, void (*answer)(void *, Str, Buf *),

@@ -21,6 +21,15 @@ int control_fd(const Control *c); /* an epoll descriptor: readable when there is
 void control_serve(Control *c, void (*answer)(void *context, Str request, Buf *answer),
                    void *context);
 
+/* Within `answer`: the answer comes later, through control_reply. What was put in the buffer is left out. */
+typedef struct ControlTicket {
+  uint32_t client;
+  uint64_t serial;
+} ControlTicket;
+ControlTicket control_defer(Control *c);
+/* Nobody may wait for it any more: then nothing happens. */
+void control_reply(Control *c, ControlTicket ticket, Str answer);
+
 /* Does a process listen there? */
 bool control_listens(const char *dir);
 /* The other side: connects, asks, waits for the answer. ERR_NOT_FOUND: nobody listens. */

@@ -1,7 +1,8 @@
 /* Requests: what must be done before the commit that records them (other runs of this
-** store), and what may be done only after it (everything else). */
+** store, the application), and what may be done only after it (everything else). */
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
+#include "vm/runtime/app.h"
 #include "vm/runtime/schedule.h"
 
 static const Str encoded_nil = {"\xf6", 1};
@@ -19,16 +20,136 @@ static void person_wanted(Slot *slot, const Request *r) {
   scheduler_notice(slot->scheduler, "run %s is stuck: %s", id, slot->note);
 }
 
-void dispatch_before_commit(Scheduler *s, Slot *slot) {
-  for (uint32_t o = slot->out_before; o < slot->out_count; o++) {
-    for (uint32_t i = 0; i < slot->outs[o].count; i++) {
-      const Request *r = &slot->outs[o].requests[i];
-      if (r->kind == REQUEST_START) child_start(s, slot, r);
-      else if (r->kind == REQUEST_SIGNAL || r->kind == REQUEST_CANCEL) run_send(s, slot, r);
-      else if (r->kind == REQUEST_PERSON) person_wanted(slot, r);
-    }
+/* ---- the application: what it answers is on record in the same commit ------ */
+
+static bool app_effect(uint8_t effect) {
+  return effect == EFFECT_DISPATCH || effect == EFFECT_VIEW || effect == EFFECT_ENQUEUE || effect == EFFECT_TEST ||
+         effect == EFFECT_STUB;
+}
+
+static bool for_app(const Request *r) { return r->kind == REQUEST_EFFECT && app_effect(r->effect); }
+
+static Str text_keep(char **at, Str s) {
+  if (s.at == NULL || s.size == 0) return s;
+  memcpy(*at, s.at, s.size);
+  s.at = *at;
+  *at += s.size;
+  return s;
+}
+
+static void ask_queue(Slot *slot, const Request *r) {
+  AppAsk *ask = mem_alloc(sizeof *ask + r->target.size + r->operands.size + r->key.size + r->note.size);
+  char *at = (char *)(ask + 1);
+  ask->request = *r;
+  ask->request.target = text_keep(&at, r->target);
+  ask->request.operands = text_keep(&at, r->operands);
+  ask->request.key = text_keep(&at, r->key);
+  ask->request.note = text_keep(&at, r->note);
+  *slot->asks_end = ask;
+  slot->asks_end = &ask->next;
+}
+
+/* True: it was not handed over yet, and now never is. */
+static bool ask_drop(Slot *slot, uint64_t seq) {
+  for (AppAsk **link = &slot->asks; *link != NULL; link = &(*link)->next) {
+    AppAsk *ask = *link;
+    if (ask->request.seq != seq) continue;
+    *link = ask->next;
+    if (slot->asks_end == &ask->next) slot->asks_end = link;
+    mem_free(ask);
+    return true;
   }
+  return false;
+}
+
+void asks_clear(Slot *slot) {
+  while (slot->asks != NULL) ask_drop(slot, slot->asks->request.seq);
+}
+
+/* The node was started without an application. */
+static const char *app_missing(const Request *r, Buf *value) {
+  char text[160];
+  int size = snprintf(text, sizeof text, "%s needs an application, and this process runs none: z8 serve does",
+                      effect_info(r->effect)->word);
+  error_encode(value, STR("no_application"), (Str){text, (size_t)size});
+  return "error";
+}
+
+/* Puts the answer on record. A run that takes no more events keeps nothing. */
+static void ask_answered_now(Slot *slot, uint64_t seq, const char *outcome, Str value) {
+  Err err;
+  Record r = {.kind = RECORD_ANSWERED, .ANSWERED = {.ref = seq, .outcome = str_of(outcome), .value = value}};
+  if (!run_deliver(slot->run, &r, &err)) {
+    scheduler_notice(slot->scheduler, "an answer was refused: %s", err.text);
+    return;
+  }
+  slot->quiescent = false;
+  slot_ready(slot);
+}
+
+/* One after the other, until one is answered at once: that is the run's event of this round. What is left waits
+** until the run is quiescent again. */
+static void asks_go(Scheduler *s, Slot *slot) {
+  while (slot->asks != NULL && slot->quiescent && !slot->over) {
+    Buf value = {0};
+    const char *outcome = "ok";
+    AppAsk *ask = slot->asks;
+    slot->asks = ask->next;
+    if (slot->asks == NULL) slot->asks_end = &slot->asks;
+    bool answered = true;
+    if (s->app == NULL) outcome = app_missing(&ask->request, &value);
+    else answered = app_ask(s->app, slot, &ask->request, &value, &outcome);
+    if (answered) ask_answered_now(slot, ask->request.seq, outcome, buf_view(&value));
+    buf_deinit(&value);
+    mem_free(ask);
+  }
+}
+
+/* Its attempts are used up, or the next one has to wait for its turn. */
+static void attempt(Scheduler *s, Slot *slot, const Request *r) {
+  if (r->kind == REQUEST_DEAD) {
+    slot->dead = true;
+    slot->status = RUN_STATUS_DEAD;
+    slot_note(slot, STR_FMT, STR_ARG(r->note));
+  }
+  if (s->app != NULL) app_attempt(s->app, slot, r);
+}
+
+static void before_commit(Scheduler *s, Slot *slot, const Request *r) {
+  switch (r->kind) {
+    case REQUEST_START:
+      child_start(s, slot, r);
+      return;
+    case REQUEST_SIGNAL:
+    case REQUEST_CANCEL:
+      run_send(s, slot, r);
+      return;
+    case REQUEST_PERSON:
+      person_wanted(slot, r);
+      return;
+    case REQUEST_TURN:
+    case REQUEST_DEAD:
+      attempt(s, slot, r);
+      return;
+    case REQUEST_DROP:
+      if (app_effect(r->effect) && !ask_drop(slot, r->seq) && s->app != NULL) app_drop(s->app, slot, r->seq);
+      return;
+    case REQUEST_EFFECT:
+      if (for_app(r) && !slot->over) ask_queue(slot, r);
+      return;
+    case REQUEST_TIMER:
+    case REQUEST_OUTPUT:
+    case REQUEST_AWAIT:
+    case REQUEST_ADMIT:
+      return;
+  }
+}
+
+void dispatch_before_commit(Scheduler *s, Slot *slot) {
+  for (uint32_t o = slot->out_before; o < slot->out_count; o++)
+    for (uint32_t i = 0; i < slot->outs[o].count; i++) before_commit(s, slot, &slot->outs[o].requests[i]);
   slot->out_before = slot->out_count;
+  asks_go(s, slot);
 }
 
 /* ---- the world ----------------------------------------------------------- */
@@ -133,7 +254,7 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
       output(s, slot, r);
       return;
     case REQUEST_EFFECT:
-      if (slot->over) return;
+      if (slot->over || for_app(r)) return;
       if (r->resend) effect_again(s, slot, r);
       else effect_submit(s, slot, r);
       return;
@@ -153,6 +274,8 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_SIGNAL:
     case REQUEST_CANCEL:
     case REQUEST_PERSON:
+    case REQUEST_TURN:
+    case REQUEST_DEAD:
       return; /* done before */
   }
 }
@@ -171,14 +294,34 @@ static bool is_fresh(const RunOutput *fresh, const Request *r) {
   return false;
 }
 
+static void open_again(Scheduler *s, Slot *slot, const Request *r) {
+  switch (r->kind) {
+    case REQUEST_START:
+    case REQUEST_SIGNAL:
+    case REQUEST_CANCEL:
+    case REQUEST_PERSON:
+    case REQUEST_TURN:
+    case REQUEST_DEAD:
+      before_commit(s, slot, r);
+      return;
+    case REQUEST_EFFECT:
+      if (!for_app(r)) leave(s, slot, r);
+      else if (s->app != NULL) app_ask_open(s->app, slot, r);
+      else ask_queue(slot, r); /* answered with the next commit */
+      return;
+    case REQUEST_TIMER:
+    case REQUEST_OUTPUT:
+    case REQUEST_AWAIT:
+    case REQUEST_DROP:
+    case REQUEST_ADMIT:
+      leave(s, slot, r);
+      return;
+  }
+}
+
 /* What is asked only now (`fresh`) waits for its commit; what was asked before may go at once. */
 void dispatch_open(Scheduler *s, Slot *slot, const RunOutput *fresh, const RunOutput *open) {
   for (uint32_t i = 0; i < open->count; i++) {
-    const Request *r = &open->requests[i];
-    if (is_fresh(fresh, r)) continue;
-    if (r->kind == REQUEST_START) child_start(s, slot, r);
-    else if (r->kind == REQUEST_SIGNAL || r->kind == REQUEST_CANCEL) run_send(s, slot, r);
-    else if (r->kind == REQUEST_PERSON) person_wanted(slot, r);
-    else leave(s, slot, r);
+    if (!is_fresh(fresh, &open->requests[i])) open_again(s, slot, &open->requests[i]);
   }
 }

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "vm/base/file.h"
+#include "vm/runtime/testing.h"
 
 #define VIRTUAL_START_US INT64_C(1767225600000000) /* 2026-01-01T00:00:00Z */
 enum { NAME_MAX_BYTES = 200 };
@@ -42,9 +43,15 @@ static bool host_has_secret(void *context, Str name) {
   return found;
 }
 
+static bool host_stubbed(void *context, Str tool) {
+  const Host *host = context;
+  const Testing *testing = node_testing(host->node);
+  return testing != NULL && testing_stubbed(testing, tool);
+}
+
 void host_init(Host *host, Node *node, const Clock *clock) {
   *host = (Host){.node = node, .clock = clock};
-  host->calls = (RunHost){host, host_now, host_env, host_has_secret};
+  host->calls = (RunHost){host, host_now, host_env, host_has_secret, host_stubbed};
 }
 
 void host_settle(Host *host, int64_t *latest_us) {

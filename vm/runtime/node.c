@@ -18,6 +18,7 @@ typedef struct NodeProgram {
 } NodeProgram;
 
 struct Node {
+  struct Testing *testing;
   char *dir;
   int lock_fd; /* -1: none */
   Store *store;
@@ -111,6 +112,9 @@ void node_close(Node *node) {
   mem_free(node->dir);
   mem_free(node);
 }
+
+void node_testing_set(Node *node, struct Testing *testing) { node->testing = testing; }
+struct Testing *node_testing(const Node *node) { return node->testing; }
 
 Store *node_store(Node *node) { return node->store; }
 const char *node_dir(const Node *node) { return node->dir; }

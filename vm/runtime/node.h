@@ -26,6 +26,11 @@ typedef struct Node Node;
 MUST_USE bool node_open(const NodeOptions *options, Node **out, Err *err);
 void node_close(Node *node);
 
+/* A test's world, which answers for tools it has stubs of; not owned. NULL, as at first: none. */
+struct Testing;
+void node_testing_set(Node *node, struct Testing *testing);
+struct Testing *node_testing(const Node *node);
+
 Store *node_store(Node *node);
 const char *node_dir(const Node *node);
 Hash256 node_tenant_key(const Node *node);

@@ -28,7 +28,7 @@ static bool no_secret(void *context, Str name) {
   return false;
 }
 
-static const RunHost replay_host = {NULL, no_time, no_env, no_secret};
+static const RunHost replay_host = {.now_us = no_time, .env = no_env, .has_secret = no_secret};
 
 static bool code_choose(Node *node, const RunRow *row, const Program **program, bool *other,
                         Err *err) {

@@ -11,9 +11,17 @@
 #include "vm/base/cbor.h"
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
+#include "vm/core/heap.h"
+#include "vm/runtime/app.h"
 #include "vm/runtime/schedule.h"
 
-enum { SLICE_TICKS = 1000000, LOOK_EVERY_US = 2000 };
+enum {
+  SLICE_TICKS = 1000000, /* of a run that keeps nobody waiting: some milliseconds */
+  SLICE_FIRST = 50000,   /* while others are here: about a millisecond, and no round takes longer for one of them */
+  HEAVY_BYTES = 16 << 20, /* collecting so much takes longer than a round should */
+  EVENTS_A_TURN = 1024,
+  LOOK_EVERY_US = 2000
+};
 #define PARK_GRACE_US INT64_C(20000) /* a wait that ends sooner is not worth an image */
 
 static const Str encoded_nil = {"\xf6", 1};
@@ -25,7 +33,6 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
   s->node = node;
   s->store = node_store(node);
   s->options = *options;
-  if (s->options.slice == 0) s->options.slice = SLICE_TICKS;
   if (s->options.threads == 0) s->options.threads = workers_cores();
   clock_begin(&s->clock, options->seeded);
   s->by_number = table_new();
@@ -34,7 +41,9 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
   s->refused = table_new();
   s->timers = timers_new();
   s->limits = limits_new();
-  s->next_number = store_next_run(s->store);
+  s->adopted = table_new();
+  s->grouping = grouping_new();
+  s->next_number = s->first_number = store_next_run(s->store);
   s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (s->stop_fd < 0) FAIL(err, ERR_IO, "eventfd: %s", strerror(errno));
   bool ok = s->stop_fd >= 0 && mail_read(s->store, &s->mail, err);
@@ -42,6 +51,7 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
     scheduler_free(s);
     return false;
   }
+  if (options->app) s->app = app_new(s, &(AppOptions){.crons = options->crons, .cache = options->agent_cache});
   *out = s;
   return true;
 }
@@ -80,28 +90,28 @@ static void texts_free(Table *t) {
   table_free(t);
 }
 
-static void group_free(StoreGroup *g) {
-  mem_free(g->created);
-  mem_free(g->rows);
-  mem_free(g->updated);
-  mem_free(g->bundle_ids);
-  mem_free(g->bundles);
-  store_group_deinit(g);
+static void visitor_leave(Scheduler *s) {
+  if (s->visitor != NULL) slot_free(s->visitor);
+  s->visitor = NULL;
 }
 
 void scheduler_free(Scheduler *s) {
   if (s == NULL) return;
   control_close(s->control);
+  away_free(s);
   if (s->effects != NULL) effects_free(s->effects);
   workers_free(s->workers);
+  if (s->app != NULL) app_free(s->app);
+  visitor_leave(s);
   slots_free(s);
   awaiters_free(s->awaiters);
   texts_free(s->refused);
+  table_free(s->adopted);
   timers_free(s->timers);
   limits_free(s->limits);
   for (uint32_t i = 0; i < s->arrived_count; i++) buf_deinit(&s->arrived[i].value);
   mem_free(s->arrived);
-  group_free(&s->group);
+  grouping_free(s->grouping);
   buf_deinit(&s->mail);
   mem_free(s->ready.at);
   mem_free(s->turn.at);
@@ -110,6 +120,9 @@ void scheduler_free(Scheduler *s) {
   if (s->stop_fd >= 0) close(s->stop_fd);
   mem_free(s);
 }
+
+struct App *scheduler_app(Scheduler *s) { return s->app; }
+struct Control *scheduler_control(Scheduler *s) { return s->control; }
 
 void scheduler_notice(Scheduler *s, const char *format, ...) {
   Buf text = {0};
@@ -138,7 +151,8 @@ bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *e
 }
 
 ScheduleCounts scheduler_counts(const Scheduler *s) {
-  return (ScheduleCounts){s->slot_count, s->stuck_count, s->diverged_count, s->corrupt_count};
+  return (ScheduleCounts){s->slot_count + (uint32_t)s->dormant_count, s->stuck_count, s->diverged_count,
+                          s->corrupt_count};
 }
 
 uint64_t scheduler_number(Scheduler *s, Uuid id) {
@@ -146,11 +160,31 @@ uint64_t scheduler_number(Scheduler *s, Uuid id) {
   return slot != NULL ? slot->number : 0;
 }
 
+/* A dormant run is looked at without taking it up: nothing of it stays but until the next look. */
+static bool visitor_enter(Scheduler *s, uint64_t number, Err *err) {
+  RunRow row;
+  Buf keep = {0};
+  const Program *program;
+  bool ok = store_run_get(s->store, number, &row, &keep, err);
+  if (ok && row_dormant(s, &row)) {
+    s->visitor = slot_new(s, &row);
+    ok = node_program(s->node, row.bundle, &program, err) && slot_restore(s->visitor, program, err);
+    if (!ok) visitor_leave(s);
+  }
+  buf_deinit(&keep);
+  return ok;
+}
+
 Run *scheduler_find(Scheduler *s, uint64_t number) {
   Slot *slot = slot_by_number(s, number);
   Err err;
-  if (slot == NULL || slot->over) return NULL;
-  if (slot_wake(slot, &err)) return slot->run;
+  visitor_leave(s);
+  if (slot != NULL && slot->over) return NULL;
+  if (slot != NULL && slot->away) away_wait(s, slot);
+  if (slot != NULL ? slot_wake(slot, &err) : visitor_enter(s, number, &err)) {
+    if (slot == NULL) slot = s->visitor;
+    return slot != NULL ? slot->run : NULL;
+  }
   scheduler_notice(s, "a parked run cannot be woken: %s", err.text);
   return NULL;
 }
@@ -164,6 +198,7 @@ static bool turn_event(Slot *slot) {
   while ((event = inbox_take(slot)) != NULL) {
     bool ok = run_deliver(slot->run, &event->record, &ignored);
     if (ok && event->record.kind == RECORD_RESOLVED) slot->resolved++;
+    if (ok && event->record.kind == RECORD_REVIVED) slot->dead = false;
     slot->letters += event->letter;
     mem_free(event);
     if (ok) return true;
@@ -177,16 +212,49 @@ static void turn_drops(Slot *slot, const RunOutput *out) {
     if (out->requests[i].kind == REQUEST_DROP) inbox_drop_timer(slot, out->requests[i].seq);
 }
 
+/* Do others wait while one run is stepped? */
+static bool in_company(const Scheduler *s) { return s->slot_count > 1 || s->app != NULL; }
+
+static uint64_t slice_of(const Scheduler *s) {
+  if (s->options.slice != 0) return s->options.slice;
+  return in_company(s) && !s->options.seeded ? SLICE_FIRST : SLICE_TICKS;
+}
+
 static void slot_turn(void *context, uint32_t index) {
   Scheduler *s = context;
   Slot *slot = s->turn.at[index];
-  while (!slot->quiescent || turn_event(slot)) {
+  uint64_t slice = slice_of(s);
+  uint32_t events = 0;
+  while (!slot->quiescent || (events++ < EVENTS_A_TURN && turn_event(slot))) {
     run_machine(slot->run)->switch_loop = s->options.switch_vm;
     RunOutput *out = slot_out(slot);
-    slot->result = run_step(slot->run, s->options.slice, out);
+    slot->result = run_step(slot->run, slice, out);
     slot->quiescent = slot->result == STEP_WAITING;
     turn_drops(slot, out);
     if (!slot->quiescent) return;
+  }
+}
+
+/* Who used up a slice, or holds much memory, goes on beside the rounds: nobody waits for it. Not with a seed, where
+** what is in which round must not depend on time. */
+static bool turn_away(Scheduler *s, Slot *slot) {
+  bool may = s->options.slice == 0 && !s->options.seeded && s->options.threads > 1 && in_company(s) && !slot->created;
+  bool heavy = slot->run != NULL && run_machine(slot->run)->heap->live > HEAVY_BYTES;
+  if (!may || (!slot->sliced && !heavy)) return false;
+  if (slot->quiescent && !turn_event(slot)) return false;
+  slot->quiescent = false;
+  run_machine(slot->run)->switch_loop = s->options.switch_vm;
+  slot_out(slot);
+  away_send(s, slot);
+  return true;
+}
+
+static void turn_back(Scheduler *s) {
+  Slot *slot;
+  while ((slot = away_next(s)) != NULL) {
+    slot->quiescent = slot->result == STEP_WAITING;
+    turn_drops(slot, &slot->outs[slot->out_count - 1]);
+    slot_list_add(&s->turn, slot);
   }
 }
 
@@ -219,12 +287,13 @@ static void turn_gather(Scheduler *s) {
   }
 }
 
-static void turn_take_lost(Scheduler *s) {
+/* Without those that are lost, and those that go on elsewhere. */
+static void turn_take(Scheduler *s) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < s->turn.count; i++) {
     Slot *slot = s->turn.at[i];
     if (slot->over && slot->run == NULL) slot_free(slot);
-    else s->turn.at[kept++] = slot;
+    else if (!turn_away(s, slot)) s->turn.at[kept++] = slot;
   }
   s->turn.count = kept;
 }
@@ -237,16 +306,18 @@ static void turn_step(Scheduler *s) {
   } else {
     for (uint32_t i = 0; i < count; i++) slot_turn(s, i);
   }
-  for (uint32_t i = 0; i < count; i++) {
+  turn_back(s);
+  for (uint32_t i = 0; i < s->turn.count; i++) {
     Slot *slot = s->turn.at[i];
     for (; slot->resolved > 0; slot->resolved--) slot_person(slot, -1);
+    slot->sliced = slot->result == STEP_SLICE;
     slot_after_step(slot);
   }
 }
 
 static bool round_run(Scheduler *s, Err *err) {
   turn_gather(s);
-  turn_take_lost(s);
+  turn_take(s);
   turn_step(s);
   return round_commit(s, err);
 }
@@ -314,21 +385,27 @@ static void control_look(Scheduler *s) {
   control_serve(s->control, s->options.control, s->options.context);
 }
 
-static void collect(Scheduler *s) {
+static bool collect(Scheduler *s, Err *err) {
+  visitor_leave(s);
   outcomes_take(s);
   if (s->options.seeded) outcomes_sorted(s);
-  if (!s->options.seeded || (s->ready.count == 0 && s->in_flight == 0)) timers_fire(s);
+  if (!s->options.seeded || (s->ready.count == 0 && s->in_flight == 0)) {
+    if (!dormant_wake(s, clock_now(&s->clock), err)) return false;
+    timers_fire(s);
+  }
   control_look(s);
+  return true;
 }
 
 /* ---- waiting --------------------------------------------------------------- */
 
 /* True: something happened before the time was over. timeout_us < 0: for ever. */
 static bool wait_events(Scheduler *s, int64_t timeout_us) {
-  struct pollfd fds[3] = {{s->stop_fd, POLLIN, 0}};
+  struct pollfd fds[4] = {{s->stop_fd, POLLIN, 0}};
   nfds_t count = 1;
   if (s->control != NULL) fds[count++] = (struct pollfd){control_fd(s->control), POLLIN, 0};
   if (s->effects != NULL) fds[count++] = (struct pollfd){effects_fd(s->effects), POLLIN, 0};
+  if (s->away != NULL) fds[count++] = (struct pollfd){away_fd(s), POLLIN, 0};
   struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
   return ppoll(fds, count, timeout_us < 0 ? NULL : &t, NULL) > 0;
 }
@@ -339,9 +416,9 @@ static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
   if (until_us != 0 && left <= 0) return true;
   if (s->calm_count > 0 && (left < 0 || left > PARK_GRACE_US)) {
     if (wait_events(s, PARK_GRACE_US)) return true;
-    if (until_us == 0 && s->in_flight == 0 && s->options.waiting != NULL)
+    if (until_us == 0 && s->in_flight == 0 && away_count(s) == 0 && s->options.waiting != NULL)
       s->options.waiting(s->options.context);
-    return park_calm(s, err);
+    return park_calm(s, 0, err);
   }
   wait_events(s, left);
   return true;
@@ -349,25 +426,46 @@ static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
 
 typedef enum { IDLE_WAIT, IDLE_OVER, IDLE_PARKED, IDLE_STUCK } Idle;
 
-/* Nothing is ready: what is there to wait for? *until_us: the next timer, 0 if it is not that. */
-static Idle idle_judge(Scheduler *s, uint64_t target, int64_t patience_us, int64_t *until_us) {
+/* The next moment at which something happens by itself; 0: there is none. */
+static int64_t next_due(Scheduler *s) {
   Timer t;
-  bool done = target != 0 && slot_by_number(s, target) == NULL;
-  bool timer = timer_next(s, &t);
+  int64_t wake, due = timer_next(s, &t) ? t.due_us : 0;
+  if (dormant_next(s, &wake) && (due == 0 || wake < due)) due = wake;
+  int64_t app = s->app != NULL ? app_next_due(s->app) : 0;
+  return app != 0 && (due == 0 || app < due) ? app : due;
+}
+
+/* Is the run asked for over (or diverged, or lost)? A dormant one is not. */
+static bool target_done(Scheduler *s, uint64_t target) {
+  RunRow row;
+  Buf keep = {0};
+  Err ignored;
+  if (target == 0 || slot_by_number(s, target) != NULL) return false;
+  bool waits = store_run_get(s->store, target, &row, &keep, &ignored) &&
+               (row_dormant(s, &row) || row.status == RUN_STATUS_DEAD);
+  buf_deinit(&keep);
+  return !waits;
+}
+
+/* Nothing is ready: what is there to wait for? *until_us: what is due next, 0 if it is not that. */
+static Idle idle_judge(Scheduler *s, uint64_t target, int64_t patience_us, int64_t *until_us) {
+  bool done = target_done(s, target), none = s->slot_count + s->dormant_count == 0;
   int64_t patience = done ? 0 : patience_us;
-  *until_us = timer ? t.due_us : 0;
-  if (s->slot_count == 0) return IDLE_OVER;
-  if (s->in_flight > 0) return IDLE_WAIT;
-  bool soon = timer && (patience < 0 || t.due_us - clock_now(&s->clock) <= patience);
+  if (none && s->app == NULL) return IDLE_OVER;
+  *until_us = next_due(s);
+  if (!none && (s->in_flight > 0 || away_count(s) > 0)) return IDLE_WAIT;
+  bool soon = *until_us != 0 && (patience < 0 || *until_us - clock_now(&s->clock) <= patience);
   if (soon) return IDLE_WAIT;
   if (done) return IDLE_OVER;
+  if (patience < 0 && s->options.crons) return IDLE_WAIT; /* it serves until it is stopped */
+  if (none) return *until_us != 0 ? IDLE_PARKED : IDLE_OVER;
   if (s->stuck_count > 0) return IDLE_STUCK;
   if (patience < 0 && s->control != NULL) return IDLE_WAIT;
   return IDLE_PARKED;
 }
 
 static bool idle_wait(Scheduler *s, int64_t until_us, Err *err) {
-  bool timer_only = s->in_flight == 0 && until_us != 0;
+  bool timer_only = s->in_flight == 0 && away_count(s) == 0 && until_us != 0;
   if (s->options.seeded && timer_only) {
     if (until_us > s->clock.now_us) s->clock.now_us = until_us;
     return true;
@@ -376,7 +474,7 @@ static bool idle_wait(Scheduler *s, int64_t until_us, Err *err) {
 }
 
 static ScheduleResult idle_result(Scheduler *s, Idle idle, Err *err) {
-  if (!park_calm(s, err)) return SCHEDULE_FAILED;
+  if (!park_calm(s, 0, err)) return SCHEDULE_FAILED;
   switch (idle) {
     case IDLE_OVER:
       return SCHEDULE_OVER;
@@ -433,24 +531,28 @@ static void mail_settle(Scheduler *s) {
 
 /* ---- the loop ---------------------------------------------------------------- */
 
+/* Something to step, or to commit. */
+static bool work_left(const Scheduler *s) {
+  return s->ready.count > 0 || s->touched.count > 0 || !grouping_empty(s->grouping) || away_ready(s);
+}
+
 static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
   int64_t until_us;
   for (;;) {
-    collect(s);
+    if (!collect(s, err)) return SCHEDULE_FAILED;
     if (s->options.flush != NULL) s->options.flush(s->options.context);
     if (s->failed) {
       FAIL(err, ERR_IO, "the store failed");
       return SCHEDULE_FAILED;
     }
     if (atomic_load(&s->stopping)) return SCHEDULE_STOPPED;
-    if (s->ready.count > 0) {
-      if (!round_run(s, err)) return SCHEDULE_FAILED;
+    if (s->app != NULL && !app_collect(s->app, clock_now(&s->clock), err)) return SCHEDULE_FAILED;
+    if (work_left(s)) {
+      if (!round_run(s, err) || (!s->crashed && !park_busy(s, err))) return SCHEDULE_FAILED;
+      if (s->crashed) return SCHEDULE_STOPPED;
       continue;
     }
-    if (s->touched.count > 0) { /* taken up, and nothing to step */
-      if (!round_commit(s, err)) return SCHEDULE_FAILED;
-      continue;
-    }
+    if (s->app != NULL && app_ready(s->app)) continue;
     Idle idle = idle_judge(s, target, patience_us, &until_us);
     if (idle != IDLE_WAIT) return idle_result(s, idle, err);
     if (!idle_wait(s, until_us, err)) return SCHEDULE_FAILED;
@@ -459,7 +561,7 @@ static ScheduleResult rounds(Scheduler *s, uint64_t target, int64_t patience_us,
 
 ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err) {
   ScheduleResult result = rounds(s, target, patience_us, err);
-  if (result != SCHEDULE_FAILED) mail_settle(s);
+  if (result != SCHEDULE_FAILED && !s->crashed) mail_settle(s);
   return result;
 }
 
@@ -485,6 +587,7 @@ bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *
   Record copy = *event;
   if (!slot_wake(slot, err) || !run_deliver(slot->run, &copy, err)) return false;
   if (event->kind == RECORD_RESOLVED) slot_person(slot, -1);
+  if (event->kind == RECORD_REVIVED) slot->dead = false;
   slot->quiescent = false;
   slot->status = slot->persons > 0 ? RUN_STATUS_STUCK : RUN_STATUS_RUNNING;
   slot_ready(slot);

@@ -50,7 +50,13 @@ typedef struct SchedulerOptions {
   void (*notice)(void *context, Str text);
   /* A control request came over the socket; the answer goes back (control.h). */
   void (*control)(void *context, Str request, Buf *answer);
+  /* For tests of crashes: asked twice for each commit, when it is durable, and when all that it allowed has been done.
+  ** True: the process dies here: scheduler_run returns SCHEDULE_STOPPED at once, nothing more is stored or done. */
+  bool (*crash)(void *context);
   void *context;
+  /* The application: an App is made (app.h) and takes part in the rounds. */
+  bool app, crons;
+  uint64_t agent_cache; /* bytes; 0: the default */
 } SchedulerOptions;
 
 typedef struct Scheduler Scheduler;
@@ -84,7 +90,10 @@ typedef enum {
   SCHEDULE_STOPPED, /* scheduler_stop was called: all is committed */
   SCHEDULE_FAILED   /* the store failed: nothing after the last commit was promised to anyone */
 } ScheduleResult;
-enum { PATIENCE_FOR_EVER = -1 };
+enum {
+  PATIENCE_FOR_EVER = -1,
+  PATIENCE_SERVE = -2 /* goes on even when there is nothing at all to wait for, until scheduler_stop */
+};
 typedef struct ScheduleCounts {
   uint32_t hosted, stuck, diverged, corrupt;
 } ScheduleCounts;
@@ -94,6 +103,13 @@ ScheduleCounts scheduler_counts(const Scheduler *s);
 ScheduleResult scheduler_run(Scheduler *s, uint64_t target, int64_t patience_us, Err *err);
 /* Async-signal-safe: finish the round, commit, return. */
 void scheduler_stop(Scheduler *s);
+
+/* The socket it listens on, or NULL: for answers that come later (control.h). */
+struct Control;
+struct Control *scheduler_control(Scheduler *s);
+
+struct App;
+struct App *scheduler_app(Scheduler *s); /* NULL without SchedulerOptions.app */
 
 /* The number of a run that is here, 0 if it is not. */
 uint64_t scheduler_number(Scheduler *s, Uuid id);

@@ -21,7 +21,7 @@ void slot_list_add(SlotList *list, Slot *slot) {
 }
 
 void slot_ready(Slot *slot) {
-  if (slot->ready || slot->over) return;
+  if (slot->ready || slot->over || slot->away) return; /* away: seen to when it is back */
   slot->ready = true;
   slot_list_add(&slot->scheduler->ready, slot);
 }
@@ -32,7 +32,7 @@ void slot_touch(Slot *slot) {
   slot_list_add(&slot->scheduler->touched, slot);
 }
 
-static Slot *slot_new(Scheduler *s, const RunRow *row) {
+Slot *slot_new(Scheduler *s, const RunRow *row) {
   Slot *slot = MEM_NEW(Slot);
   slot->scheduler = s;
   slot->number = row->number;
@@ -40,13 +40,23 @@ static Slot *slot_new(Scheduler *s, const RunRow *row) {
   slot->bundle = row->bundle;
   slot->parent = row->parent;
   slot->started_us = row->started_us;
-  slot->status = row->status;
+  slot->status = slot->stored = row->status;
+  slot->wake_us = slot->stored_wake_us = row->wake_us;
+  slot->records = row->records;
   slot->inbox_end = &slot->inbox;
+  slot->asks_end = &slot->asks;
   char *entry = mem_alloc(row->entry.size + 1);
   if (row->entry.size > 0) memcpy(entry, row->entry.at, row->entry.size);
   slot->entry = (Str){entry, row->entry.size};
   host_init(&slot->host, s->node, &s->clock);
   return slot;
+}
+
+/* Whose run it is, as soon as its program is known. */
+static void slot_program(Slot *slot, const Program *program) {
+  BundleEntry entry;
+  slot->program_bundle = program_bundle(program);
+  if (bundle_entry(slot->program_bundle, slot->entry, &entry)) slot->entry_kind = (uint8_t)entry.kind;
 }
 
 static void slot_enter(Slot *slot) {
@@ -64,8 +74,9 @@ void slot_free(Slot *slot) {
     s->slot_count--;
   }
   if (slot->persons > 0) s->stuck_count--;
-  if (slot->run != NULL) run_free(slot->run);
+  if (slot->run != NULL) s->awake_count--, run_free(slot->run);
   inbox_clear(slot);
+  asks_clear(slot);
   for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
   mem_free(slot->outs);
   mem_free((void *)(uintptr_t)slot->entry.at);
@@ -114,31 +125,39 @@ Hash256 scheduler_chance(Scheduler *s, Str what) {
   return hmac_sha256((Str){(char *)s->options.seed.byte, sizeof s->options.seed.byte}, what);
 }
 
-/* The run at the top of the tree of calls: the correlation of all below it. */
-static Uuid slot_root(Slot *parent) {
-  Scheduler *s = parent->scheduler;
-  RunRow row = {.parent = parent->parent, .id = parent->id};
-  Buf keep = {0};
+Str slot_tenant(const Slot *slot) { return run_head(slot->run)->HEAD.tenant; }
+
+Uuid slot_correlation(const Slot *slot) {
+  CborReader r = cbor_reader(run_head(slot->run)->HEAD.correlation);
+  Str bytes;
+  Uuid id = slot->id;
   Err ignored;
-  while (row.parent != 0) {
-    Slot *above = slot_by_number(s, row.parent);
-    if (above != NULL) row = (RunRow){.parent = above->parent, .id = above->id};
-    else if (!store_run_get(s->store, row.parent, &row, &keep, &ignored)) break;
-  }
-  buf_deinit(&keep);
-  return row.id;
+  if (r.at < r.end && cbor_bytes(&r, &bytes, &ignored) && bytes.size == sizeof id.byte)
+    memcpy(id.byte, bytes.at, sizeof id.byte);
+  return id;
 }
 
-typedef struct Origin { /* encoded: who started it, and the tree it belongs to */
-  Buf parent, root;
+typedef struct Origin { /* encoded: who started it, what caused it, and the tree it belongs to */
+  Buf parent, causation, correlation;
 } Origin;
 
-static void origin_encode(Origin *o, Slot *parent, uint64_t seq) {
-  Uuid root = slot_root(parent);
+static Str or_null(Str s) { return s.size > 0 ? s : (Str){0}; }
+
+static void origin_encode(Origin *o, const SlotHead *h) {
+  buf_str(&o->causation, h->causation);
+  buf_str(&o->correlation, h->correlation);
+  if (h->parent == NULL) return;
   cbor_put_array(&o->parent, 2);
-  cbor_put_bytes(&o->parent, uuid_key(&parent->id));
-  cbor_put_uint(&o->parent, seq);
-  cbor_put_bytes(&o->root, uuid_key(&root));
+  cbor_put_bytes(&o->parent, uuid_key(&h->parent->id));
+  cbor_put_uint(&o->parent, h->parent_seq);
+  if (o->causation.size == 0) cbor_put_bytes(&o->causation, uuid_key(&h->parent->id));
+  Uuid root = slot_correlation(h->parent);
+  if (o->correlation.size == 0) cbor_put_bytes(&o->correlation, uuid_key(&root));
+}
+
+static Str tenant_of(const SlotHead *h) {
+  if (h->tenant.size > 0) return h->tenant;
+  return h->parent != NULL ? slot_tenant(h->parent) : STR("default");
 }
 
 static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err *err) {
@@ -146,23 +165,25 @@ static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err 
   Buf config = {0};
   Origin origin = {0};
   Journal *journal = journal_new(node_tenant_key(s->node));
-  if (h->parent != NULL) origin_encode(&origin, h->parent, h->parent_seq);
+  origin_encode(&origin, h);
   RunHead head = {.id = slot->id,
                   .entry = slot->entry,
                   .input = h->input,
                   .seed = scheduler_chance(s, uuid_key(&slot->id)),
                   .at_us = slot->started_us,
-                  .tenant = STR("default"),
-                  .parent = buf_view(&origin.parent),
-                  .causation = buf_view(&origin.parent),
-                  .correlation = buf_view(&origin.root)};
+                  .tenant = tenant_of(h),
+                  .parent = or_null(buf_view(&origin.parent)),
+                  .causation = or_null(buf_view(&origin.causation)),
+                  .correlation = or_null(buf_view(&origin.correlation))};
   bool ok = config_read(program_bundle(program), h->args, &config, err);
   head.config = buf_view(&config);
   ok = ok && run_begin(program, &slot->host.calls, journal, &head, &slot->run, err);
-  if (!ok) journal_free(journal);
+  if (ok) s->awake_count++;
+  else journal_free(journal);
   buf_deinit(&config);
   buf_deinit(&origin.parent);
-  buf_deinit(&origin.root);
+  buf_deinit(&origin.causation);
+  buf_deinit(&origin.correlation);
   return ok;
 }
 
@@ -177,14 +198,13 @@ bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err) {
                 .status = RUN_STATUS_RUNNING,
                 .started_us = clock_now(&s->clock)};
   Slot *slot = slot_new(s, &row);
-  slot->program_bundle = program_bundle(program);
+  slot_program(slot, program);
   if (!run_make(slot, program, head, err)) {
     slot_free(slot);
     return false;
   }
   s->next_number++;
   slot->created = true;
-  slot->stored = RUN_STATUS_RUNNING;
   slot_enter(slot);
   slot_ready(slot);
   slot_touch(slot);
@@ -197,42 +217,51 @@ bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err) {
 void slot_evict(Slot *slot) {
   run_free(slot->run);
   slot->run = NULL;
+  slot->scheduler->awake_count--;
   for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
   mem_free(slot->outs);
   slot->outs = NULL;
   slot->out_count = slot->out_cap = 0;
 }
 
-/* The chain's head as the log has it: an image is of this very history, or it is not used. */
-static bool head_matches(Slot *slot, Hash256 head) {
+/* The chain's head as the log has it: an image is of the end of this very history, or it is not used. */
+static bool head_matches(Slot *slot, uint64_t last_gid, Hash256 head) {
+  Store *store = slot->scheduler->store;
   LogRow last;
   Buf keep = {0};
   Err ignored;
-  bool ok = store_log_last(slot->scheduler->store, slot->number, &last, &keep, &ignored) &&
-            memcmp(last.head.byte, head.byte, sizeof head.byte) == 0;
+  bool ok = (last_gid != 0 ? store_log_get(store, last_gid, &last, &keep, &ignored)
+                           : store_log_last(store, slot->number, &last, &keep, &ignored)) &&
+            last.run == slot->number && memcmp(last.head.byte, head.byte, sizeof head.byte) == 0;
   buf_deinit(&keep);
   return ok;
 }
 
-/* From its image. False without *err being fatal when there is none that fits: then the history is
- * walked. */
-static bool run_from_image(Slot *slot, const Program *program, uint64_t records, Err *err) {
+static bool run_from_image(Slot *slot, const Program *program, uint64_t last_gid, Err *err) {
   Scheduler *s = slot->scheduler;
   ImageRow image;
   Buf keep = {0};
   Journal *journal = NULL;
   bool ok = store_image_get(s->store, slot->number, &image, &keep, err);
-  if (ok && (image.seq + 1 != records || !head_matches(slot, image.head))) {
+  if (ok && !head_matches(slot, last_gid, image.head)) {
     FAIL(err, ERR_NOT_FOUND, "the image does not belong to the end of the journal");
     ok = false;
   }
   if (ok) {
     journal = journal_resume(node_tenant_key(s->node), image.seq + 1, image.head);
     ok = run_restore(program, &slot->host.calls, journal, image.bytes, &slot->run, err);
-    if (!ok) journal_free(journal);
+    if (ok) s->awake_count++, slot->imaged = image.seq + 1;
+    else journal_free(journal);
   }
   buf_deinit(&keep);
   return ok;
+}
+
+bool slot_restore(Slot *slot, const Program *program, Err *err) {
+  slot->result = STEP_WAITING;
+  slot->quiescent = true;
+  slot_program(slot, program);
+  return run_from_image(slot, program, 0, err);
 }
 
 static bool run_from_history(Slot *slot, const Program *program, RunOutput *fresh, Err *err) {
@@ -246,6 +275,7 @@ static bool run_from_history(Slot *slot, const Program *program, RunOutput *fres
   }
   run_machine(slot->run)->switch_loop = s->options.switch_vm;
   slot->result = run_replay(slot->run, fresh);
+  s->awake_count++;
   return true;
 }
 
@@ -254,7 +284,7 @@ bool slot_wake(Slot *slot, Err *err) {
   if (slot->run != NULL) return true;
   if (!node_program(slot->scheduler->node, slot->bundle, &program, err)) return false;
   Err no_image; /* an image is only a cache: without one that fits the history is walked */
-  if (!run_from_image(slot, program, slot->records, &no_image)) {
+  if (!run_from_image(slot, program, 0, &no_image)) {
     RunOutput fresh = {0};
     bool ok = run_from_history(slot, program, &fresh, err);
     run_output_deinit(&fresh);
@@ -288,16 +318,8 @@ static void slot_diverged(Slot *slot) {
   scheduler_notice(slot->scheduler, "run %s %s", id, slot->note);
 }
 
-static void slot_calm(Slot *slot) {
-  Scheduler *s = slot->scheduler;
-  if (slot->calm) return;
-  slot->calm = true;
-  s->calm = mem_grow(s->calm, &s->calm_cap, s->calm_count + 1, sizeof *s->calm);
-  s->calm[s->calm_count++] = slot->number;
-}
-
 void slot_after_step(Slot *slot) {
-  if (slot->persons == 0 && !slot->over) slot->status = RUN_STATUS_RUNNING;
+  if (slot->persons == 0 && !slot->over) slot->status = slot->dead ? RUN_STATUS_DEAD : RUN_STATUS_RUNNING;
   switch (slot->result) {
     case STEP_WAITING:
       slot_calm(slot);
@@ -321,32 +343,37 @@ void slot_after_step(Slot *slot) {
 
 static bool run_take_up(Slot *slot, const RunRow *row, RunOutput *fresh, Err *err) {
   const Program *program;
-  Err ignored;
+  Err no_image;
   if (!node_program(slot->scheduler->node, row->bundle, &program, err)) return false;
-  slot->program_bundle = program_bundle(program);
+  slot_program(slot, program);
   slot->result = STEP_WAITING;
-  /* A commit that adds records to a parked run ends its status PARKED: this image is the latest
-   * state. */
-  if (row->status == RUN_STATUS_PARKED && run_from_image(slot, program, row->records, &ignored))
-    return true;
-  return run_from_history(slot, program, fresh, err);
+  return run_from_image(slot, program, row->last_gid, &no_image) || run_from_history(slot, program, fresh, err);
 }
 
-static bool slot_take_up(Slot *slot, const RunRow *row, Err *err) {
+/* A dormant run's row changes with the next commit, whatever happens: once it is here other things rely on
+** its memory (an awaiter), and after a crash it must be here again. */
+static void status_taken_up(Slot *slot, const RunRow *row) {
+  if (slot->over || !slot->quiescent) return;
+  if (row->status == RUN_STATUS_PARKED && row->wake_us < 0) slot->status = RUN_STATUS_PARKED;
+}
+
+bool slot_take_up(Scheduler *s, const RunRow *row, Err *err) {
+  Slot *slot = slot_new(s, row);
   RunOutput *fresh = slot_out(slot), open = {0};
-  if (!run_take_up(slot, row, fresh, err)) return false;
-  slot->stored = row->status;
-  slot->status = RUN_STATUS_RUNNING;
-  slot->records = row->records;
-  slot->wake_us = row->wake_us;
+  if (!run_take_up(slot, row, fresh, err)) {
+    slot_free(slot);
+    return false;
+  }
+  dormant_leave(s, row);
   slot->quiescent = slot->result == STEP_WAITING;
+  slot->sliced = slot->result == STEP_SLICE;
   slot_enter(slot);
   slot_touch(slot);
   slot_after_step(slot);
-  if (row->status == RUN_STATUS_PARKED && slot->quiescent) slot->status = RUN_STATUS_PARKED;
+  status_taken_up(slot, row);
   if (!slot->over) {
     run_open_requests(slot->run, &open);
-    dispatch_open(slot->scheduler, slot, fresh, &open);
+    dispatch_open(s, slot, fresh, &open);
     run_output_deinit(&open);
   }
   if (!slot->quiescent && !slot->over) slot_ready(slot);
@@ -363,13 +390,20 @@ bool scheduler_resume(Scheduler *s, uint64_t number, Err *err) {
     FAIL(err, ERR_INVALID, "the run is over: %s", run_status_word(row.status));
     ok = false;
   }
-  Slot *slot = ok ? slot_new(s, &row) : NULL;
-  if (ok && !slot_take_up(slot, &row, err)) {
-    slot_free(slot);
-    ok = false;
-  }
+  ok = ok && slot_take_up(s, &row, err);
   buf_deinit(&keep);
   return ok;
+}
+
+void slot_answer(Scheduler *s, uint64_t number, uint64_t seq, const char *outcome, Str value) {
+  Err err;
+  if (slot_by_number(s, number) == NULL && !scheduler_resume(s, number, &err)) {
+    if (err.code == ERR_IO) s->failed = true;
+    if (err.code != ERR_INVALID) scheduler_notice(s, "a run that got an answer cannot be continued: %s", err.text);
+    return;
+  }
+  Slot *slot = slot_by_number(s, number);
+  if (!slot->over) inbox_answer(slot, seq, outcome, value, false);
 }
 
 typedef struct Numbers {
@@ -395,10 +429,43 @@ static void resume_failed(Scheduler *s, uint64_t number, const Err *why) {
   buf_deinit(&keep);
 }
 
+static bool letter_to(void *context, uint64_t run, const Record *event) {
+  Numbers *n = context;
+  (void)event;
+  n->at = mem_grow(n->at, &n->cap, n->count + 1, sizeof *n->at);
+  n->at[n->count++] = run;
+  return true;
+}
+
+static void letters_resume(Scheduler *s) {
+  Numbers numbers = {0};
+  Err ignored;
+  bool ok = mail_each(buf_view(&s->mail), letter_to, &numbers, NULL, &ignored);
+  for (uint32_t i = 0; ok && i < numbers.count; i++) {
+    if (slot_by_number(s, numbers.at[i]) == NULL && !scheduler_resume(s, numbers.at[i], &ignored)) continue;
+  }
+  mem_free(numbers.at);
+}
+
+static bool dormant_add(void *context, const RunRow *row) {
+  Scheduler *s = context;
+  s->dormant_count += row->wake_us >= 0 && slot_by_number(s, row->number) == NULL;
+  return true;
+}
+
+/* Those that are dormant stay where they are: from now on all of them are this scheduler's. */
+static bool whole_begin(Scheduler *s, Err *err) {
+  if (s->whole) return true;
+  s->whole = true;
+  s->wake_known = false;
+  s->dormant_count = 0;
+  return store_run_each(s->store, 1, RUN_STATUS_PARKED, dormant_add, s, err);
+}
+
 bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err *err) {
   Numbers numbers = {0};
   Err why;
-  bool ok = store_run_each(s->store, 1, STORE_UNFINISHED, number_add, &numbers, err);
+  bool ok = store_run_each(s->store, 1, STORE_RESUMABLE, number_add, &numbers, err) && whole_begin(s, err);
   *resumed = *failed = 0;
   for (uint32_t i = 0; ok && i < numbers.count; i++) {
     if (scheduler_resume(s, numbers.at[i], &why)) {
@@ -408,6 +475,8 @@ bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err
       resume_failed(s, numbers.at[i], &why);
     }
   }
+  if (ok) letters_resume(s);
+  *resumed += (uint32_t)s->dormant_count;
   mem_free(numbers.at);
   return ok;
 }

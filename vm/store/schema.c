@@ -23,6 +23,28 @@ static const char *const steps[] = {
     "CREATE TABLE bundle(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "PRAGMA application_id = " TEXT_OF_VALUE(APPLICATION_ID) ";",
+    /* 2. Applications: streams, their pages, keys and values, jobs; a run may be dead or sleep in the file alone.
+    ** Partial indexes are used only where a query names their exact condition (sqlite_impl.h). job_open and
+    ** run_resumable hold what an opening must look at; what is over costs nothing then. Runs parked by version 1 were all
+    ** taken up at a start, and nobody told their parents: so once more. */
+    "UPDATE run SET wake = -1 WHERE status = 2;"
+    "DROP INDEX run_open;"
+    "CREATE INDEX run_open ON run(number) WHERE status IN (1, 2, 6, 7, 9);"
+    "CREATE INDEX run_dead ON run(number) WHERE status = 9;"
+    "CREATE INDEX run_resumable ON run(number) WHERE status IN (1, 6, 7) OR (status = 2 AND wake < 0);"
+    "CREATE INDEX run_wake ON run(wake) WHERE status = 2 AND wake > 0;"
+    "CREATE TABLE stream(number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, last_gid INT NOT NULL,"
+    "  page INT NOT NULL) STRICT;"
+    "CREATE TABLE page(id INTEGER PRIMARY KEY, stream INT NOT NULL, prev INT NOT NULL, through INT NOT NULL,"
+    "  bytes BLOB NOT NULL) STRICT;"
+    "CREATE TABLE kv(space INT NOT NULL, key BLOB NOT NULL, value BLOB NOT NULL, PRIMARY KEY(space, key))"
+    "  STRICT, WITHOUT ROWID;"
+    "CREATE TABLE job(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, worker TEXT NOT NULL,"
+    "  queue TEXT NOT NULL, state INT NOT NULL, priority INT NOT NULL, due INT NOT NULL, enqueued INT NOT NULL,"
+    "  ended INT NOT NULL, attempt INT NOT NULL, lease INT NOT NULL, run INT NOT NULL, input BLOB NOT NULL,"
+    "  meta BLOB NOT NULL, uniq BLOB NOT NULL, note TEXT NOT NULL) STRICT;"
+    "CREATE INDEX job_ready ON job(queue, priority, due) WHERE state = 1;"
+    "CREATE INDEX job_open ON job(number) WHERE state IN (1, 2, 5);",
 };
 enum { VERSION = COUNT_OF(steps) };
 

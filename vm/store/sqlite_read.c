@@ -1,27 +1,21 @@
-/* Reading, over the read-only connection. Its lock is held while a statement is used and
-** never while a caller's function runs, so that function may read too.
-**
-** A run's rows are chained backwards, so they are fetched from the last one on and given
-** from the first one on. A run that has the store to itself has its rows side by side:
-** the walk then steps one cursor down the table, and looks rows up only across gaps. */
+/* Reading one thing, over the read-only connection, and what all reading shares. */
+#include <sched.h>
 #include "vm/store/sqlite_impl.h"
-#include "vm/base/mem.h"
-
-enum {
-  PAGE_RUNS = 256,       /* runs fetched under one lock */
-  NEAR_ROWS = 8,         /* a gap this small is stepped over */
-  KEEP_BYTES = 256 << 20 /* of one run's rows in memory; older ones are fetched a second time */
-};
 
 /* ---- statements ---- */
 
-static sqlite3_stmt *read_begin(SqliteStore *s, ReadStatement which) {
+static void read_lock(SqliteStore *s) {
+  __atomic_fetch_add(&s->read_waiting, 1, __ATOMIC_RELAXED);
   pthread_mutex_lock(&s->read_lock);
+  __atomic_fetch_sub(&s->read_waiting, 1, __ATOMIC_RELAXED);
+}
+
+sqlite3_stmt *read_begin(SqliteStore *s, ReadStatement which) {
+  read_lock(s);
   return s->read[which];
 }
 
-/* rc: of the last step. ROW and DONE are fine. */
-static bool read_end(SqliteStore *s, sqlite3_stmt *q, int rc, const char *doing, Err *err) {
+bool read_end(SqliteStore *s, sqlite3_stmt *q, int rc, const char *doing, Err *err) {
   sqlite3_reset(q);
   bool ok =
       rc == SQLITE_ROW || rc == SQLITE_DONE || sqlite_failed(s->reader, rc, s->path, doing, err);
@@ -30,61 +24,91 @@ static bool read_end(SqliteStore *s, sqlite3_stmt *q, int rc, const char *doing,
   return ok;
 }
 
-static Str column_bytes(sqlite3_stmt *q, int column) {
-  const void *bytes = sqlite3_column_blob(q, column);
-  return (Str){bytes, (size_t)sqlite3_column_bytes(q, column)};
+bool read_hold(SqliteStore *s, Err *err) {
+  read_lock(s);
+  int rc = sqlite3_step(s->read[READ_BEGIN]);
+  sqlite3_reset(s->read[READ_BEGIN]);
+  if (rc == SQLITE_DONE) return true;
+  sqlite_failed(s->reader, rc, s->path, "reading it", err);
+  pthread_mutex_unlock(&s->read_lock);
+  return false;
 }
 
-static bool column_fixed(sqlite3_stmt *q, int column, void *out, size_t size) {
-  Str bytes = column_bytes(q, column);
-  if (bytes.size != size) return false;
-  memcpy(out, bytes.at, size);
-  return true;
+void read_release(SqliteStore *s) {
+  sqlite3_step(s->read[READ_END]); /* nothing was written: it cannot matter how it ends */
+  sqlite3_reset(s->read[READ_END]);
+  pthread_mutex_unlock(&s->read_lock);
+  if (__atomic_load_n(&s->read_waiting, __ATOMIC_RELAXED) > 0) sched_yield(); /* this thread would have it again */
 }
 
-static bool fail_corrupt(SqliteStore *s, const char *what, uint64_t number, Err *err) {
+bool fail_corrupt(SqliteStore *s, const char *what, uint64_t number, Err *err) {
   FAIL(err, ERR_CORRUPT,
        "%s: %s %" PRIu64 " is not what it should be; restore the file from a backup", s->path, what,
        number);
   return false;
 }
 
-/* ---- runs ---- */
+/* ---- rows ---- */
 
-static bool run_from_row(sqlite3_stmt *q, RunRow *r) {
-  *r = (RunRow){.number = (uint64_t)sqlite3_column_int64(q, 0),
+bool run_from_row(sqlite3_stmt *q, RunRow *r) {
+  *r = (RunRow){.number = column_number(q, 0),
                 .entry = column_bytes(q, 3),
-                .parent = (uint64_t)sqlite3_column_int64(q, 4),
+                .parent = column_number(q, 4),
                 .status = (RunStatus)sqlite3_column_int(q, 5),
                 .started_us = sqlite3_column_int64(q, 6),
                 .ended_us = sqlite3_column_int64(q, 7),
                 .wake_us = sqlite3_column_int64(q, 8),
-                .last_gid = (uint64_t)sqlite3_column_int64(q, 9),
-                .records = (uint64_t)sqlite3_column_int64(q, 10),
+                .last_gid = column_number(q, 9),
+                .records = column_number(q, 10),
                 .note = column_bytes(q, 11)};
-  return r->number > 0 && r->status >= RUN_STATUS_RUNNING && r->status <= RUN_STATUS_KILLED &&
+  return r->number > 0 && r->status >= RUN_STATUS_RUNNING && r->status <= RUN_STATUS_DEAD &&
          column_fixed(q, 1, r->id.byte, sizeof r->id.byte) &&
          column_fixed(q, 2, r->bundle.byte, sizeof r->bundle.byte);
 }
 
-static bool run_get(SqliteStore *s, uint64_t number, int *found, RunRow *out, Buf *keep, Err *err) {
+bool stream_from_row(sqlite3_stmt *q, StreamRow *r) {
+  *r = (StreamRow){.number = column_number(q, 0),
+                   .key = column_bytes(q, 1),
+                   .last_gid = column_number(q, 2),
+                   .page = column_number(q, 3)};
+  return r->number > 0;
+}
+
+bool job_from_row(sqlite3_stmt *q, JobRow *r) {
+  *r = (JobRow){.number = column_number(q, 0),
+                .worker = column_bytes(q, 2),
+                .queue = column_bytes(q, 3),
+                .state = (uint8_t)sqlite3_column_int(q, 4),
+                .priority = (uint8_t)sqlite3_column_int(q, 5),
+                .due_us = sqlite3_column_int64(q, 6),
+                .enqueued_us = sqlite3_column_int64(q, 7),
+                .ended_us = sqlite3_column_int64(q, 8),
+                .attempt = (uint32_t)sqlite3_column_int64(q, 9),
+                .lease = column_number(q, 10),
+                .run = column_number(q, 11),
+                .input = column_bytes(q, 12),
+                .meta = column_bytes(q, 13),
+                .unique = column_bytes(q, 14),
+                .note = column_bytes(q, 15)};
+  return r->number > 0 && r->state >= JOB_AVAILABLE && r->state <= JOB_DEAD && r->priority < PRIORITIES &&
+         column_fixed(q, 1, r->id.byte, sizeof r->id.byte);
+}
+
+/* ---- runs ---- */
+
+bool sqlite_run_get(Store *store, uint64_t number, RunRow *out, Buf *keep, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  if (number > INT64_MAX) return fail_no_run(number, err);
   sqlite3_stmt *q = read_begin(s, READ_RUN);
   bind_int(q, 1, number);
   int rc = sqlite3_step(q);
   bool sound = rc != SQLITE_ROW || run_from_row(q, out);
-  *found = rc == SQLITE_ROW;
   if (rc == SQLITE_ROW && sound) run_row_keep(out, keep);
   if (!read_end(s, q, rc, "reading a run", err)) return false;
   if (!sound) return fail_corrupt(s, "the row of run number", number, err);
-  if (*found) sqlite_tail(s, number, &out->last_gid);
+  if (rc != SQLITE_ROW) return fail_no_run(number, err);
+  sqlite_tail(s, number, &out->last_gid);
   return true;
-}
-
-bool sqlite_run_get(Store *store, uint64_t number, RunRow *out, Buf *keep, Err *err) {
-  int found;
-  if (number > INT64_MAX) return fail_no_run(number, err);
-  if (!run_get(sqlite_store(store), number, &found, out, keep, err)) return false;
-  return found ? true : fail_no_run(number, err);
 }
 
 bool sqlite_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out, Buf *keep,
@@ -107,188 +131,100 @@ bool sqlite_run_range(Store *store, Uuid low, Uuid high, int *found, RunRow *out
   return true;
 }
 
-typedef struct RunPage {
-  RunRow rows[PAGE_RUNS];
-  uint32_t count;
-  Buf texts; /* entry and note of each, one after the other */
-} RunPage;
-
-static bool page_read(SqliteStore *s, RunPage *page, uint64_t from, int status, Err *err) {
-  ReadStatement which = status == 0                  ? READ_RUNS
-                        : status == STORE_UNFINISHED ? READ_RUNS_OPEN
-                                                     : READ_RUNS_STATUS;
-  sqlite3_stmt *q = read_begin(s, which);
-  int rc = SQLITE_DONE;
-  bool sound = true;
-  page->count = 0;
-  buf_clear(&page->texts);
-  bind_int(q, 1, from);
-  if (which == READ_RUNS_STATUS) sqlite3_bind_int(q, 2, status);
-  while (sound && page->count < PAGE_RUNS && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-    RunRow *r = &page->rows[page->count++];
-    sound = run_from_row(q, r);
-    buf_str(&page->texts, r->entry);
-    buf_str(&page->texts, r->note);
-  }
-  if (!read_end(s, q, rc, "listing the runs", err)) return false;
-  return sound || fail_corrupt(s, "the row of run number", page->rows[page->count - 1].number, err);
+/* The one number that a bound statement selects; NULL gives 0. */
+static bool get_number(SqliteStore *s, sqlite3_stmt *q, int64_t *out, Err *err) {
+  int rc = sqlite3_step(q);
+  *out = rc == SQLITE_ROW ? sqlite3_column_int64(q, 0) : 0;
+  return read_end(s, q, rc, "looking for what is due", err);
 }
 
-bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, void *context,
-                     Err *err) {
+bool sqlite_run_next_wake(Store *store, int64_t *wake_us, Err *err) {
   SqliteStore *s = sqlite_store(store);
-  RunPage *page = MEM_NEW(RunPage);
-  bool ok = true, more = from <= INT64_MAX;
-  while (more && (ok = page_read(s, page, from, status, err))) {
-    size_t at = 0;
-    more = page->count == PAGE_RUNS;
-    for (uint32_t i = 0; i < page->count; i++) {
-      RunRow *r = &page->rows[i];
-      r->entry.at = page->texts.at + at;
-      r->note.at = r->entry.at + r->entry.size;
-      at += r->entry.size + r->note.size;
-      from = r->number + 1;
-      sqlite_tail(s, r->number, &r->last_gid);
-      if (!each(context, r)) {
-        more = false;
-        break;
-      }
-    }
-  }
-  buf_deinit(&page->texts);
-  mem_free(page);
-  return ok;
+  return get_number(s, read_begin(s, READ_NEXT_WAKE), wake_us, err);
 }
 
-/* ---- a run's rows ---- */
+/* ---- streams ---- */
 
-typedef struct KeptRow {
-  uint64_t gid, prev;
-  Hash256 head;
-  size_t offset, size; /* in History.bytes; size NOT_KEPT: to be fetched again */
-} KeptRow;
-#define NOT_KEPT SIZE_MAX
-
-typedef struct History { /* newest first */
-  KeptRow *rows;
-  uint32_t count, cap;
-  Buf bytes;
-} History;
-
-static bool history_add(SqliteStore *s, History *h, sqlite3_stmt *q, uint64_t gid, uint64_t run,
-                        Err *err) {
-  KeptRow row = {.gid = gid, .prev = (uint64_t)sqlite3_column_int64(q, 2), .offset = h->bytes.size};
-  Str bytes = column_bytes(q, 4);
-  if ((uint64_t)sqlite3_column_int64(q, 1) != run || row.prev >= gid || bytes.size == 0 ||
-      !column_fixed(q, 3, row.head.byte, sizeof row.head.byte)) {
-    return fail_corrupt(s, "row of the log", gid, err);
-  }
-  row.size = h->bytes.size + bytes.size > KEEP_BYTES && h->count > 0 ? NOT_KEPT : bytes.size;
-  if (row.size != NOT_KEPT) buf_str(&h->bytes, bytes);
-  h->rows = mem_grow(h->rows, &h->cap, h->count + 1, sizeof *h->rows);
-  h->rows[h->count++] = row;
+static bool get_stream(SqliteStore *s, sqlite3_stmt *q, bool *found, StreamRow *out, Buf *keep, Err *err) {
+  int rc = sqlite3_step(q);
+  bool sound = rc != SQLITE_ROW || stream_from_row(q, out);
+  *found = rc == SQLITE_ROW;
+  if (*found && sound) stream_row_keep(out, keep);
+  if (!read_end(s, q, rc, "reading a stream", err)) return false;
+  if (!sound) return fail_corrupt(s, "the row of stream number", out->number, err);
+  if (*found) sqlite_tail(s, out->number, &out->last_gid);
   return true;
 }
 
-/* One cursor down the table from `gid`, as long as the run's rows are near one another. */
-static bool walk_near(SqliteStore *s, History *h, uint64_t run, uint64_t *gid, Err *err) {
-  sqlite3_stmt *q = s->read[READ_ROWS_BACK];
-  uint64_t want = *gid, newest = want;
-  bool ok = true;
-  int rc = SQLITE_DONE;
-  bind_int(q, 1, want);
-  while (ok && want != 0 && newest - want <= NEAR_ROWS && (rc = sqlite3_step(q)) == SQLITE_ROW) {
-    uint64_t here = (uint64_t)sqlite3_column_int64(q, 0);
-    if (here > want) continue;
-    if (here < want) {
-      ok = fail_corrupt(s, "a missing row of the log:", want, err);
-      break;
-    }
-    ok = history_add(s, h, q, want, run, err);
-    newest = want;
-    if (ok) want = h->rows[h->count - 1].prev;
-  }
-  sqlite3_reset(q);
-  if (ok && rc == SQLITE_DONE && want != 0 && newest - want <= NEAR_ROWS) {
-    return fail_corrupt(s, "a missing row of the log:", want, err);
-  }
-  if (ok && rc != SQLITE_ROW && rc != SQLITE_DONE)
-    return sqlite_failed(s->reader, rc, s->path, "reading the log", err);
-  *gid = want;
-  return ok;
-}
-
-static bool history_read(SqliteStore *s, History *h, uint64_t run, uint64_t last, Err *err) {
-  bool ok = true;
-  pthread_mutex_lock(&s->read_lock);
-  while (ok && last != 0) ok = walk_near(s, h, run, &last, err);
-  pthread_mutex_unlock(&s->read_lock);
-  if (ok && h->bytes.full) ok = fail_corrupt(s, "the size of the log of run number", run, err);
-  return ok;
-}
-
-static bool row_again(SqliteStore *s, const KeptRow *kept, Buf *bytes, Err *err) {
-  sqlite3_stmt *q = read_begin(s, READ_ROW);
-  bind_int(q, 1, kept->gid);
-  int rc = sqlite3_step(q);
-  buf_clear(bytes);
-  if (rc == SQLITE_ROW) buf_str(bytes, column_bytes(q, 4));
-  if (!read_end(s, q, rc, "reading the log", err)) return false;
-  return rc == SQLITE_ROW || fail_corrupt(s, "a missing row of the log:", kept->gid, err);
-}
-
-static bool history_give(SqliteStore *s, const History *h, uint64_t run, LogEach *each,
-                         void *context, Err *err) {
-  Buf again = {0};
-  bool ok = true;
-  for (uint32_t i = h->count; ok && i-- > 0;) {
-    const KeptRow *kept = &h->rows[i];
-    LogRow row = {.gid = kept->gid, .prev = kept->prev, .run = run, .head = kept->head};
-    if (kept->size == NOT_KEPT) {
-      if (!(ok = row_again(s, kept, &again, err))) break;
-      row.bytes = buf_view(&again);
-    } else {
-      row.bytes = (Str){h->bytes.at + kept->offset, kept->size};
-    }
-    if (!each(context, &row)) break;
-  }
-  buf_deinit(&again);
-  return ok;
-}
-
-bool sqlite_log_last(Store *store, uint64_t run, LogRow *out, Buf *keep, Err *err) {
+bool sqlite_stream_get(Store *store, uint64_t number, StreamRow *out, Buf *keep, Err *err) {
   SqliteStore *s = sqlite_store(store);
-  RunRow row;
-  if (!sqlite_run_get(store, run, &row, keep, err)) return false;
-  buf_clear(keep);
-  sqlite3_stmt *q = read_begin(s, READ_ROW);
-  bind_int(q, 1, row.last_gid);
-  int rc = sqlite3_step(q);
-  bool found = rc == SQLITE_ROW, sound = false;
-  *out = (LogRow){.gid = row.last_gid, .run = run};
-  if (found) {
-    out->prev = (uint64_t)sqlite3_column_int64(q, 2);
-    sound = column_fixed(q, 3, out->head.byte, sizeof out->head.byte);
-    buf_str(keep, column_bytes(q, 4));
-  }
-  out->bytes = buf_view(keep);
-  if (!read_end(s, q, rc, "reading the log", err)) return false;
-  if (!found) return FAIL(err, ERR_NOT_FOUND, "run number %" PRIu64 " has no records", run), false;
-  return sound || fail_corrupt(s, "row of the log", row.last_gid, err);
+  bool found;
+  if (number > INT64_MAX) return fail_no_stream(number, err);
+  sqlite3_stmt *q = read_begin(s, READ_STREAM);
+  bind_int(q, 1, number);
+  return get_stream(s, q, &found, out, keep, err) && (found || fail_no_stream(number, err));
 }
 
-bool sqlite_log_each(Store *store, uint64_t run, LogEach *each, void *context, Err *err) {
+bool sqlite_stream_find(Store *store, Str key, StreamRow *out, Buf *keep, Err *err) {
   SqliteStore *s = sqlite_store(store);
-  RunRow row;
-  Buf keep = {0};
-  History h = {0};
-  bool ok = sqlite_run_get(store, run, &row, &keep, err) &&
-            history_read(s, &h, run, row.last_gid, err) &&
-            history_give(s, &h, run, each, context, err);
-  mem_free(h.rows);
-  buf_deinit(&h.bytes);
-  buf_deinit(&keep);
+  bool found;
+  sqlite3_stmt *q = read_begin(s, READ_STREAM_KEY);
+  bind_bytes(q, 1, key.at, key.size);
+  return get_stream(s, q, &found, out, keep, err) && (found || fail_no_key(key, err));
+}
+
+/* ---- jobs ---- */
+
+static bool get_job(SqliteStore *s, sqlite3_stmt *q, bool *found, JobRow *out, Buf *keep, Err *err) {
+  int rc = sqlite3_step(q);
+  bool sound = rc != SQLITE_ROW || job_from_row(q, out);
+  *found = rc == SQLITE_ROW;
+  if (*found && sound) job_row_keep(out, keep);
+  if (!read_end(s, q, rc, "reading a job", err)) return false;
+  return sound || fail_corrupt(s, "the row of job number", out->number, err);
+}
+
+bool sqlite_job_get(Store *store, uint64_t number, JobRow *out, Buf *keep, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  bool found;
+  if (number > INT64_MAX) return fail_no_job(number, err);
+  sqlite3_stmt *q = read_begin(s, READ_JOB);
+  bind_int(q, 1, number);
+  return get_job(s, q, &found, out, keep, err) && (found || fail_no_job(number, err));
+}
+
+bool sqlite_job_by_id(Store *store, Uuid id, JobRow *out, Buf *keep, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  bool found;
+  sqlite3_stmt *q = read_begin(s, READ_JOB_ID);
+  bind_bytes(q, 1, id.byte, sizeof id.byte);
+  return get_job(s, q, &found, out, keep, err) && (found || fail_no_job_id(id, err));
+}
+
+bool sqlite_job_waiting(Store *store, Str queue, uint64_t *count, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  int64_t n = 0;
+  sqlite3_stmt *q = read_begin(s, READ_JOBS_WAITING);
+  bind_text(q, 1, queue);
+  bool ok = get_number(s, q, &n, err);
+  *count = (uint64_t)n;
   return ok;
+}
+
+/* The index is by queue, priority and due time: one look a priority, and no index more to write. */
+bool sqlite_job_next_due(Store *store, Str queue, int64_t now_us, int64_t *due_us, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  *due_us = 0;
+  for (int priority = 0; priority < PRIORITIES; priority++) {
+    int64_t due;
+    sqlite3_stmt *q = read_begin(s, READ_JOB_NEXT);
+    bind_text(q, 1, queue);
+    sqlite3_bind_int(q, 2, priority);
+    sqlite3_bind_int64(q, 3, now_us);
+    if (!get_number(s, q, &due, err)) return false;
+    if (due != 0 && (*due_us == 0 || due < *due_us)) *due_us = due;
+  }
+  return true;
 }
 
 /* ---- the rest ---- */
@@ -302,7 +238,7 @@ bool sqlite_image_get(Store *store, uint64_t run, ImageRow *out, Buf *keep, Err 
   *out = (ImageRow){.run = run};
   buf_clear(keep);
   if (rc == SQLITE_ROW) {
-    out->seq = (uint64_t)sqlite3_column_int64(q, 0);
+    out->seq = column_number(q, 0);
     sound = column_fixed(q, 1, out->head.byte, sizeof out->head.byte);
     buf_str(keep, column_bytes(q, 2));
     out->bytes = buf_view(keep);
@@ -335,6 +271,16 @@ bool sqlite_blob_get(Store *store, Hash256 id, Buf *out, Err *err) {
 
 bool sqlite_bundle_get(Store *store, Hash256 id, Buf *out, Err *err) {
   return get_by_hash(store, READ_BUNDLE, "bundle", id, out, err);
+}
+
+bool sqlite_kv_get(Store *store, StoreSpace space, Str key, Buf *out, Err *err) {
+  SqliteStore *s = sqlite_store(store);
+  sqlite3_stmt *q = read_begin(s, READ_KV);
+  bool ok;
+  bind_int(q, 1, space);
+  bind_bytes(q, 2, key.at, key.size);
+  int rc = get_bytes(s, q, out, &ok, err);
+  return ok && (rc == SQLITE_ROW || fail_no_kv(space, err));
 }
 
 bool sqlite_meta_get(Store *store, const char *name, Buf *out, Err *err) {

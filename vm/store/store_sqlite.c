@@ -113,8 +113,7 @@ static void sqlite_free(SqliteStore *s) {
   count_vfs_free(s->vfs);
   pthread_mutex_destroy(&s->read_lock);
   pthread_mutex_destroy(&s->tail_lock);
-  mem_free(s->tails);
-  mem_free(s->dirty);
+  tails_free(s);
   mem_free(s->path);
   mem_free(s);
 }
@@ -130,7 +129,18 @@ static void sqlite_close(Store *store) {
   sqlite_free(s);
 }
 
-static uint64_t sqlite_next_run(Store *store) { return sqlite_store(store)->next_run; }
+static StoreNext sqlite_next(Store *store) {
+  SqliteStore *s = sqlite_store(store);
+  return (StoreNext){.run = __atomic_load_n(&s->next_run, __ATOMIC_ACQUIRE),
+                     .job = __atomic_load_n(&s->next_job, __ATOMIC_ACQUIRE),
+                     .gid = __atomic_load_n(&s->next_gid, __ATOMIC_ACQUIRE)};
+}
+
+static StoreCounts sqlite_counts(Store *store) {
+  uint64_t streams = __atomic_load_n(&sqlite_store(store)->streams, __ATOMIC_ACQUIRE); /* first: never more than all */
+  StoreNext next = sqlite_next(store);
+  return (StoreCounts){.runs = next.run - 1 - streams, .streams = streams, .jobs = next.job - 1};
+}
 
 static StoreStats sqlite_stats(const Store *store) {
   const SqliteStore *s = (const SqliteStore *)(const void *)store;
@@ -141,17 +151,34 @@ static StoreStats sqlite_stats(const Store *store) {
 
 static const StoreOps sqlite_ops = {
     .close = sqlite_close,
-    .next_run = sqlite_next_run,
+    .next = sqlite_next,
+    .counts = sqlite_counts,
     .commit = sqlite_commit,
     .stats = sqlite_stats,
     .run_get = sqlite_run_get,
     .run_range = sqlite_run_range,
     .run_each = sqlite_run_each,
+    .run_due = sqlite_run_due,
+    .run_next_wake = sqlite_run_next_wake,
     .log_each = sqlite_log_each,
     .log_last = sqlite_log_last,
+    .log_from = sqlite_log_from,
+    .log_get = sqlite_log_get,
     .image_get = sqlite_image_get,
     .blob_get = sqlite_blob_get,
     .bundle_get = sqlite_bundle_get,
+    .stream_get = sqlite_stream_get,
+    .stream_find = sqlite_stream_find,
+    .stream_each = sqlite_stream_each,
+    .stream_read = sqlite_stream_read,
+    .kv_get = sqlite_kv_get,
+    .kv_each = sqlite_kv_each,
+    .job_get = sqlite_job_get,
+    .job_by_id = sqlite_job_by_id,
+    .job_due = sqlite_job_due,
+    .job_waiting = sqlite_job_waiting,
+    .job_next_due = sqlite_job_next_due,
+    .job_each = sqlite_job_each,
     .meta_get = sqlite_meta_get,
     .meta_set = sqlite_meta_set,
 };
