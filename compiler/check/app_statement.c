@@ -79,12 +79,22 @@ static const Decl *message_required(Checker *c, Expr *e, DeclKind kind, DiagId i
   return NULL;
 }
 
+/* given, when and then work on the agent alone: what a message needs elsewhere may be left out. */
+static const Decl *test_message(Checker *c, Expr *e, DeclKind kind, DiagId id) {
+  const Expr *outer = c->partial;
+  bool good;
+  c->partial = e;
+  const Decl *message = message_required(c, e, kind, id, &good);
+  c->partial = outer;
+  return message;
+}
+
 static void emit_check(Checker *c, Stmt *s) {
   bool good;
   bool here = in_decide(c, s, "emit");
   const Decl *event = message_required(c, s->value, DECL_EVENT, DIAG_EMIT_NOT_EVENT, &good);
   if (!here) return;
-  if (event) emitted_note(c, event->symbol, s->value->span);
+  if (event) evolve_warn(c, s->value, c->frame->body->agent, event->symbol);
   statement_native(c, s, NATIVE_decide_emit, arg_new(c, s->value));
 }
 
@@ -164,11 +174,11 @@ static bool in_test(Checker *c, const Stmt *s, const char *word) {
   return false;
 }
 
-static void events_check(Checker *c, Arg *args) {
-  bool good;
+/* agent: whose events they are, or NULL */
+static void events_check(Checker *c, Arg *args, const Decl *agent) {
   for (Arg *arg = args; arg; arg = arg->next) {
-    const Decl *event = message_required(c, arg->value, DECL_EVENT, DIAG_EMIT_NOT_EVENT, &good);
-    (void)event;
+    const Decl *event = test_message(c, arg->value, DECL_EVENT, DIAG_EMIT_NOT_EVENT);
+    if (event && agent) evolve_warn(c, arg->value, agent, event->symbol);
   }
 }
 
@@ -192,7 +202,7 @@ static Span name_place(Checker *c, const Stmt *s) {
 static void given_check(Checker *c, Stmt *s) {
   bool here = in_test(c, s, "given");
   Symbol *agent = declared_named(c, s->name, name_place(c, s), SYMBOL_AGENT);
-  events_check(c, s->args);
+  events_check(c, s->args, agent ? agent->decl : NULL);
   if (here) c->frame->body->tested = agent ? agent->decl : NULL;
 }
 
@@ -231,10 +241,8 @@ static void when_agent(Checker *c, const Stmt *s, const Symbol *command) {
 }
 
 static void when_check(Checker *c, Stmt *s) {
-  bool good;
   bool here = in_test(c, s, "when");
-  const Decl *command =
-      message_required(c, s->value, DECL_COMMAND, DIAG_DISPATCH_NOT_COMMAND, &good);
+  const Decl *command = test_message(c, s->value, DECL_COMMAND, DIAG_DISPATCH_NOT_COMMAND);
   if (!here) return;
   if (command) when_agent(c, s, command->symbol);
   Variable *outcome = outcome_variable(c);
@@ -276,7 +284,7 @@ static void then_state(Checker *c, Stmt *s) {
 static void then_value(Checker *c, Stmt *s) {
   switch ((ThenKind)s->test) {
     case THEN_EVENTS:
-      events_check(c, s->args);
+      events_check(c, s->args, NULL);
       return;
     case THEN_REJECT:
       code_require(c, s->value, "a `reject`");

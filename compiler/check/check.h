@@ -84,8 +84,8 @@ typedef enum {
 ** Parameters. The hidden ones (state, message, meta) are ordinary Fields at their place in Function.params,
 ** without `type` (so nothing is checked on entry), without default, with a symbol; Function.state, .message and
 ** .meta are those symbols. So a function's params are exactly what the bundle's functions take:
-** DECIDE, GUARD, EVOLVE (state, message, meta) · VIEW (state, parameters…) · INVARIANT (state) · ON (event, meta)
-** · JOB (job, meta) · TICK () · TEST ()
+**   DECIDE, GUARD, EVOLVE (state, message, meta) · VIEW (state, parameters…) · INVARIANT (state) · ON (event, meta)
+**   · JOB (job, meta) · TICK () · TEST ()
 ** A parameter that binds a field (`Deposit(amount)`) is no variable: `amount` has been rewritten to
 ** `message.amount`, a state field `balance` to `state.balance`: EXPR_MEMBER, MEMBER_SLOT, its `left` an EXPR_NAME
 ** of that parameter (or of its capture in a lambda). So `balance += 1` is an assignment to a path whose root is
@@ -102,7 +102,7 @@ typedef enum {
 **   type, its shape is SHAPE_STATE under the function's name. An agent without `state` has no fields.
 ** - DECIDE: symbol: the command's (a TYPE); function DECIDE; check_function: the guard (GUARD, Function.expr) or
 **   NULL.
-** EVOLVE, ON: symbol: the event's; function EVOLVE, ON. They are in the order written.
+**   EVOLVE, ON: symbol: the event's; function EVOLVE, ON. They are in the order written.
 ** - VIEW: symbol VIEW; function VIEW, its params after the first are Decl.fields; Decl.type as in FN.
 ** - INVARIANT: function INVARIANT (Function.expr). Decl.text: the message, at == NULL if none.
 ** - ROUTER: symbol ROUTER. Members: IDENTIFY: symbol AGENT, names: one, the field. ROUTE: symbol AGENT; each of

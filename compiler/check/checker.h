@@ -47,7 +47,7 @@ typedef struct Message { /* what the program does with a command or event */
   const Symbol *symbol;
   Span routed;         /* size 0: it is not */
   const Decl *route;   /* by which one */
-  Span emitted;        /* size 0: nobody does */
+  bool made;           /* outside of tests */
   const Decl *decider; /* the first agent that decides it */
   uint32_t deciders;
 } Message;
@@ -187,6 +187,7 @@ struct Checker {
   Builtins *builtins;
   Unit *unit;
   Frame *frame;
+  const Expr *partial; /* a message that a test makes: fields it lacks are nil */
   Function **last_function;
   Name **bindings; /* scopes: names bound, in order; see scope.c */
   uint32_t binding_count, binding_cap;
@@ -427,7 +428,8 @@ Diag *report_fields_nearest(Checker *c, Diag *diag, Name *wanted, const Decl *de
 /* Clauses by owner, message and kind. clause_record keeps the first; another one is given the first. */
 Decl *clause_of(Checker *c, const Decl *owner, const Symbol *symbol, DeclKind kind);
 const Decl *clause_record(Checker *c, const Decl *owner, Decl *clause);
-void emitted_note(Checker *c, const Symbol *event, Span span);
+void made_note(Checker *c, const Symbol *event);
+void evolve_warn(Checker *c, const Expr *event, const Decl *agent, const Symbol *symbol);
 void routers_resolve(Checker *c, Unit *units);
 void app_warn(Checker *c, Unit *units);
 

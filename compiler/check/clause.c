@@ -38,6 +38,7 @@ static Variable *hidden_add(Checker *c, Body *body, Name *name, Span span, Type 
                        .reg = -1,
                        .writes = 1};
   v->quiet = v->hidden = true;
+  v->declared = type->kind == TYPE_RECORD ? type : NULL;
   v->symbol.next = f->locals;
   f->locals = &v->symbol;
   *field = (Field){.name = name, .span = span, .symbol = &v->symbol};

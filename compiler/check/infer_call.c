@@ -22,6 +22,7 @@ typedef struct Params {       /* of what is called, however it is declared */
   Span declared;              /* size 0: a built-in */
   uint32_t skip;              /* parameters already given: the object of a method */
   uint32_t count, min;
+  bool partial; /* any of them may be left out */
 } Params;
 
 /* `any?` is any, yet its question mark counts. */
@@ -190,11 +191,11 @@ static bool args_check(Checker *c, Expr *call, const Params *p) {
       return args_infer(c, arg), false;
     }
     if (arg->value) arg_check(c, p, arg, index, field);
-    else if (field ? !param_optional(field) : index < p->min)
+    else if (!p->partial && (field ? !param_optional(field) : index < p->min))
       good = false, report_missing(c, call, p, index, field);
     field = field ? field->next : NULL;
   }
-  for (; good && index < p->min; index++, field = field ? field->next : NULL) {
+  for (; good && !p->partial && index < p->min; index++, field = field ? field->next : NULL) {
     if (field ? param_optional(field) : false) continue;
     report_missing(c, call, p, index, field);
     good = false;
@@ -252,6 +253,8 @@ static Type *construct_call(Checker *c, Expr *e, Symbol *symbol) {
   if (decl_is_implied(symbol->decl) && implied_positional(c, e, symbol)) return type_record(c->types, symbol->decl);
   Params p = params_of_fields(symbol->decl->fields, symbol->name->text, symbol->span, 0);
   e->resolution = CALL_CONSTRUCT;
+  p.partial = c->partial == e;
+  if (symbol->decl->kind == DECL_EVENT) made_note(c, symbol);
   args_check(c, e, &p);
   purity_edge(c, decl_body(symbol->decl), e->span, EDGE_CALL);
   return type_record(c->types, symbol->decl);

@@ -299,12 +299,29 @@ void routers_resolve(Checker *c, Unit *units) {
 
 /* ---- warnings about the whole ---- */
 
-void emitted_note(Checker *c, const Symbol *event, Span span) {
-  const Decl *agent = c->frame->body->agent;
-  Message *m = message_of(c, event);
-  if (!m->emitted.size) m->emitted = span;
-  if (!agent || clause_of(c, agent, event, DECL_EVOLVE)) return;
-  REPORT(c, NOT_EVOLVED, span, agent->name->text, event->name->text);
+/* A name near it among those the agent has clauses for: it was probably meant. */
+static void report_clause_nearest(Checker *c, Diag *diag, const Name *wanted, const Decl *agent,
+                                  DeclKind kind) {
+  Buf near = {0};
+  for (const Decl *m = agent->members; m; m = m->next) {
+    if (m->kind == kind) buf_put(&near, &m->name->text, sizeof(Str));
+  }
+  report_nearest(c, diag, wanted->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
+  buf_deinit(&near);
+}
+
+void made_note(Checker *c, const Symbol *event) {
+  const Function *f = c->frame ? current_function(c) : NULL;
+  while (f && body_sees_outer(f)) f = f->parent;
+  if (f && f->kind != FNKIND_TEST) message_of(c, event)->made = true;
+}
+
+/* An event of the agent that it does not fold. */
+void evolve_warn(Checker *c, const Expr *event, const Decl *agent, const Symbol *symbol) {
+  if (clause_of(c, agent, symbol, DECL_EVOLVE)) return;
+  Span span = event->kind == EXPR_CALL ? event->left->span : event->span;
+  Diag *diag = REPORT(c, NOT_EVOLVED, span, agent->name->text, symbol->name->text);
+  report_clause_nearest(c, diag, symbol->name, agent, DECL_EVOLVE);
 }
 
 /* A name near it that somebody does emit: it was probably meant. */
@@ -314,7 +331,7 @@ static void report_emitted_nearest(Checker *c, Diag *diag, const Symbol *event) 
   void *value;
   while (table_next(c->messages, &cursor, NULL, &value)) {
     const Message *m = value;
-    if (m->emitted.size && m->symbol != event) buf_put(&near, &m->symbol->name->text, sizeof(Str));
+    if (m->made && m->symbol != event) buf_put(&near, &m->symbol->name->text, sizeof(Str));
   }
   report_nearest(c, diag, event->name->text, (const Str *)(void *)near.at, near.size / sizeof(Str));
   buf_deinit(&near);
@@ -327,7 +344,7 @@ static void clause_warn(Checker *c, const Decl *m) {
       REPORT(c, DECIDE_NOT_ROUTED, m->name_span, m->name->text);
     return;
   }
-  if (!m->symbol->decl->implied || message->emitted.size) return;
+  if (!m->symbol->decl->implied || message->made) return;
   Diag *diag = REPORT(c, NEVER_EMITTED, m->name_span, m->name->text);
   report_emitted_nearest(c, diag, m->symbol);
 }
@@ -351,6 +368,7 @@ static void route_warn(Checker *c, const Decl *route) {
   for (const NameList *n = route->symbol ? route->names : NULL; n; n = n->next) {
     if (!n->symbol || clause_of(c, route->symbol->decl, n->symbol, DECL_DECIDE)) continue;
     Diag *diag = REPORT(c, NOT_DECIDED, n->span, route->name->text, n->name->text);
+    report_clause_nearest(c, diag, n->name, route->symbol->decl, DECL_DECIDE);
     report_note(c, diag, route->symbol->span, "`" STR_FMT "` is declared here",
                 STR_ARG(route->name->text));
   }

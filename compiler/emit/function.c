@@ -4,6 +4,7 @@
 bool field_optional(const Field *f) {
   const Type *type = f->symbol != NULL ? f->symbol->type : NULL;
   if (f->value != NULL) return true;
+  if (f->type != NULL && f->type->kind == TEXPR_OPTIONAL) return true; /* `any?` is any, yet */
   if (type == NULL) return false;
   if (type->kind == TYPE_NIL) return true;
   for (uint32_t i = 0; i < type->member_count; i++) {

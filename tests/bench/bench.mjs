@@ -1,4 +1,4 @@
-// Benchmarks as ratios side by side in one run:  node tests/bench/bench.mjs [vm] [startup] [compile] [durable] [replay] [store] [fold]
+// Benchmarks as ratios side by side in one run:  node tests/bench/bench.mjs [vm] [startup] [compile] [durable] [replay] [store] [jobs] [fold]
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync, mkdtempSync, rmSync, existsSync } from "node:fs";
 import { join, dirname } from "node:path";
@@ -90,4 +90,5 @@ if (wants("compile")) compile();
 if (wants("durable")) native("bench_durable");
 if (wants("replay")) native("bench_replay");
 if (wants("store")) native("bench_store");
+if (wants("jobs")) native("bench_jobs");
 if (wants("fold")) native("bench_fold");

@@ -37,6 +37,8 @@ typedef struct World {
   int flushes; /* stop before this many rounds are over; 0: never */
 } World;
 
+static const char *world_vfs; /* of the nodes that are opened from now on; NULL: the system's */
+
 typedef struct Got { /* what a command gave; text is JSON */
   bool came, ok;
   Buf text, raw;
@@ -88,7 +90,8 @@ static void world_flush(void *context) {
 /* Opens the node; the application is active only after world_activate. */
 static bool world_open(World *w, const char *dir, SchedulerOptions options) {
   Err err = {0};
-  NodeOptions node = {.dir = dir != NULL ? dir : "/nowhere", .memory = dir == NULL, .fixed_key = true};
+  NodeOptions node = {.dir = dir != NULL ? dir : "/nowhere", .memory = dir == NULL, .fixed_key = true,
+                      .vfs = world_vfs};
   *w = (World){0};
   options.app = true;
   options.output = world_output;

@@ -1,7 +1,11 @@
 /* vm/runtime: agents, bus and handlers. Each fault that peers are known for and that concerns these is a test here. */
 #include "bus_world.h"
 
+#include <sqlite3.h>
+
+#include "tests/support/faulty_vfs.h"
 #include "vm/base/hash.h"
+#include "vm/runtime/deadlines.h"
 
 /* ---- the bank ------------------------------------------------------------------- */
 
@@ -321,6 +325,148 @@ static void test_memory(void) {
   code_done(&code);
 }
 
+/* ---- instances out of order ----------------------------------------------------------- */
+
+/* Code that cannot fold what is stored stops that instance alone, says which event it was, and other code heals it. */
+static void test_poison(void) {
+  static const char wrong[] = BANK_TYPES BANK_AGENT("", "balance += [amount][amount - 50]") BANK_ROUTER;
+  Code right, other;
+  World w;
+  Err err;
+  Got g;
+  NEED(code_make(&right, bank) && code_make(&other, wrong) && world_start(&w, NULL, &right, seeded));
+  (void)ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", NULL);
+  (void)ask(&w, "Open", "{\"account_id\":\"b\",\"owner\":\"Bob\"}", NULL);
+  (void)ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":51}", NULL);
+  NEED(world_activate(&w, &other, &err));
+  CHECK(send(&w, "Touch", "{\"account_id\":\"a\"}", NULL, &g, &err));
+  (void)world_run(&w);
+  CHECK(g.came && !g.ok);
+  CHECK_HAS(buf_view(&g.text), "broken_instance");
+  CHECK_HAS(buf_view(&g.text), "`account-a`: event 2 (Deposited)");
+  got_free(&g);
+  CHECK_HAS(ask(&w, "Deposit", "{\"account_id\":\"b\",\"amount\":50}", NULL), "\"version\":2");
+  CHECK_STR(ask(&w, "Deposit", "{\"account_id\":\"b\",\"amount\":99}", NULL), STR("index_out_of_range"));
+  CHECK_STR(look(&w, "Account", "b", "available", ""), STR("50")); /* a decision that fails changes nothing */
+  NEED(world_activate(&w, &right, &err));
+  CHECK_STR(look(&w, "Account", "a", "available", ""), STR("51"));
+  world_stop(&w);
+  code_done(&right);
+  code_done(&other);
+}
+
+static void spoil(const char *dir, const char *sql) {
+  char path[100];
+  sqlite3 *db;
+  snprintf(path, sizeof path, "%s/z8.db", dir);
+  CHECK(sqlite3_open(path, &db) == SQLITE_OK && sqlite3_exec(db, sql, NULL, NULL, NULL) == SQLITE_OK);
+  sqlite3_close(db);
+}
+
+/* Bytes that are not ours are an error of that instance, never a fresh start and never a crash. */
+static void test_damage(void) {
+  static const char *const damage[] = {
+      "UPDATE log SET bytes = zeroblob(30) WHERE gid = 2", "UPDATE log SET bytes = substr(bytes, 1, 90) WHERE gid = 3",
+      "UPDATE log SET bytes = x'0a0b0c' WHERE gid = 1", "UPDATE log SET bytes = (SELECT bytes FROM log WHERE gid = 3)"
+      " WHERE gid = 2", "DELETE FROM log WHERE gid = 2"};
+  Code code;
+  World w;
+  NEED(code_make(&code, bank));
+  for (size_t n = 0; n < COUNT_OF(damage); n++) {
+    char room[64];
+    const char *dir = dir_new(room);
+    NEED(world_start(&w, dir, &code, (SchedulerOptions){0}));
+    (void)ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", NULL);
+    (void)ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":5}", NULL);
+    (void)ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":5}", NULL);
+    (void)ask(&w, "Open", "{\"account_id\":\"b\",\"owner\":\"Bob\"}", NULL);
+    world_stop(&w);
+    spoil(dir, damage[n]);
+    NEED(world_start(&w, dir, &code, (SchedulerOptions){0}));
+    CHECK_STR(ask(&w, "Touch", "{\"account_id\":\"a\"}", NULL), STR("broken_instance"));
+    CHECK_HAS(ask(&w, "Touch", "{\"account_id\":\"b\"}", NULL), "ok");
+    world_stop(&w);
+    dir_gone(dir);
+  }
+  code_done(&code);
+}
+
+/* A snapshot that cannot be read is passed over: it is a cache. */
+static void test_bad_snapshot(void) {
+  Code code;
+  World w;
+  char room[64];
+  const char *dir = dir_new(room);
+  NEED(code_make(&code, bank) && world_start(&w, dir, &code, (SchedulerOptions){0}));
+  (void)ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", NULL);
+  deposit_many(&w, 9);
+  world_stop(&w);
+  spoil(dir, "UPDATE kv SET value = x'00' WHERE space = 1");
+  NEED(world_start(&w, dir, &code, (SchedulerOptions){0}));
+  CHECK_STR(look(&w, "Account", "a", "available", ""), STR("9"));
+  world_stop(&w);
+  code_done(&code);
+  dir_gone(dir);
+}
+
+/* ---- a store that fails -------------------------------------------------------------------- */
+
+/* At every operation of the store in turn: what was answered is there afterwards, all or nothing of each command, and who
+** was not answered was told so. */
+static bool failing_at(FaultyVfs *vfs, Code *code, const char *dir, FaultyMode mode, uint64_t nth) {
+  World w;
+  Err err;
+  Got got[6] = {0};
+  int accepted = 0;
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) return true;
+  (void)ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", NULL);
+  faulty_vfs_arm(vfs, mode, nth);
+  for (int n = 0; n < 6; n++) {
+    CHECK(send(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":1}", NULL, &got[n], &err));
+    if (n % 2 == 1) (void)scheduler_run(w.s, 0, 0, &err);
+    if (n % 2 == 1 && !got[n].came) break;
+  }
+  bool hit = faulty_vfs_hit(vfs);
+  bool past = faulty_vfs_ops(vfs) < nth;
+  for (int n = 0; n < 6; n++) {
+    accepted += got[n].ok;
+    if (got[n].came && !got[n].ok) CHECK_HAS(buf_view(&got[n].text), "store_failed");
+    got_free(&got[n]);
+  }
+  CHECK(hit || accepted == 6);
+  world_stop(&w);
+  faulty_vfs_arm(vfs, mode, 0);
+  faulty_vfs_restart(vfs, false, nth);
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) return true;
+  int64_t balance = -1;
+  CHECK(int_parse(look(&w, "Account", "a", "available", ""), &balance) && balance >= accepted && balance % 2 == 0);
+  uint64_t records = 0;
+  CHECK(journal_verify(node_store(w.node), 1, &records, &err) && records == 3 + 2 * (uint64_t)balance);
+  world_stop(&w);
+  return past;
+}
+
+static void test_failing(void) {
+  Code code;
+  char room[64];
+  NEED(code_make(&code, bank));
+  world_vfs = "bus-faulty";
+  for (int mode = FAULTY_IOERR; mode <= FAULTY_KILL; mode++) {
+    bool over = false;
+    uint64_t nth = 1;
+    for (; !over && nth < 400 && test_checks_failed == 0; nth += 3) {
+      FaultyVfs *vfs = faulty_vfs_new(world_vfs);
+      const char *dir = dir_new(room);
+      over = failing_at(vfs, &code, dir, (FaultyMode)mode, nth);
+      dir_gone(dir);
+      faulty_vfs_free(vfs);
+    }
+    CHECK(over && nth > 9);
+  }
+  world_vfs = NULL;
+  code_done(&code);
+}
+
 /* ---- long decisions -------------------------------------------------------------------- */
 
 static void test_long(void) {
@@ -439,6 +585,131 @@ static void test_events(void) {
   code_done(&code);
 }
 
+/* ---- meta, middleware, jobs ------------------------------------------------------------------- */
+
+/* What evolve saw of the command is what it sees again when the events are folded from the store. */
+static void test_meta(void) {
+  static const char text[] =
+      "command Note(id: string, text: string)\n"
+      "event Noted(text: string)\n"
+      "agent Diary:\n"
+      "  state { last: \"\" }\n"
+      "  decide Note(text) when meta.actor is nil: reject \"who\"\n"
+      "  decide Note(text):\n"
+      "    emit Noted(text: \"${text} ${meta.actor} ${meta.id}\")\n"
+      "  evolve Noted(e):\n"
+      "    last = \"${e.text} ${meta.id} ${meta.time} ${meta.tenant} ${meta.causation} ${meta.metadata.ip}\"\n"
+      "  view newest(): return last\n"
+      "router R:\n"
+      "  identify Diary by id\n"
+      "  dispatch Note -> Diary\n"
+      "start R\n";
+  Code code;
+  World w;
+  char room[64];
+  const char *dir = dir_new(room);
+  Buf before = {0}, metadata = {0};
+  Err err;
+  NEED(code_make(&code, text) && world_start(&w, dir, &code, (SchedulerOptions){0}));
+  CHECK_STR(ask(&w, "Note", "{\"id\":\"d\",\"text\":\"x\"}", NULL), STR("who"));
+  CHECK(cbor_from_json(STR("{\"ip\":\"10.0.0.1\"}"), &metadata, &err));
+  Command c = {.expected_version = ANY_VERSION, .actor = STR("ada"), .causation = {{9}}, .metadata = buf_view(&metadata)};
+  CHECK_HAS(ask(&w, "Note", "{\"id\":\"d\",\"text\":\"x\"}", &c), "x ada 0");
+  buf_str(&before, look(&w, "Diary", "d", "newest", ""));
+  CHECK_HAS(buf_view(&before), "default 09000000-0000-0000-0000-000000000000 10.0.0.1");
+  world_stop(&w);
+  NEED(world_start(&w, dir, &code, (SchedulerOptions){0}));
+  CHECK_STR(look(&w, "Diary", "d", "newest", ""), buf_view(&before));
+  world_stop(&w);
+  buf_deinit(&before);
+  buf_deinit(&metadata);
+  code_done(&code);
+  dir_gone(dir);
+}
+
+static void test_middleware(void) {
+  static const char text[] =
+      BANK_TYPES BANK_AGENT("", "balance += amount")
+      "fn authorize(command, meta):\n"
+      "  if meta.actor is nil: raise \"forbidden\"\n"
+      "fn sober(command, meta):\n"
+      "  if command.amount > 100: raise \"too_much\"\n"
+      "router Bank:\n"
+      "  identify Account by account_id, prefix \"account-\"\n"
+      "  dispatch [Open, Deposit, Withdraw, Spin, Touch, Overdraw] -> Account\n"
+      "  before every command: authorize\n"
+      "  before [Deposit]: sober\n"
+      "start Bank\n";
+  Code code;
+  World w;
+  Command c = {.expected_version = ANY_VERSION, .actor = STR("ada")};
+  NEED(code_make(&code, text) && world_start(&w, NULL, &code, seeded));
+  CHECK_STR(ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", NULL), STR("forbidden"));
+  CHECK_HAS(ask(&w, "Open", "{\"account_id\":\"a\",\"owner\":\"Ada\"}", &c), "ok");
+  CHECK_STR(ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":500}", NULL), STR("forbidden")); /* in order */
+  CHECK_STR(ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":500}", &c), STR("too_much"));
+  CHECK_HAS(ask(&w, "Deposit", "{\"account_id\":\"a\",\"amount\":50}", &c), "\"version\":2");
+  world_stop(&w);
+  code_done(&code);
+}
+
+/* A job that was decided on is in the commit of the decision; one that makes no sense takes the decision with it. */
+static void test_jobs(void) {
+  static const char text[] =
+      "command Buy(id: string, priority: int)\n"
+      "event Bought(n: int)\n"
+      "worker Receipt(id: string):\n"
+      "  perform(job): print(\"receipt ${job.id}\")\n"
+      "agent Shop:\n"
+      "  state { bought: 0 }\n"
+      "  decide Buy(cmd):\n"
+      "    emit Bought(n: 1)\n"
+      "    enqueue Receipt(id: cmd.id)\n"
+      "    enqueue Receipt(id: \"${cmd.id} again\") priority: cmd.priority\n"
+      "  evolve Bought(e): bought += e.n\n"
+      "  view count(): return bought\n"
+      "router R:\n"
+      "  identify Shop by id\n"
+      "  dispatch Buy -> Shop\n"
+      "start R\n";
+  Code code;
+  World w;
+  NEED(code_make(&code, text) && world_start(&w, NULL, &code, seeded));
+  CHECK_STR(ask(&w, "Buy", "{\"id\":\"s\",\"priority\":12}", NULL), STR("invalid_job"));
+  CHECK_STR(look(&w, "Shop", "s", "count", ""), STR("0"));
+  CHECK(store_counts(node_store(w.node)).jobs == 0);
+  CHECK_HAS(ask(&w, "Buy", "{\"id\":\"s\",\"priority\":1}", NULL), "\"version\":1");
+  CHECK_HAS(buf_view(&w.printed), "receipt s;");
+  CHECK_HAS(buf_view(&w.printed), "receipt s again;");
+  world_stop(&w);
+  code_done(&code);
+}
+
+/* ---- deadlines ------------------------------------------------------------------------------------ */
+
+static void test_deadlines(void) {
+  enum { MANY = 500 };
+  Deadlines heap = {0};
+  Deadline at[MANY] = {{0}};
+  uint64_t chance = 1;
+  for (int turn = 0; turn < 20000; turn++) {
+    chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407u;
+    Deadline *d = &at[chance >> 33 & 0xff];
+    if (chance >> 60 < 5) deadlines_drop(&heap, d);
+    else deadlines_set(&heap, d, (int64_t)(chance >> 40 & 0xffff));
+  }
+  int64_t before = -1;
+  uint32_t count = 0;
+  for (Deadline *d; (d = deadlines_first(&heap)) != NULL; count++) {
+    CHECK(d->due_us >= before);
+    before = d->due_us;
+    deadlines_drop(&heap, d);
+  }
+  CHECK(count > 100);
+  for (int n = 0; n < MANY; n++) CHECK(at[n].place == 0);
+  deadlines_deinit(&heap);
+}
+
 /* ---- versions ------------------------------------------------------------------------------ */
 
 #define VERSIONED(event, upcast, emit) \
@@ -532,9 +803,17 @@ int main(void) {
   RUN_TEST(test_pages);
   RUN_TEST(test_other_agent);
   RUN_TEST(test_memory);
+  RUN_TEST(test_poison);
+  RUN_TEST(test_damage);
+  RUN_TEST(test_bad_snapshot);
+  RUN_TEST(test_failing);
   RUN_TEST(test_long);
   RUN_TEST(test_full);
   RUN_TEST(test_events);
+  RUN_TEST(test_meta);
+  RUN_TEST(test_middleware);
+  RUN_TEST(test_jobs);
+  RUN_TEST(test_deadlines);
   RUN_TEST(test_versions);
   RUN_TEST(test_runs);
   return TEST_END();

@@ -539,6 +539,7 @@ static void test_view(void) {
   CHECK(!decider_view(d, fn, json("[1, 2]"), &value, &no) && has(no.message, "at most 1 arguments and was given 2"));
   CHECK(!decider_view(d, fn, (Str){0}, &value, &no) && has(no.message, "needs 1"));
   CHECK(!decider_view(d, fn, STR("\x81\xff"), &value, &no) && !decider_view(d, fn, STR("\x81\x01\x01"), &value, &no));
+  CHECK(!decider_view(d, fn, STR("\x81\xd9\x9c\x53\xf6"), &value, &no)); /* left out, and it has no default */
   CHECK(value.size == 0 && decider_machine(d)->held_count == 0);
   CHECK_STR(state(), STR("{\"id\":null,\"balance\":30,\"notes\":[]}"));
   buf_deinit(&value);

@@ -129,7 +129,8 @@ static const char bank[] =
     "start App\n";
 
 static void test_account(void) {
-  if (!begin(bank)) { CHECK(false); return; }
+  CHECK(begin(bank));
+  if (!d) return;
   CHECK(!decided("Deposit", "{\"account_id\": \"a\", \"amount\": 5}") && str_equal(out.refusal.code, STR("unhandled")));
   CHECK_STR(out.refusal.message, STR("no `decide Deposit` of Account fits: the guard at bank.z8:14 does not hold"));
   CHECK(decided("OpenAccount", "{\"account_id\": \"a\"}") && str_equal(as_json(out.reply), STR("\"opened\"")));
@@ -158,7 +159,8 @@ static void test_account(void) {
 
 /* What the compiler shares and owns must let a decision be taken back, whatever was changed within the state. */
 static void test_taken_back(void) {
-  if (!begin(bank)) { CHECK(false); return; }
+  CHECK(begin(bank));
+  if (!d) return;
   CHECK(decided("Note", "{\"text\": \"a\"}"));
   static const char before[] = "{\"account_id\":null,\"balance\":0,\"status\":\"new\",\"notes\":[\"a\",\"a by ann\"],"
                                "\"seen\":{\"a\":1,\"a by ann\":1}}";
@@ -179,19 +181,22 @@ static void test_taken_back(void) {
     CHECK(!decided("Note", "{\"text\": \"a\"}") && out.refusal.fault);
     CHECK_STR(out.refusal.code, STR("assertion_failed"));
   }
-  CHECK_STR(state(), STR("{\"account_id\":null,\"balance\":0,\"status\":\"new\",\"notes\":[\"a\",\"a by ann\",\"q\",\"q\"],"
+  CHECK_STR(state(), STR("{\"account_id\":null,\"balance\":0,\"status\":\"new\","
+                         "\"notes\":[\"a\",\"a by ann\",\"q\",\"q\"],"
                          "\"seen\":{\"a\":1,\"a by ann\":1,\"q\":2}}"));
   buf_deinit(&event);
   end();
 }
 
 static void test_messages(void) {
-  if (!begin(bank)) { CHECK(false); return; }
+  CHECK(begin(bank));
+  if (!d) return;
   CHECK(!admit("Deposit", "{\"account_id\": \"a\", \"amount\": 0}", 1));
   CHECK_STR(no.message, STR("Deposit: amount = 0 does not satisfy: amount > 0"));
   CHECK(!admit("Deposit", "{\"account_id\": \"a\"}", 1) && str_equal(no.message, STR("Deposit needs `amount`: int")));
   CHECK(!admit("Withdraw", "{\"amout\": 1}", 1) && str_equal(no.code, STR("invalid_message")));
-  CHECK(admit("Renamed", "{\"to\": \"x\"}", 1) && str_equal(as_json(buf_view(&data)), STR("{\"name\":\"x\",\"at\":7}")));
+  CHECK(admit("Renamed", "{\"to\": \"x\"}", 1));
+  CHECK_STR(as_json(buf_view(&data)), STR("{\"name\":\"x\",\"at\":7}"));
   CHECK(decider_fold(d, STR("bank.renamed"), 3, buf_view(&data), actor(), &err));
   CHECK(admit("Renamed", "{\"title\": \"y\"}", 2));
   CHECK(decider_fold(d, STR("bank.renamed"), 3, buf_view(&data), actor(), &err));
@@ -202,7 +207,9 @@ static void test_messages(void) {
   CHECK(decider_view(d, compiled.bundle.views[0].fn, STR("\x81\x05"), &value, &no));
   CHECK_STR(buf_view(&value), STR("\x05"));
   buf_clear(&value);
-  CHECK(decider_view(d, compiled.bundle.views[0].fn, (Str){0}, &value, &no) && str_equal(buf_view(&value), STR("\x00")));
+  CHECK(decider_view(d, compiled.bundle.views[0].fn, (Str){0}, &value, &no));
+  CHECK(decider_view(d, compiled.bundle.views[0].fn, STR("\x81\xd9\x9c\x53\xf6"), &value, &no)); /* left out */
+  CHECK_STR(buf_view(&value), STR("\x00\x00"));
   CHECK(admit("OpenAccount", "{\"account_id\": \"a\"}", 1));
   CHECK(decider_identity(d, &compiled.bundle.routes[0], buf_view(&data), &name, &no));
   CHECK_STR(buf_view(&name), STR("a"));
@@ -213,12 +220,14 @@ static void test_messages(void) {
 /* A state that was saved by other code: fields by name. */
 static void test_new_state(void) {
   Buf kept = {0};
-  if (!begin("agent A:\n  state { one: 1, two: [2], gone: 3 }\n  decide Go(n): emit Gone(n: n)\n"
-             "  evolve Gone(n): two.push(n)\n")) { CHECK(false); return; }
+  CHECK(begin("agent A:\n  state { one: 1, two: [2], gone: 3 }\n  decide Go(n): emit Gone(n: n)\n"
+              "  evolve Gone(n): two.push(n)\n"));
+  if (!d) return;
   CHECK(decided("Go", "{\"n\": 5}") && decider_save(d, &kept));
   end();
-  if (!begin("agent A:\n  state { three: {x: 1}, two: [], one }\n  decide Go(n): emit Gone(n: n)\n"
-             "  evolve Gone(n):\n    two.push(n)\n    three.x += n\n")) { CHECK(false); return; }
+  CHECK(begin("agent A:\n  state { three: {x: 1}, two: [], one }\n  decide Go(n): emit Gone(n: n)\n"
+              "  evolve Gone(n):\n    two.push(n)\n    three.x += n\n"));
+  if (!d) return;
   CHECK(decider_load(d, 0, buf_view(&kept), &err));
   CHECK_STR(state(), STR("{\"three\":{\"x\":1},\"two\":[2,5],\"one\":1}"));
   CHECK(decided("Go", "{\"n\": 6}"));

@@ -8,6 +8,8 @@
 #include "compiler/compile.h"
 #include "vm/base/cbor.h"
 #include "vm/base/json.h"
+#include "vm/journal/chain.h"
+#include "vm/runtime/app.h"
 #include "vm/runtime/schedule.h"
 
 /* ---- a node with one program --------------------------------------------------- */
@@ -50,7 +52,30 @@ static const char source[] =
     "workflow Steps(count: int):\n"
     "  n = 0\n"
     "  for i in range(count): n = Step(n)\n"
-    "  return n\n";
+    "  return n\n"
+    "\n"
+    "command Add(id: string, n: int)\n"
+    "event Added(n: int)\n"
+    "\n"
+    "agent Sum:\n"
+    "  state { total: int = 0 }\n"
+    "  decide Add(n):\n"
+    "    emit Added(n: n)\n"
+    "    reply total + n\n"
+    "  evolve Added(n):\n"
+    "    total += n\n"
+    "  view total_now() -> int:\n"
+    "    return total\n"
+    "\n"
+    "router Sums:\n"
+    "  identify Sum by id\n"
+    "  dispatch Add -> Sum\n"
+    "\n"
+    "start Sums\n"
+    "\n"
+    "workflow Asks():\n"
+    "  xs = parallel for i in range(5): dispatch Add(id: \"a\", n: i + 1)\n"
+    "  return [[x.reply for x in xs], Sum(\"a\").total_now()]\n";
 
 typedef struct World {
   Node *node;
@@ -58,6 +83,7 @@ typedef struct World {
   uint64_t stop_at_end_of; /* number of a run: when it is over the scheduler is stopped */
   char last[200];          /* what the run that ended last gave, as JSON */
   uint32_t ended;
+  uint32_t rounds_left;    /* 0: as many as it takes */
 } World;
 
 static Arena program_arena;
@@ -94,6 +120,11 @@ static void world_ended(void *context, const RunEnd *end) {
   buf_deinit(&json);
 }
 
+static void world_flush(void *context) {
+  World *w = context;
+  if (w->rounds_left > 0 && --w->rounds_left == 0) scheduler_stop(w->s);
+}
+
 static void world_notice(void *context, Str text) {
   (void)context;
   fprintf(stderr, "notice: " STR_FMT "\n", STR_ARG(text));
@@ -106,9 +137,11 @@ static bool world_open(World *w, const char *dir, SchedulerOptions o) {
   *w = (World){0};
   o.ended = world_ended;
   o.notice = world_notice;
+  o.flush = world_flush;
   o.context = w;
   bool ok = node_open(&node, &w->node, &err) && scheduler_new(w->node, &o, &w->s, &err) &&
-            node_program_add(w->node, &program->bundle, buf_view(&program_bytes), &p, &err);
+            node_program_add(w->node, &program->bundle, buf_view(&program_bytes), &p, &err) &&
+            (!o.app || app_activate(scheduler_app(w->s), program->bundle.id, &err));
   if (!ok) fprintf(stderr, "%s\n", err.text);
   return ok;
 }
@@ -315,6 +348,64 @@ static void test_await_job_over(void) {
   world_close(&w);
 }
 
+/* ---- asking the application ----------------------------------------------------------- */
+
+/* Is there a row of the run's log with two answers? */
+static bool row_answers(void *context, const LogRow *row) {
+  uint32_t *most = context, answers = 0;
+  Str rest = row->bytes, bytes;
+  Record record;
+  bool broken = false;
+  Err err;
+  while (frame_next(&rest, &bytes, &broken)) {
+    CHECK(record_decode(bytes, &record, &err));
+    answers += record.kind == RECORD_ANSWERED;
+  }
+  CHECK(!broken);
+  if (answers > *most) *most = answers;
+  return true;
+}
+
+/* Five branches ask at once: one is answered in each round, in order, each exactly once, wherever the process ends
+** and whatever was already asked then (what is open when a run is taken up is answered at once). */
+static void asks(uint32_t rounds) {
+  char dir[] = "/tmp/z8-dormant-XXXXXX";
+  World w;
+  SchedulerOptions o = virtual_time;
+  uint32_t most = 0;
+  Err err;
+  o.app = true;
+  CHECK(mkdtemp(dir) != NULL);
+  CHECK(world_open(&w, dir, o));
+  world_begin(&w, "Asks", "[]");
+  w.rounds_left = rounds;
+  ScheduleResult r = go(&w, PATIENCE_FOR_EVER);
+  CHECK(r == (rounds > 0 ? SCHEDULE_STOPPED : SCHEDULE_OVER));
+  if (rounds > 0) {
+    world_close(&w);
+    CHECK(world_open(&w, dir, o));
+    if (resume_all(&w) == 0) world_begin(&w, "Asks", "[]"); /* it died before the first commit */
+    CHECK(go(&w, PATIENCE_FOR_EVER) == SCHEDULE_OVER);
+  }
+  CHECK_STR(str_of(w.last), STR("[[1,3,6,10,15],15]"));
+  CHECK(store_log_each(node_store(w.node), 1, row_answers, &most, &err) && (most == 1 || rounds > 0));
+  world_close(&w);
+}
+
+static void test_asks(void) {
+  for (uint32_t rounds = 0; rounds < 7; rounds++) asks(rounds);
+}
+
+/* A node without an application says so. */
+static void test_asks_nobody(void) {
+  World w;
+  CHECK(world_open(&w, NULL, virtual_time));
+  world_begin(&w, "Asks", "[]");
+  CHECK(go(&w, 0) == SCHEDULE_OVER);
+  CHECK(strstr(w.last, "no_application") != NULL && strstr(w.last, "z8 serve") != NULL);
+  world_close(&w);
+}
+
 /* ---- isolation ------------------------------------------------------------------------- */
 
 /* One run computes without end while another makes its steps, each a commit: rounds of the other do not wait
@@ -417,6 +508,8 @@ int main(void) {
   RUN_TEST(test_child_then_crash);
   RUN_TEST(test_await_job);
   RUN_TEST(test_await_job_over);
+  RUN_TEST(test_asks);
+  RUN_TEST(test_asks_nobody);
   RUN_TEST(test_beside);
   RUN_TEST(test_loop_resumed);
   RUN_TEST(test_away_ends);

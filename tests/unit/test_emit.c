@@ -190,9 +190,9 @@ static Hash256 code_of(const char *program) {
     diag_render(&c.diags, false, &text);
     fprintf(stderr, "%.*s\n", STR_ARG(buf_view(&text)));
   } else {
-    Str code = bundle_text(&c.bundle, c.bundle.agents[0].code);
-    CHECK(code.size == sizeof hash.byte);
-    memcpy(hash.byte, code.at, sizeof hash.byte);
+    Str kept = bundle_text(&c.bundle, c.bundle.agents[0].code);
+    CHECK(kept.size == sizeof hash.byte);
+    memcpy(hash.byte, kept.at, sizeof hash.byte);
   }
   buf_deinit(&text);
   arena_deinit(&arena);

@@ -428,6 +428,16 @@ static void list_jobs(Store *store) {
   CHECK(store_job_due(store, STR("a"), MANY, 500, count_job, &ready, &err) && ready.count == 500);
   ready = (Walk){0};
   CHECK(store_job_due(store, STR("a"), MANY, MANY, count_job, &ready, &err) && ready.count == 660);
+  for (uint64_t i = 0; i < MANY; i++) {
+    jobs[i] = job_of(MANY + i + 1, "many at once", (uint8_t)(i / 450), (int64_t)(i / 400));
+  }
+  commit_ok(store, &(StoreGroup){.jobs = jobs, .job_count = MANY});
+  Buf text = {0}, want = {0};
+  for (uint64_t i = 0; i < 850; i++) buf_format(&want, "%" PRIu64 " ", MANY + i + 1);
+  CHECK(store_job_due(store, STR("many at once"), 9, 850, join_job, &text, &err));
+  CHECK_STR(buf_view(&text), buf_view(&want));
+  buf_deinit(&text);
+  buf_deinit(&want);
 }
 
 /* ---- runs that sleep ---- */
@@ -484,7 +494,7 @@ static void wake_many(Store *store) {
   static RunRow runs[MANY];
   Buf text = {0}, want = {0};
   Err err;
-  for (uint64_t i = 0; i < MANY; i++) runs[i] = run_of(i + 1, RUN_STATUS_PARKED, (int64_t)(i / 300 + 1));
+  for (uint64_t i = 0; i < MANY; i++) runs[i] = run_of(i + 1, RUN_STATUS_PARKED, (int64_t)(i / 300 + 1)); /* some at once */
   commit_ok(store, &(StoreGroup){.created = runs, .created_count = MANY});
   for (int i = 1; i <= 700; i++) buf_format(&want, "%d ", i);
   CHECK(store_run_due(store, 9, 700, join_run, &text, &err));
@@ -529,7 +539,7 @@ typedef struct Parts {
   PageRow pages[PART];
   KvRow kv[PART];
   JobRow jobs[PART], job_updates[PART];
-  char text[PART][8];
+  char text[PART][8], keys[PART][12];
 } Parts;
 
 static uint64_t chance;
@@ -541,6 +551,11 @@ static uint64_t any(uint64_t below) {
 static Str any_text(void) {
   static const char *const texts[] = {"a", "bb", "ccc", "dddd", "a\xff", "ab"};
   return str_of(texts[any(COUNT_OF(texts))]);
+}
+
+static Str any_key(char text[12]) {
+  snprintf(text, 12, "%.*s%u", (int)any(9), "same-pre", (unsigned)any(20));
+  return str_of(text);
 }
 
 static void any_numbers(Store *store, Parts *p, StoreGroup *g) {
@@ -575,7 +590,7 @@ static void any_page(Store *store, Parts *p, StoreGroup *g) {
 static void any_rest(Store *store, Parts *p, StoreGroup *g) {
   uint64_t next = store_next_job(store);
   for (uint64_t n = any(PART); n > 0; n--)
-    p->kv[g->kv_count++] = (KvRow){(uint8_t)(1 + any(8)), any_text(), any(3) ? any_text() : (Str){0}};
+    p->kv[g->kv_count++] = (KvRow){(uint8_t)(1 + any(8)), any_key(p->keys[n - 1]), any(3) ? any_text() : (Str){0}};
   for (uint64_t n = any(3); n > 0; n--) {
     p->jobs[g->job_count] = job_of(next + g->job_count, any(3) ? "a" : "b", (uint8_t)any(10), (int64_t)any(100));
     p->jobs[g->job_count].lease = any(3);
@@ -595,6 +610,7 @@ static Store *again(Store *store, uint64_t round) {
   faulty_vfs_restart(vfs, round % 6 == 0, round);
   store = open_sqlite();
   if (round % 2) sqlite_store(store)->flush.rows = 30, sqlite_store(store)->flush.least = 3; /* it is always at it */
+  if (round % 2) sqlite_store(store)->keys.held = 2;
   return store;
 }
 
@@ -781,8 +797,10 @@ static void test_queries_use_indexes(void) {
   CHECK(planned > 40);
   static const struct { ReadStatement which; const char *index; } partial[] = {
       {READ_RUNS_OPEN, "run_open"}, {READ_RUNS_DEAD, "run_dead"}, {READ_RUNS_RESUMABLE, "run_resumable"},
-      {READ_RUNS_DUE, "run_wake"},  {READ_NEXT_WAKE, "run_wake"}, {READ_JOBS_OPEN, "job_open"},
-      {READ_JOBS_DUE, "job_ready"}, {READ_JOB_NEXT, "job_ready"}};
+      {READ_RUNS_DUE, "run_wake (wake>? AND wake<?)"}, {READ_RUNS_DUE_SAME, "run_wake (wake=? AND rowid>?)"},
+      {READ_NEXT_WAKE, "run_wake"}, {READ_JOBS_OPEN, "job_open"},
+      {READ_JOBS_DUE, "job_ready (queue=? AND priority=? AND due>? AND due<?)"},
+      {READ_JOBS_DUE_SAME, "job_ready (queue=? AND priority=? AND due=? AND rowid>?)"}, {READ_JOB_NEXT, "job_ready"}};
   for (size_t i = 0; i < COUNT_OF(partial); i++) {
     Buf sql = {0};
     sqlite3_stmt *q = NULL;

@@ -278,6 +278,7 @@ static bool parts_open(Store **store, Err *err) {
   if (!store_open_sqlite(dir, "faulty", store, err)) return false;
   sqlite_store(*store)->flush.rows = 20;
   sqlite_store(*store)->flush.least = 2;
+  sqlite_store(*store)->keys.held = 2;
   return true;
 }
 

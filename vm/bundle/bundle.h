@@ -227,7 +227,7 @@ typedef struct BundleSubscriber {
   uint32_t name, doc;
   uint8_t from_current, strong;
   uint32_t concurrency;
-  Range32 keys;    /* into `indexes`: constants, the names of the fields of `concurrency n by`; none: one key a stream */
+  Range32 keys;    /* into `indexes`: constants, the fields of `concurrency n by`; none: one key a stream */
   Range32 clauses; /* on */
   BundleAttempts attempts;
 } BundleSubscriber;

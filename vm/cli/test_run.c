@@ -24,6 +24,8 @@ typedef struct World { /* of one run of a test */
   Scheduler *scheduler;
   Testing *testing;
   Uuid run;
+  uint32_t lives;    /* processes so far */
+  int64_t clock_us;  /* where the last one's virtual clock stood */
   uint32_t points;   /* crash points passed */
   uint32_t crash_at; /* the one to crash at; 0: none */
   bool crashed, ended;
@@ -59,13 +61,23 @@ static bool world_crash(void *context) {
 
 static Str test_name(const TestCase *t) { return bundle_text(t->bundle, t->bundle->tests[t->test].name); }
 
+/* Each process draws chance of its own, or ids would come twice. */
+static Hash256 world_seed(World *w) {
+  Buf name = {0};
+  buf_format(&name, "%u " STR_FMT, w->lives++, STR_ARG(test_name(w->test)));
+  Hash256 seed = sha256(buf_view(&name));
+  buf_deinit(&name);
+  return seed;
+}
+
 static bool world_open(World *w, Err *err) {
   TestCase *t = w->test;
   const Program *program;
   NodeOptions node = {.dir = w->dir != NULL ? w->dir : "", .memory = w->dir == NULL, .fixed_key = true};
   SchedulerOptions options = {.threads = 1,
                               .seeded = true,
-                              .seed = sha256(test_name(t)),
+                              .seed = world_seed(w),
+                              .start_us = w->clock_us,
                               .output = world_output,
                               .ended = world_ended,
                               .crash = world_crash,
@@ -80,6 +92,7 @@ static bool world_open(World *w, Err *err) {
 }
 
 static void world_close(World *w) {
+  if (w->scheduler != NULL) w->clock_us = app_now(scheduler_app(w->scheduler));
   scheduler_free(w->scheduler);
   node_close(w->node);
   w->scheduler = NULL;

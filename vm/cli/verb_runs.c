@@ -10,7 +10,8 @@ typedef struct RunsPage {
 
 /* What a run that is here has got to; the store knows it as of the last change of status. */
 static uint64_t records_of(Cli *cli, const RunRow *row) {
-  Run *run = cli->scheduler != NULL ? scheduler_find(cli->scheduler, row->number) : NULL;
+  bool here = cli->scheduler != NULL && scheduler_number(cli->scheduler, row->id) != 0;
+  Run *run = here ? scheduler_find(cli->scheduler, row->number) : NULL;
   return run != NULL ? journal_seq(run_journal(run)) : row->records;
 }
 
@@ -27,7 +28,7 @@ static void row_json(Cli *cli, const RunRow *row) {
   json_time(out, "started", row->started_us);
   json_time(out, "ended", row->ended_us);
   json_number(out, "records", records_of(cli, row));
-  json_time(out, "wakes", row->wake_us);
+  json_time(out, "wakes", row->wake_us > 0 ? row->wake_us : 0);
   json_text(out, "note", row->note);
   buf_text(out, "}\n");
 }

@@ -208,10 +208,18 @@ static void save_objects(Save *s) {
   for (size_t i = 0; i < COUNT_OF(m->roots); i++) save_value(s, m->roots[i]);
 }
 
+/* Where the answer goes: of the instruction that waits. f->dest may still be that of a call which has left its frame
+** since, and nobody will ask for it. */
+static uint8_t answer_register(const Save *s, const Fiber *f) {
+  if (f->status != FIBER_BLOCKED) return 0;
+  const Frame *fr = &f->frames[f->frame_count - 1];
+  return (uint8_t)(*program_before(s->m->program, fr->fn, fr->pc) >> 8);
+}
+
 static void put_fiber(Save *s, const Fiber *f) {
   Buf *out = s->out;
   put32(out, f->id);
-  uint8_t small[4] = {f->status, f->status == FIBER_BLOCKED ? f->dest : 0, f->raised, 0};
+  uint8_t small[4] = {f->status, answer_register(s, f), f->raised, 0};
   buf_put(out, small, 4);
   put32(out, f->frame_count);
   for (uint32_t i = 0; i < f->frame_count; i++) {

@@ -148,7 +148,7 @@ uint32_t fiber_site_line(const Machine *m, const Fiber *f);
 bool machine_call_pure(Machine *m, uint32_t fn, const Value *args, uint32_t count, uint64_t ticks_max,
                        Value *result, Value *error);
 
-/* ---- calls from outside, again and again, on one fiber (call.c) ---- */
+/* ---- calls from outside, again and again, on one fiber (recall.c) ---- */
 /* A fiber with nothing to do. */
 Fiber *fiber_idle(Machine *m);
 /* Whatever it was at is dropped. */

@@ -314,7 +314,7 @@ static bool dispatched_name(Run *run, Fiber *f, Str *name) {
     *name = bundle_text(run->bundle, shape->name);
     return true;
   }
-  strand_raise(run, f->id, error_fault(run->machine, f, FAULT_TYPE, "what is dispatched must be a command, and this is %s",
+  strand_raise(run, f->id, error_fault(run->machine, f, FAULT_TYPE, "dispatch takes a command, and this is %s",
                                        type_kind_word(value_type(v))));
   return false;
 }

@@ -191,6 +191,12 @@ bool decider_save(Decider *d, Buf *state) {
 
 /* ---- views ---- */
 
+/* Whether an argument that was left out stands next. */
+static bool arg_missing(const CborReader *r) {
+  size_t left = (size_t)(r->end - r->at);
+  return left >= sizeof missing_argument && memcmp(r->at, missing_argument, sizeof missing_argument) == 0;
+}
+
 static bool view_args(Decider *d, uint32_t fn, Str args, uint32_t *count, Refusal *out) {
   CborReader r = cbor_reader(args);
   uint64_t given = 0;
@@ -205,10 +211,12 @@ static bool view_args(Decider *d, uint32_t fn, Str args, uint32_t *count, Refusa
                         STR_FMT " takes at most %" PRIu32 " arguments and was given %" PRIu64, STR_ARG(name),
                         most > 0 ? most - 1 : 0, given);
   for (uint64_t i = 0; i < given; i++) {
-    size_t left = (size_t)(r.end - r.at);
-    bool missing = left >= sizeof missing_argument && memcmp(r.at, missing_argument, sizeof missing_argument) == 0;
-    if (missing) r.at += sizeof missing_argument, v = VALUE_MISSING;
-    else if (!wire_get_part(d->m, &r, &v, &err))
+    bool left_out = arg_missing(&r) && i + 1 >= d->b->fns[fn].min_args; /* one with a default */
+    if (left_out) {
+      r.at += sizeof missing_argument;
+      v = VALUE_MISSING;
+    }
+    if (!left_out && !wire_get_part(d->m, &r, &v, &err))
       return words_refuse(&d->aside, out, "wrong_arguments", STR_FMT ": argument %" PRIu64 ": %s", STR_ARG(name),
                           i + 1, err.text);
     machine_hold(d->m, v);

@@ -362,8 +362,8 @@ uint64_t memory_group(Run *run, const Fiber *parent) {
   if (s->lineage == 0 || s->tool_count > 0) return 0;
   const Frame *fr = &parent->frames[parent->frame_count - 1];
   uint64_t site = GROUP_SITE | (uint64_t)fr->fn << 32 | fr->pc;
-  Place *place = &m->places[place_find(m, s->lineage, site)];
-  return mixed(mixed(s->lineage, site), place->met++) | 1;
+  uint32_t place = place_find(m, s->lineage, site);
+  return mixed(mixed(s->lineage, site), m->places[place].met++) | 1;
 }
 
 void memory_joined(Run *run, uint32_t group) {
@@ -405,18 +405,38 @@ static void asked_prune(Memory *m) {
   m->asked_count = kept;
 }
 
-void memory_attempt_over(Run *run, Str error) {
-  Memory *m = run->attempts->memory;
-  for (uint32_t i = 0; i < m->doubt_count; i++) error_forget(spot_at(m, m->doubts[i].spot));
+/* The error that nothing was done about comes first. */
+static bool doubts_forget(Memory *m, Str error) {
+  bool found = false;
+  for (uint32_t i = 0; i < m->doubt_count; i++) {
+    Remembered *r = spot_at(m, m->doubts[i].spot);
+    found = found || str_equal(error_core(r->value), error_core(error));
+    error_forget(r);
+  }
   m->doubt_count = 0;
+  return found;
+}
+
+/* The last of those that the attempt did something about, and raised again all the same. */
+static Remembered *raised_again(const Memory *m, Str error) {
+  Remembered *last = NULL;
   for (uint32_t p = 0; p < m->place_count; p++) {
-    Place *place = &m->places[p];
-    place->met = 0;
-    for (uint32_t i = 0; error.size && i < place->count; i++) {
-      Remembered *r = &place->at[i];
-      if (r->outcome == OUTCOME_ERROR && !r->done && str_equal(error_core(r->value), error_core(error))) error_forget(r);
+    for (uint32_t i = 0; i < m->places[p].count; i++) {
+      Remembered *r = &m->places[p].at[i];
+      if (r->outcome != OUTCOME_ERROR || r->done || (last && last->latest > r->latest)) continue;
+      if (str_equal(error_core(r->value), error_core(error))) last = r;
     }
   }
+  return last;
+}
+
+void memory_attempt_over(Run *run, Str error) {
+  Memory *m = run->attempts->memory;
+  if (!doubts_forget(m, error)) {
+    Remembered *r = raised_again(m, error);
+    if (r) error_forget(r);
+  }
+  for (uint32_t p = 0; p < m->place_count; p++) m->places[p].met = 0;
   asked_prune(m);
 }
 

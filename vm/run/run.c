@@ -111,7 +111,6 @@ bool run_restore(const Program *program, const RunHost *host, Journal *journal, 
     run_free(run);
     return false;
   }
-  run->began = true; /* its PARKED is recorded already: the next one follows an event */
   *out = run;
   return true;
 }

@@ -138,7 +138,8 @@ struct Run {
   uint64_t draws;       /* random numbers drawn */
   bool fresh;           /* what is being asked now was never asked before: its requests leave */
   uint64_t settled;     /* records before this seq were durable when the step began */
-  bool began, cancelling, ended, diverged, park_due, commit_due;
+  bool began;           /* budgets are due with the next step: no event has given any */
+  bool cancelling, ended, diverged, park_due, commit_due;
   RunStatus status;
   Buf result;           /* encoded, once ended */
 

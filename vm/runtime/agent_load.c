@@ -94,7 +94,11 @@ static bool right_agent(Loading *l, Str row) {
   Str bytes;
   bool broken;
   Record record;
-  if (!frame_next(&row, &bytes, &broken) || !record_decode(bytes, &record, l->err)) return false;
+  if (!frame_next(&row, &bytes, &broken)) {
+    FAIL(l->err, ERR_CORRUPT, "the stream's first row cannot be read");
+    return false;
+  }
+  if (!record_decode(bytes, &record, l->err)) return false;
   if (record.kind == RECORD_STREAM && str_equal(record.STREAM.agent, l->info->name)) return true;
   if (record.kind != RECORD_STREAM) {
     FAIL(l->err, ERR_CORRUPT, "the stream does not begin with what it is");

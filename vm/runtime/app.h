@@ -10,7 +10,7 @@
 **                      delivered to the run at once, so that what it asked, what was done and what it was told are
 **                      one commit. One such answer a run and round: the others wait for the next one.
 **   app_attempt        a job's run asks for its next turn, or is dead
-**   app_over           a run of a job, handler or cron ended: the row of it changes in the same commit as its last record
+**   app_over           a run of a job, handler or cron ended: its row changes in the same commit as its last record
 **   (commit)
 **   app_committed      now it is durable: replies leave, new events go to handlers, strong waits are looked at
 **   app_refused        the store refused or failed: nothing was
@@ -52,8 +52,9 @@ bool app_ask(App *app, struct Slot *slot, const Request *r, Buf *value, const ch
 /* A request that was open when its run was taken up: it has been carried out (its commit had the command). */
 void app_ask_open(App *app, struct Slot *slot, const Request *r);
 void app_drop(App *app, struct Slot *slot, uint64_t seq); /* nobody waits for the answer any more */
-void app_attempt(App *app, struct Slot *slot, const Request *r); /* TURN, DEAD */
-void app_over(App *app, struct Slot *slot);
+/* TURN, DEAD; again with r->resend when it is taken up. */
+void app_attempt(App *app, struct Slot *slot, const Request *r);
+void app_over(App *app, struct Slot *slot); /* of a job, handler or cron; slot->status may be DIVERGED */
 MUST_USE bool app_committed(App *app, Err *err);
 void app_refused(App *app);
 /* Something can be done at once (app_collect would begin something). */

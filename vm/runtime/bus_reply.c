@@ -105,8 +105,8 @@ void replies_prune(Bus *b, int64_t now_us) {
   Str after = buf_view(&b->prune_after);
   if (after.size > sizeof room) after.size = 0;
   if (after.size > 0) memcpy(room, after.at, after.size);
-  if (!store_kv_each(app_store(b->app), SPACE_REPLY, (Str){0}, (Str){room, after.size}, prune_one, &p, &ignored)) return;
-  if (p.seen < PRUNE_MANY) buf_clear(&b->prune_after); /* that was the end: from the start next time */
+  bool ok = store_kv_each(app_store(b->app), SPACE_REPLY, (Str){0}, (Str){room, after.size}, prune_one, &p, &ignored);
+  if (ok && p.seen < PRUNE_MANY) buf_clear(&b->prune_after); /* that was the end: from the start next time */
 }
 
 /* ---- replies of the round -------------------------------------------------------- */
@@ -325,8 +325,10 @@ void bus_refused(Bus *b) {
   b->reply_count = 0;
   bus_errorf(b, "store_failed", "the store failed while the command was stored: it may or may not have been accepted. "
              "Ask again with the same idempotency key once the node is back");
-  for (uint32_t n = 0; n < count; n++)
-    if (b->replies[n].asker.run == 0) give(b, &b->replies[n].asker, b->replies[n].id, false, false, buf_view(&b->value));
+  for (uint32_t n = 0; n < count; n++) {
+    const Reply *r = &b->replies[n];
+    if (r->asker.run == 0) give(b, &r->asker, r->id, false, false, buf_view(&b->value));
+  }
   buf_clear(&b->bytes);
   bus_stop(b);
 }

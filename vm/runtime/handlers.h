@@ -24,15 +24,16 @@ MUST_USE bool handlers_committed(Handlers *h, Err *err);      /* agents_fresh ha
 bool handlers_ready(const Handlers *h);
 int64_t handlers_next_due(const Handlers *h);
 
-/* Has the handler (every strong one: name empty) done all events up to the position, of those it handles? Names of those
-** that have not are added to `late`, those with a dead letter among them to `dead`, comma-separated. */
+/* Has the handler (every strong one: name empty) done the events of that row up to the position, of those it handles?
+** The position is the last event of a command; others, of other keys, are not waited for. Names of those that have not
+** are added to `late`, those with one of them among the dead letters to `dead`, comma-separated; either may be NULL. */
 bool handlers_reached(Handlers *h, Str name, uint64_t position, Buf *late, Buf *dead);
 bool handlers_has(const Handlers *h, Str name);
 /* Are there handlers of that name (empty: strong ones) at all? */
 bool handlers_wanted(const Handlers *h, Str name);
 
-/* Does the caller's run (or the one it was started by, and so on) handle an event for one of them? Then waiting for it would
-** never end. */
+/* Does the caller's run (or the one it was started by, and so on) handle an event for one of them? Then waiting for it
+** would never end. */
 bool handlers_inside(Handlers *h, Uuid caller, Str name);
 
 typedef struct HandlerInfo { /* for the CLI and the control room */

@@ -35,6 +35,7 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
   s->options = *options;
   if (s->options.threads == 0) s->options.threads = workers_cores();
   clock_begin(&s->clock, options->seeded);
+  if (options->seeded && options->start_us != 0) s->clock.now_us = options->start_us;
   s->by_number = table_new();
   s->by_id = table_new();
   s->awaiters = table_new();

@@ -33,6 +33,7 @@ typedef struct SchedulerOptions {
   uint32_t threads; /* 0: one per core */
   bool seeded; /* virtual clock, derived ids, sorted arrivals: journals are functions of the seed */
   Hash256 seed;
+  int64_t start_us;         /* where the virtual clock begins; 0: 2026-01-01 */
   bool switch_vm;           /* runs use the switch build of the loop */
   bool park_restore;        /* every park goes through an image at once */
   uint64_t slice;           /* ticks a run may use in a round; 0: 1 000 000 */

@@ -19,14 +19,18 @@ typedef struct Stub { /* what stands in for a tool */
   uint32_t count;
 } Stub;
 
+/* A call is known by its key. One that was answered by a value gives that again, as a server does that knows its keys;
+** one that failed or whose reply was lost is tried anew, with the next answer. */
 typedef struct Call {
   uint32_t answer; /* index of the stub's answers, not yet bounded */
-  bool lost;       /* that one was `lost`: asked again, the call gets the next one */
+  bool anew;       /* that one was no value */
+  bool doubtful;   /* the process was lost before the answer came: asked again it is the same call */
 } Call;
 
 typedef struct Calls { /* of a tool */
-  Table *keys; /* Call by idempotency key */
-  uint32_t next;
+  Table *keys;   /* Call by idempotency key */
+  uint32_t next; /* answer */
+  uint64_t made;
 } Calls;
 
 typedef struct Pending { /* a call of this round: answered when its intent is durable */
@@ -356,19 +360,22 @@ static bool calls_count(Testing *t, CborReader *r, Buf *value) {
   Str tool;
   Err ignored;
   if (!cbor_text(r, &tool, &ignored)) return false;
-  cbor_put_uint(value, table_count(calls_of(t, tool)->keys));
+  cbor_put_uint(value, calls_of(t, tool)->made);
   return true;
 }
 
 static Call *call_of(Calls *calls, Str key) {
   Call *call = table_get(calls->keys, key);
-  if (call == NULL) {
+  bool fresh = call == NULL;
+  if (fresh) {
     call = MEM_NEW(Call);
-    call->answer = calls->next++;
     table_set(calls->keys, key, call);
-  } else if (call->lost) {
-    call->answer = calls->next++;
   }
+  if (fresh || (call->anew && !call->doubtful)) {
+    call->answer = calls->next++;
+    calls->made++;
+  }
+  call->doubtful = false;
   return call;
 }
 
@@ -377,7 +384,7 @@ static void stub_called(Testing *t, const Slot *slot, const Request *r) {
   Call *call = call_of(calls_of(t, r->target), r->key);
   uint32_t answer = call->answer;
   if (stub != NULL && answer >= stub->count) answer = stub->count - 1;
-  call->lost = stub == NULL || stub->answers[answer].kind == ANSWER_LOST;
+  call->anew = stub == NULL || stub->answers[answer].kind != ANSWER_VALUE;
   t->pending = mem_grow(t->pending, &t->pending_cap, t->pending_count + 1, sizeof *t->pending);
   t->pending[t->pending_count++] = (Pending){slot->number, r->seq, answer, stub};
 }
@@ -412,7 +419,10 @@ void testing_refused(Testing *t) { t->pending_count = 0; }
 
 void testing_ask_open(Testing *t, Slot *slot, const Request *r) {
   static const Str nil = {"\xf6", 1};
-  if (r->effect == EFFECT_STUB) slot_answer(t->app->scheduler, slot->number, r->seq, "interrupted", nil);
+  if (r->effect != EFFECT_STUB) return;
+  Call *call = table_get(calls_of(t, r->target)->keys, r->key);
+  if (call != NULL) call->doubtful = true;
+  slot_answer(t->app->scheduler, slot->number, r->seq, "interrupted", nil);
 }
 
 /* ---- asking -------------------------------------------------------------------------- */

@@ -55,6 +55,17 @@ int write_meta(SqliteStore *s, const char *name, Str value) {
   return run_statement(q);
 }
 
+int write_number_setting(SqliteStore *s, const char *name, uint64_t number) {
+  char text[24];
+  snprintf(text, sizeof text, "%" PRIu64, number);
+  return write_meta(s, name, str_of(text));
+}
+
+int write_setting_get(SqliteStore *s, const char *name, uint64_t *out) {
+  sqlite3_bind_text(s->write[WRITE_GET_SETTING], 1, name, -1, SQLITE_STATIC);
+  return write_number(s, WRITE_GET_SETTING, out, NULL);
+}
+
 /* A part of the group makes no sense with what is there: refusal says why. */
 static int refused(SqliteStore *s) {
   ASSERT(s->refusal.code == ERR_INVALID);
@@ -187,6 +198,7 @@ static int add_page(SqliteStore *s, StoreGroup *g, uint32_t i) {
 /* ---- keys and values, jobs ---- */
 
 static int set_kv(SqliteStore *s, const KvRow *kv) {
+  if (keys_scattered(kv->space)) return SQLITE_OK; /* keys_write has done it */
   WriteStatement which = kv->value.at ? WRITE_SET_KV : WRITE_DROP_KV;
   bind_int(s->write[which], 1, kv->space);
   bind_bytes(s->write[which], 2, kv->key.at, kv->key.size);
@@ -268,6 +280,7 @@ static int write_group(SqliteStore *s, StoreGroup *g) {
   }
   if (rc == SQLITE_OK) rc = write_log(s, g);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->image_count; i++) rc = set_image(s, &g->images[i]);
+  if (rc == SQLITE_OK) rc = keys_write(s, g);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->kv_count; i++) rc = set_kv(s, &g->kv[i]);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->job_count; i++) rc = add_job(s, &g->jobs[i]);
   for (uint32_t i = 0; rc == SQLITE_OK && i < g->job_update_count; i++) rc = set_job(s, &g->job_updates[i]);
@@ -296,6 +309,7 @@ static int checkpoint_if_due(SqliteStore *s) {
 bool sqlite_settle(SqliteStore *s, Err *err) {
   if (s->dead.code != ERR_NONE) return refuse_if_dead(s, err);
   int rc = tails_flush_all(s);
+  if (rc == SQLITE_OK) rc = keys_sweep_all(s);
   if (rc == SQLITE_OK) rc = checkpoint(s, SQLITE_CHECKPOINT_TRUNCATE);
   return rc == SQLITE_OK || die(s, rc, "closing it", err);
 }
@@ -316,6 +330,7 @@ static bool group_refused(SqliteStore *s, StoreGroup *g, int rc, Err *err) {
 
 static void group_done(SqliteStore *s, const StoreGroup *g) {
   tails_commit(s, g);
+  keys_commit(s);
   s->next_page += g->page_count;
   __atomic_fetch_add(&s->next_gid, g->row_count, __ATOMIC_RELEASE);
   __atomic_fetch_add(&s->next_run, (uint64_t)g->created_count + g->stream_count, __ATOMIC_RELEASE);

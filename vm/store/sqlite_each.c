@@ -90,26 +90,42 @@ bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, voi
   return ok;
 }
 
+/* Where a list by time goes on: after `number` at `time`, and when those are all given, after `time`. */
+typedef struct Moment {
+  int64_t time;
+  uint64_t number; /* 0: go on after the time */
+} Moment;
+
+static sqlite3_stmt *due_begin(SqliteStore *s, ReadStatement later, ReadStatement same, const Moment *m, int64_t now_us,
+                               uint32_t most) {
+  sqlite3_stmt *q = read_begin(s, m->number ? same : later);
+  sqlite3_bind_int64(q, 1, m->time);
+  if (m->number) bind_int(q, 2, m->number);
+  else sqlite3_bind_int64(q, 2, now_us);
+  bind_int(q, 3, most);
+  return q;
+}
+
+/* False: there are no more. */
+static bool due_on(Moment *m, bool over, int64_t time, uint64_t number) {
+  if (over && m->number == 0) return false;
+  m->number = over ? 0 : number;
+  if (!over) m->time = time;
+  return true;
+}
+
 bool sqlite_run_due(Store *store, int64_t now_us, uint32_t limit, RunEach *each, void *context, Err *err) {
   SqliteStore *s = sqlite_store(store);
   RunBatch *b = MEM_NEW(RunBatch);
-  int64_t wake = 0;
-  uint64_t number = 0;
+  Moment at = {0};
   bool ok = true, more = limit > 0;
   while (more) {
     uint32_t most = limit < BATCH_ROWS ? limit : BATCH_ROWS;
-    sqlite3_stmt *q = read_begin(s, READ_RUNS_DUE);
-    sqlite3_bind_int64(q, 1, now_us);
-    sqlite3_bind_int64(q, 2, wake);
-    bind_int(q, 3, number);
-    bind_int(q, 4, most);
-    ok = runs_read(s, q, b, err);
+    ok = runs_read(s, due_begin(s, READ_RUNS_DUE, READ_RUNS_DUE_SAME, &at, now_us, most), b, err);
     limit -= ok ? b->count : 0;
-    more = ok && runs_give(s, b, each, context) && b->count == most && limit > 0;
-    if (more) {
-      wake = b->rows[b->count - 1].wake_us;
-      number = b->rows[b->count - 1].number;
-    }
+    more = ok && runs_give(s, b, each, context) && limit > 0;
+    const RunRow *last = &b->rows[b->count ? b->count - 1 : 0];
+    more = more && due_on(&at, b->count < most, last->wake_us, last->number);
   }
   buf_deinit(&b->texts);
   mem_free(b);
@@ -205,6 +221,7 @@ static bool kv_read(SqliteStore *s, StoreSpace space, KvBatch *b, Str prefix, Er
 
 bool sqlite_kv_each(Store *store, StoreSpace space, Str prefix, Str from, KvEach *each, void *context, Err *err) {
   SqliteStore *s = sqlite_store(store);
+  if (keys_scattered((uint8_t)space)) return keys_each(s, space, prefix, from, each, context, err);
   KvBatch *b = MEM_NEW(KvBatch);
   bool ok = true, more = true;
   buf_str(&b->from, from);
@@ -290,41 +307,29 @@ bool sqlite_job_each(Store *store, uint64_t from, uint8_t state, JobEach *each, 
 }
 
 /* One priority after the other, so that jobs of a higher one that are not due yet are not even looked at. */
-typedef struct DueWalk {
-  int priority;
-  int64_t due;
-  uint64_t number; /* go on after these */
-} DueWalk;
-
-static bool due_read(SqliteStore *s, Str queue, int64_t now_us, uint32_t most, DueWalk *walk, JobBatch *b, Err *err) {
-  sqlite3_stmt *q = read_begin(s, READ_JOBS_DUE);
-  bind_text(q, 1, queue);
-  sqlite3_bind_int(q, 2, walk->priority);
-  sqlite3_bind_int64(q, 3, now_us);
-  sqlite3_bind_int64(q, 4, walk->due);
-  bind_int(q, 5, walk->number);
-  bind_int(q, 6, most);
-  if (!jobs_read(s, q, most, b, err)) return false;
-  if (b->over) {
-    *walk = (DueWalk){.priority = walk->priority + 1, .due = INT64_MIN};
-  } else {
-    walk->due = b->rows[b->count - 1].due_us;
-    walk->number = b->rows[b->count - 1].number;
+static bool due_of_priority(SqliteStore *s, Str queue, int priority, int64_t now_us, uint32_t *limit, JobBatch *b,
+                            JobEach *each, void *context, bool *more, Err *err) {
+  Moment at = {.time = INT64_MIN};
+  for (bool on = true; on && *more;) {
+    uint32_t most = *limit < BATCH_ROWS ? *limit : BATCH_ROWS;
+    sqlite3_stmt *q = due_begin(s, READ_JOBS_DUE, READ_JOBS_DUE_SAME, &at, now_us, most);
+    bind_text(q, 4, queue);
+    sqlite3_bind_int(q, 5, priority);
+    if (!jobs_read(s, q, most, b, err)) return false;
+    *limit -= b->count;
+    *more = jobs_give(b, each, context) && *limit > 0;
+    const JobRow *last = &b->rows[b->count ? b->count - 1 : 0];
+    on = due_on(&at, b->over, last->due_us, last->number);
   }
   return true;
 }
 
-bool sqlite_job_due(Store *store, Str queue, int priority, int64_t now_us, uint32_t limit, JobEach *each,
-                    void *context, Err *err) {
+bool sqlite_job_due(Store *store, Str queue, int64_t now_us, uint32_t limit, JobEach *each, void *context, Err *err) {
   SqliteStore *s = sqlite_store(store);
   JobBatch *b = MEM_NEW(JobBatch);
-  DueWalk walk = {.priority = priority == ANY_PRIORITY ? 0 : priority, .due = INT64_MIN};
-  int end = priority == ANY_PRIORITY ? PRIORITIES : priority + 1;
   bool ok = true, more = limit > 0;
-  while (more && walk.priority < end) {
-    ok = due_read(s, queue, now_us, limit < BATCH_ROWS ? limit : BATCH_ROWS, &walk, b, err);
-    limit -= ok ? b->count : 0;
-    more = ok && jobs_give(b, each, context) && limit > 0;
+  for (int priority = 0; ok && more && priority < PRIORITIES; priority++) {
+    ok = due_of_priority(s, queue, priority, now_us, &limit, b, each, context, &more, err);
   }
   buf_deinit(&b->texts);
   mem_free(b);

@@ -1,5 +1,5 @@
 /* The inside of the SQLite back end: store_sqlite.c opens and closes, sqlite_commit.c
-** writes, sqlite_tails.c keeps last rows and recovers them, sqlite_read.c gets one thing, sqlite_history.c reads the
+** writes, sqlite_tails.c keeps last rows and recovers them, sqlite_keys.c has keys that come at random, sqlite_read.c gets one thing, sqlite_history.c reads the
 ** log, sqlite_each.c lists.
 **
 ** Two connections. The writer is used only by whoever calls store_commit and
@@ -11,6 +11,7 @@
 
 #include <pthread.h>
 #include "vm/store/count_vfs.h"
+#include "vm/store/key_set.h"
 #include "vm/store/schema.h"
 #include "vm/store/store_impl.h"
 
@@ -39,6 +40,12 @@
   STATEMENT(ADD_BUNDLE, "INSERT OR IGNORE INTO bundle(id, bytes) VALUES(?,?)")                                     \
   STATEMENT(SET_KV, "REPLACE INTO kv(space, key, value) VALUES(?,?,?)")                                            \
   STATEMENT(DROP_KV, "DELETE FROM kv WHERE space=? AND key=?")                                                     \
+  STATEMENT(ADD_KEY, "INSERT INTO scattered(seq, value, key) VALUES(?,?,?)")                                       \
+  STATEMENT(SET_KEY, "UPDATE scattered SET value=?2 WHERE seq=?1")                                                 \
+  STATEMENT(DROP_KEY, "DELETE FROM scattered WHERE seq=?")                                                         \
+  STATEMENT(FIND_KEY, "SELECT seq FROM scattered_index WHERE key=?")                                               \
+  STATEMENT(INDEX_KEY, "REPLACE INTO scattered_index(key, seq) VALUES(?,?)")                                       \
+  STATEMENT(UNINDEX_KEY, "DELETE FROM scattered_index WHERE key=?")                                                \
   STATEMENT(ADD_JOB, "INSERT INTO job(number, id, worker, queue, state, priority, due, enqueued, ended, attempt,"  \
                      " lease, run, input, meta, uniq, note) VALUES(?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)")              \
   STATEMENT(SET_JOB, "UPDATE job SET state=?2, priority=?3, due=?4, ended=?5, attempt=?6, lease=?7, run=?8,"       \
@@ -53,12 +60,15 @@
   STATEMENT(MAX_GID, "SELECT coalesce(max(gid), 0) FROM log")                                                      \
   STATEMENT(MAX_JOB, "SELECT coalesce(max(number), 0) FROM job")                                                   \
   STATEMENT(MAX_PAGE, "SELECT coalesce(max(id), 0) FROM page")                                                     \
-  STATEMENT(GET_INDEXED, "SELECT CAST(value AS INTEGER) FROM meta WHERE name='indexed_gid'")                       \
-  STATEMENT(GET_COUNTED, "SELECT CAST(value AS INTEGER) FROM meta WHERE name=?")                                   \
+  STATEMENT(MAX_KEY, "SELECT coalesce(max(seq), 0) FROM scattered")                                                \
+  STATEMENT(GET_SETTING, "SELECT CAST(value AS INTEGER) FROM meta WHERE name=?")                                   \
   STATEMENT(COUNT_STREAMS, "SELECT count(*) FROM stream WHERE number > ?")                                         \
-  STATEMENT(TAIL, "SELECT gid, run, length(bytes) FROM log WHERE gid > ? ORDER BY gid")
+  STATEMENT(TAIL, "SELECT gid, run, length(bytes) FROM log WHERE gid > ? ORDER BY gid")                            \
+  STATEMENT(KEYS_TAIL, "SELECT seq, key FROM scattered WHERE seq > ? ORDER BY seq")
 
-/* A partial index (schema.c) is used where its condition stands in the query word for word. */
+/* A partial index (schema.c) is used where its condition stands in the query word for word; the + keeps SQLite from
+** beginning at 0 each time. What is due is listed in two steps, the rest of one moment and then later ones: a
+** comparison of pairs would begin at the moment's first row each time. */
 #define RUN_COLUMNS "number, id, bundle, entry, parent, status, started, ended, wake, last_gid, records, note"
 #define JOB_COLUMNS                                                                                    \
   "number, id, worker, queue, state, priority, due, enqueued, ended, attempt, lease, run, input, meta," \
@@ -75,9 +85,11 @@
                             " wake < 0)) AND number >= ? ORDER BY number")                                       \
   STATEMENT(RUNS_DEAD, "SELECT " RUN_COLUMNS " FROM run WHERE status = 9 AND number >= ? ORDER BY number")       \
   STATEMENT(RUNS_STATUS, "SELECT " RUN_COLUMNS " FROM run WHERE number >= ? AND status=? ORDER BY number")       \
-  STATEMENT(RUNS_DUE, "SELECT " RUN_COLUMNS " FROM run WHERE status = 2 AND wake > 0 AND wake <= ?1"             \
-                      " AND (wake, number) > (?2, ?3) ORDER BY wake, number LIMIT ?4")                           \
-  STATEMENT(NEXT_WAKE, "SELECT min(wake) FROM run WHERE status = 2 AND wake > 0")                                \
+  STATEMENT(RUNS_DUE, "SELECT " RUN_COLUMNS " FROM run WHERE status = 2 AND +wake > 0 AND wake > ?1"             \
+                      " AND wake <= ?2 ORDER BY wake, number LIMIT ?3")                                          \
+  STATEMENT(RUNS_DUE_SAME, "SELECT " RUN_COLUMNS " FROM run WHERE status = 2 AND +wake > 0 AND wake = ?1"        \
+                           " AND number > ?2 ORDER BY number LIMIT ?3")                                          \
+  STATEMENT(NEXT_WAKE, "SELECT min(wake) FROM run WHERE status = 2 AND +wake > 0")                               \
   STATEMENT(LAST, "SELECT last_gid FROM run WHERE number=?1 UNION ALL SELECT last_gid FROM stream"               \
                   " WHERE number=?1")                                                                            \
   STATEMENT(ROW, "SELECT gid, run, prev, head, bytes FROM log WHERE gid=?")                                      \
@@ -90,15 +102,20 @@
   STATEMENT(PAGE_BYTES, "SELECT bytes FROM page WHERE id=?")                                                     \
   STATEMENT(KV, "SELECT value FROM kv WHERE space=? AND key=?")                                                  \
   STATEMENT(KVS, "SELECT key, value FROM kv WHERE space=? AND key >= ? ORDER BY key")                            \
+  STATEMENT(KEY_VALUE, "SELECT value FROM scattered WHERE seq=?")                                                \
+  STATEMENT(KEY, "SELECT s.value FROM scattered_index i JOIN scattered s ON s.seq = i.seq WHERE i.key=?")        \
+  STATEMENT(KEYS, "SELECT i.key, s.value FROM scattered_index i JOIN scattered s ON s.seq = i.seq"               \
+                  " WHERE i.key >= ? ORDER BY i.key")                                                            \
   STATEMENT(JOB, "SELECT " JOB_COLUMNS " FROM job WHERE number=?")                                               \
   STATEMENT(JOB_ID, "SELECT " JOB_COLUMNS " FROM job WHERE id=?")                                                \
   STATEMENT(JOBS, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? ORDER BY number")                           \
   STATEMENT(JOBS_OPEN, "SELECT " JOB_COLUMNS " FROM job WHERE state IN (1, 2, 5) AND number >= ? AND state=?"    \
                        " ORDER BY number")                                                                       \
   STATEMENT(JOBS_STATE, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? AND state=? ORDER BY number")         \
-  STATEMENT(JOBS_DUE, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?1 AND priority=?2"             \
-                      " AND due <= ?3 AND (due, number) > (?4, ?5) ORDER BY due, number LIMIT ?6")               \
-  STATEMENT(JOBS_WAITING, "SELECT count(*) FROM job WHERE state = 1 AND queue=?")                                \
+  STATEMENT(JOBS_DUE, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?4 AND priority=?5"             \
+                      " AND due > ?1 AND due <= ?2 ORDER BY due, number LIMIT ?3")                               \
+  STATEMENT(JOBS_DUE_SAME, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?4 AND priority=?5"        \
+                           " AND due = ?1 AND number > ?2 ORDER BY number LIMIT ?3")                             \
   STATEMENT(JOB_NEXT, "SELECT min(due) FROM job WHERE state = 1 AND queue=? AND priority=? AND due > ?")         \
   STATEMENT(IMAGE, "SELECT seq, head, bytes FROM image WHERE run=?")                                             \
   STATEMENT(BLOB, "SELECT bytes FROM blob WHERE id=?")                                                           \
@@ -129,6 +146,11 @@ typedef enum { TAIL_UNKNOWN, TAIL_RUN, TAIL_STREAM } TailKind;
 _Static_assert(sizeof(Tail) <= 16, "one for each of a million");
 enum { CHUNK_TAILS = 1024 }; /* allocated together; numbers that are never touched have none */
 
+typedef struct KeyWord { /* what a group says of a key */
+  const KvRow *row;
+  uint64_t added;        /* seq of its new row, 0: it has none */
+} KeyWord;
+
 /* 8 MB of WAL: then it starts over in blocks that exist already, which are cheaper to sync than new ones. */
 enum { CHECKPOINT_PAGES = 1000 };
 
@@ -153,6 +175,15 @@ typedef struct SqliteStore {
     uint64_t bytes, run, streams; /* behind_bytes, next_run, streams when it began */
     uint64_t rows, least; /* when it begins, how much a small commit takes along; tests set them low */
   } flush;
+  struct {               /* sqlite_keys.c */
+    KeySet fresh;        /* those that the index has not yet, to seq; guarded by tail_lock */
+    uint64_t next_seq, round_seq; /* round_seq: next_seq when this round began */
+    uint32_t held;       /* how many there may be; tests set it low */
+    Buf from, next_from; /* where the round goes on, and after this group */
+    Buf whole;
+    uint64_t added, swept; bool round_over; /* of this group */
+    struct KeyWord *words; uint32_t word_count, word_cap;
+  } keys;
   int wal_pages;         /* in the WAL after the last commit */
   int checkpoint_at;     /* pages at which to checkpoint next */
   uint64_t commits, rows;
@@ -193,6 +224,8 @@ int write_run(SqliteStore *s, WriteStatement which);
 /* The number it selects; *found says whether there is a row, and may be NULL. */
 int write_number(SqliteStore *s, WriteStatement which, uint64_t *out, bool *found);
 int write_meta(SqliteStore *s, const char *name, Str value);
+int write_number_setting(SqliteStore *s, const char *name, uint64_t number); /* of meta */
+int write_setting_get(SqliteStore *s, const char *name, uint64_t *out);      /* left alone where there is none */
 
 /* ---- sqlite_tails.c ---- */
 /* At opening: numbers to go on with, and the rows that the file's rows do not know of yet. */
@@ -209,6 +242,16 @@ int tails_flush_all(SqliteStore *s);
 void tails_free(SqliteStore *s);
 /* For readers: *last is left alone when this process does not know better than the file. */
 void sqlite_tail(SqliteStore *s, uint64_t number, uint64_t *last);
+
+/* ---- sqlite_keys.c: values by keys that come at random ---- */
+bool keys_scattered(uint8_t space); /* are those of this space? */
+int keys_write(SqliteStore *s, const StoreGroup *g); /* the group's, within its transaction */
+void keys_commit(SqliteStore *s);   /* after it is durable, while the group is there */
+int keys_sweep_all(SqliteStore *s);
+int keys_recover(SqliteStore *s);
+void keys_free(SqliteStore *s);
+bool keys_get(SqliteStore *s, StoreSpace space, Str key, Buf *out, Err *err);
+bool keys_each(SqliteStore *s, StoreSpace space, Str prefix, Str from, KvEach *each, void *context, Err *err);
 
 /* ---- reading: the lock is held while a statement is used and never while a caller's function runs ---- */
 sqlite3_stmt *read_begin(SqliteStore *s, ReadStatement which);

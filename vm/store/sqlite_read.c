@@ -275,6 +275,7 @@ bool sqlite_bundle_get(Store *store, Hash256 id, Buf *out, Err *err) {
 
 bool sqlite_kv_get(Store *store, StoreSpace space, Str key, Buf *out, Err *err) {
   SqliteStore *s = sqlite_store(store);
+  if (keys_scattered((uint8_t)space)) return keys_get(s, space, key, out, err);
   sqlite3_stmt *q = read_begin(s, READ_KV);
   bool ok;
   bind_int(q, 1, space);

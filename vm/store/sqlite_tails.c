@@ -141,12 +141,6 @@ static int write_last(SqliteStore *s, uint64_t number, Tail *t, uint64_t last) {
   return write_run(s, WRITE_SET_RUN_LAST);
 }
 
-static int set_number(SqliteStore *s, const char *name, uint64_t number) {
-  char text[24];
-  snprintf(text, sizeof text, "%" PRIu64, number);
-  return write_meta(s, name, str_of(text));
-}
-
 static void flush_begin(SqliteStore *s) {
   s->flush.to = s->next_gid - 1;
   s->flush.at = 1;
@@ -157,9 +151,9 @@ static void flush_begin(SqliteStore *s) {
 
 /* All are told. How many streams there were up to which number goes with it, so that an opening counts the new ones. */
 static int flush_end(SqliteStore *s) {
-  int rc = set_number(s, "indexed_gid", s->flush.to);
-  if (rc == SQLITE_OK) rc = set_number(s, "counted_number", s->flush.run - 1);
-  if (rc == SQLITE_OK) rc = set_number(s, "counted_streams", s->flush.streams);
+  int rc = write_number_setting(s, "indexed_gid", s->flush.to);
+  if (rc == SQLITE_OK) rc = write_number_setting(s, "counted_number", s->flush.run - 1);
+  if (rc == SQLITE_OK) rc = write_number_setting(s, "counted_streams", s->flush.streams);
   if (rc != SQLITE_OK) return rc;
   s->indexed_gid = s->flush.to;
   s->behind_bytes -= s->flush.bytes;
@@ -231,15 +225,10 @@ static int recover_tails(SqliteStore *s) {
   return rc == SQLITE_DONE ? SQLITE_OK : rc == SQLITE_CORRUPT ? rc : reset;
 }
 
-static int recover_counted(SqliteStore *s, const char *name, uint64_t *out) {
-  sqlite3_bind_text(s->write[WRITE_GET_COUNTED], 1, name, -1, SQLITE_STATIC);
-  return write_number(s, WRITE_GET_COUNTED, out, NULL);
-}
-
 static int recover_counts(SqliteStore *s) {
   uint64_t number = 0, before = 0, since = 0;
-  int rc = recover_counted(s, "counted_number", &number);
-  if (rc == SQLITE_OK) rc = recover_counted(s, "counted_streams", &before);
+  int rc = write_setting_get(s, "counted_number", &number);
+  if (rc == SQLITE_OK) rc = write_setting_get(s, "counted_streams", &before);
   bind_int(s->write[WRITE_COUNT_STREAMS], 1, number);
   if (rc == SQLITE_OK) rc = write_number(s, WRITE_COUNT_STREAMS, &since, NULL);
   s->streams = before + since;
@@ -252,7 +241,7 @@ bool sqlite_recover(SqliteStore *s, Err *err) {
   if (rc == SQLITE_OK) rc = write_number(s, WRITE_MAX_GID, &last_gid, NULL);
   if (rc == SQLITE_OK) rc = write_number(s, WRITE_MAX_JOB, &last_job, NULL);
   if (rc == SQLITE_OK) rc = write_number(s, WRITE_MAX_PAGE, &last_page, NULL);
-  if (rc == SQLITE_OK) rc = write_number(s, WRITE_GET_INDEXED, &s->indexed_gid, NULL);
+  if (rc == SQLITE_OK) rc = write_setting_get(s, "indexed_gid", &s->indexed_gid);
   if (rc == SQLITE_OK && (last_run > UINT32_MAX - 2 || s->indexed_gid > last_gid)) rc = SQLITE_CORRUPT;
   s->next_run = last_run + 1;
   s->next_gid = last_gid + 1;
@@ -262,5 +251,6 @@ bool sqlite_recover(SqliteStore *s, Err *err) {
   s->flush.least = FLUSH_LEAST;
   if (rc == SQLITE_OK) rc = recover_counts(s);
   if (rc == SQLITE_OK) rc = recover_tails(s);
+  if (rc == SQLITE_OK) rc = keys_recover(s);
   return rc == SQLITE_OK || sqlite_failed(s->writer, rc, s->path, "reading what is in it", err);
 }

@@ -114,6 +114,7 @@ static void sqlite_free(SqliteStore *s) {
   pthread_mutex_destroy(&s->read_lock);
   pthread_mutex_destroy(&s->tail_lock);
   tails_free(s);
+  keys_free(s);
   mem_free(s->path);
   mem_free(s);
 }
@@ -124,7 +125,8 @@ static void sqlite_close(Store *store) {
   SqliteStore *s = sqlite_store(store);
   Err ignored; /* all that was acknowledged is durable already; settling only spares the next opening
                   some reading, and for a little of it two syncs are too much */
-  bool little = s->wal_pages < SETTLE_PAGES && s->next_gid - s->indexed_gid < SETTLE_ROWS;
+  bool little = s->wal_pages < SETTLE_PAGES && s->next_gid - s->indexed_gid < SETTLE_ROWS &&
+                s->keys.fresh.count < SETTLE_ROWS;
   if (s->wrote && !little && s->dead.code == ERR_NONE && !sqlite_settle(s, &ignored)) s->wrote = false;
   sqlite_free(s);
 }
