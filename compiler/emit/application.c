@@ -3,7 +3,7 @@
 ** Each is a root: what it reaches is emitted. What is not said has its default here. */
 #include "compiler/emit/emitter.h"
 
-static const int64_t SECOND_US = 1000000;
+#define SECOND_US INT64_C(1000000)
 enum { CONCURRENCY_MAX = 1 << 20, QUEUE_CONCURRENCY = 10, PRIORITY = 5, PRIORITY_MAX = 9 };
 
 /* How often what says nothing is tried. */

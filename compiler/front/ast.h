@@ -232,10 +232,10 @@ typedef enum {
   STMT_EMIT,            /* value: the event, an EXPR_CALL. In decide */
   STMT_REPLY,           /* value. In decide */
   STMT_REJECT,          /* value: the code; args: message, data. In decide */
-  STMT_SNOOZE,          /* value: a duration. In a worker's perform; `cancel "why"` there is STMT_CANCEL */
+  STMT_SNOOZE,          /* value: a duration. In a worker's perform */
   STMT_GIVEN,           /* name: the agent; args: its events. In test, as all below */
   STMT_WHEN,            /* value: the command, an EXPR_CALL */
-  STMT_THEN,            /* test: ThenKind; value: reject's code, reply's value, state's map; args: THEN_EVENTS' events */
+  STMT_THEN,            /* test: ThenKind; value: code, reply or state's map; args: THEN_EVENTS' events */
   STMT_STUB,            /* name: the tool; arms: NULL; args: what it does, in order, see StubKind */
   STMT_EXPECT,          /* cond; value: the message or NULL */
   STMT_BAD

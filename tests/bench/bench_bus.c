@@ -1,6 +1,6 @@
 /* Commands through the bus on the SQLite store, beside raw SQLite doing as many rows with the same durability in the same
 ** run; instances cold, from snapshots, many at once. Usage: bench_bus [seconds] [agents] [part], 2 and 100000 unless said;
-** parts: accepted cold streams agents. */
+** parts: accepted cold streams handlers agents. */
 #include <malloc.h>
 #include <sqlite3.h>
 #include <stdio.h>
@@ -371,6 +371,20 @@ static void long_stream(const char *dir, uint64_t events) {
   remove_store(dir);
 }
 
+/* Events from the commit of their commands to the end of their handling; each is a run of its own. */
+static void handlers(const char *dir) {
+  enum { EVENTS = 20000 };
+  Bank b;
+  bank_open(&b, dir, BANK("") "handler Seen:\n  concurrency 64\n  on Deposited(e):\n    x = e.amount\n", 0);
+  open_all(&b, 0, 1000);
+  Load l = {.bank = &b, .command = "Deposit", .accounts = 1000, .left = EVENTS};
+  double before = cpu(), rate = load_run(&l, 256);
+  printf("a handler of trivial work, 64 at once, keeping up: %.0f events/s, %.1f us of CPU each with their commands\n", rate,
+         (cpu() - before) * 1e6 / EVENTS);
+  bank_close(&b);
+  remove_store(dir);
+}
+
 static void many_agents(const char *dir, uint32_t agents) {
   Bank b;
   bank_open(&b, dir, BANK(""), UINT64_C(4) << 30);
@@ -401,6 +415,7 @@ int main(int argc, char **argv) {
   if (part == NULL || strcmp(part, "cold") == 0) cold(dir);
   for (uint64_t events = 100; events <= (uint64_t)agents; events *= 10)
     if ((part == NULL || strcmp(part, "streams") == 0) && events != 1000) long_stream(dir, events);
+  if (part == NULL || strcmp(part, "handlers") == 0) handlers(dir);
   if (part == NULL || strcmp(part, "agents") == 0) many_agents(dir, agents);
   rmdir(dir);
   return 0;

@@ -1,6 +1,8 @@
 /* vm/runtime: handlers and strong consistency. What Commanded and its kin are known to get wrong here is a test each. */
 #include "bus_world.h"
 
+#include "vm/journal/chain.h"
+
 #define TYPES \
   "command Put(id: string, n: int)\n" \
   "command Spin(id: string, n: int)\n" \
@@ -158,6 +160,15 @@ static const char poisoned[] =
     "    if e.n < 0: raise \"bad_number\"\n"
     "    print(\"${meta.stream} ${e.n}\")\n";
 
+static bool count_discarded(void *context, const LogRow *row) {
+  Str rest = row->bytes, record;
+  bool broken;
+  uint64_t number, seq;
+  while (frame_next(&rest, &record, &broken))
+    if (record_scan(record, &number, &seq) && number == RECORD_DISCARDED) (*(uint32_t *)context)++;
+  return true;
+}
+
 /* A poison event stops nobody but its own key, and that only until it is among the dead letters. */
 static void test_poison(void) {
   Code code;
@@ -173,6 +184,9 @@ static void test_poison(void) {
   CHECK_STR(buf_view(&w.printed), STR("b 3;a 2;"));
   info = handler(&w, "Careful");
   CHECK(info.dead == 1 && info.waiting == 0 && info.running == 0);
+  Err err;
+  uint32_t discarded = 0; /* each turn was given once, though its run had left memory meanwhile */
+  CHECK(store_log_from(node_store(w.node), 0, count_discarded, &discarded, &err) && discarded == 0);
   world_stop(&w);
   code_done(&code);
 }
@@ -214,6 +228,68 @@ static void test_dead(void) {
   world_stop(&w);
   code_done(&code);
   dir_gone(dir);
+}
+
+/* A handler leaves the program and comes back: what it had begun goes on meanwhile, what waited goes on then. */
+static void test_leaves(void) {
+  Code with, without;
+  World w;
+  Err err;
+  NEED(code_make(&with, poisoned) && code_make(&without, TYPES) && world_start(&w, NULL, &with, seeded));
+  CHECK_HAS(put(&w, "a", -1, &plain), "ok");
+  CHECK_HAS(put(&w, "a", 2, &plain), "ok");
+  NEED(world_activate(&w, &without, &err));
+  world_wait(&w, INT64_C(3600) * 1000000);
+  HandlerInfo info = handler(&w, "Careful");
+  CHECK(info.dead == 1 && info.waiting == 1);
+  CHECK_STR(buf_view(&w.printed), STR(""));
+  CHECK_HAS(put(&w, "a", 3, &strong), "ok"); /* it is nobody's business now */
+  NEED(world_activate(&w, &with, &err));
+  (void)world_run(&w);
+  CHECK_STR(buf_view(&w.printed), STR("a 2;a 3;"));
+  world_stop(&w);
+  code_done(&with);
+  code_done(&without);
+}
+
+/* An event that does not fit what the program says it is: no run can begin, others go on, another program heals it. */
+static void test_misfit(void) {
+  static const char text[] =
+      "command Put(id: string, n: int)\n"
+      "command Mark(id: string)\n"
+      "event Added(n: string)\n"
+      "event Marked()\n"
+      "agent Box:\n"
+      "  state { total: 0 }\n"
+      "  decide Put(n): emit Added(n: \"${n}\")\n"
+      "  decide Mark(): emit Marked()\n"
+      "  evolve Added(e): total += len(e.n)\n"
+      "  evolve Marked(): total += 0\n"
+      "router R:\n"
+      "  identify Box by id\n"
+      "  dispatch [Put, Mark] -> Box\n"
+      "start R\n"
+      "handler Seen:\n"
+      "  on Added(e): print(\"text ${e.n}\")\n";
+  Code first, second;
+  World w;
+  Err err;
+  NEED(code_make(&first, TYPES) && code_make(&second, text) && world_start(&w, NULL, &first, seeded));
+  CHECK_HAS(put(&w, "a", 1, &plain), "ok");
+  NEED(world_activate(&w, &second, &err));
+  CHECK_HAS(put(&w, "b", 2, &plain), "ok");
+  CHECK_STR(buf_view(&w.printed), STR("text 2;"));
+  CHECK_HAS(buf_view(&w.notices), "handler Seen cannot begin with the event at position 4097");
+  CHECK(handler(&w, "Seen").dead == 1);
+  Code healed;
+  NEED(code_make(&healed, seeing) && world_activate(&w, &healed, &err));
+  (void)world_run(&w);
+  CHECK_STR(buf_view(&w.printed), STR("text 2;a 1 1;"));
+  CHECK(handler(&w, "Seen").dead == 0);
+  world_stop(&w);
+  code_done(&first);
+  code_done(&second);
+  code_done(&healed);
 }
 
 /* ---- strong consistency ------------------------------------------------------------------ */
@@ -488,6 +564,8 @@ int main(void) {
   RUN_TEST(test_stops);
   RUN_TEST(test_poison);
   RUN_TEST(test_dead);
+  RUN_TEST(test_leaves);
+  RUN_TEST(test_misfit);
   RUN_TEST(test_strong);
   RUN_TEST(test_strong_late);
   RUN_TEST(test_strong_behind);

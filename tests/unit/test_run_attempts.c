@@ -153,6 +153,23 @@ static void test_busy_server(void) {
   world_end(&w);
 }
 
+/* Unless the code has acted upon it: then that is how it was. */
+static void test_busy_dealt_with(void) {
+  World w;
+  NEED(world_start(&w, TOOLS WORKER
+                   "    r = http.post(\"http://x/raw\", json: {n: 1})\n"
+                   "    if r.status is 503: Pay(1)\n"
+                   "    return http.post(\"http://x/other\", json: {n: 1}).json.n\n"));
+  answer(&w, "POST", "ok", "{\"status\": 503}");
+  answer(&w, "POST", "ok", REPLY(1));
+  answer(&w, "POST", "error", "http_failed");
+  ring(&w);
+  CHECK(records(&w, "RECALLED") == 2);
+  answer(&w, "POST", "ok", REPLY(2));
+  CHECK_STR(ending(&w), STR("done 2"));
+  world_end(&w);
+}
+
 /* ---- errors ---- */
 
 /* An error that ended the attempt is asked for again; one that was dealt with is not. */
@@ -320,7 +337,7 @@ static void test_timeout_shielded(void) {
   CHECK_STR(left(&w), STR("print over\nturn 2 timeout: the attempt took longer than 30s\n"));
   ring(&w);
   CHECK_STR(ending(&w), STR("done 8"));
-  CHECK_STR(left(&w), STR("timer 30000\ndrop attempt\nprint over\n")); /* on another way: a place of its own */
+  CHECK_STR(left(&w), STR("timer 30000\nprint over\ndrop attempt\n")); /* on another way: a place of its own */
   CHECK(records(&w, "RECALLED") == 1);
   world_end(&w);
 }
@@ -679,6 +696,7 @@ int main(void) {
   RUN_TEST(test_asked_again);
   RUN_TEST(test_late_answer);
   RUN_TEST(test_busy_server);
+  RUN_TEST(test_busy_dealt_with);
   RUN_TEST(test_errors);
   RUN_TEST(test_error_said);
   RUN_TEST(test_error_raised_again);

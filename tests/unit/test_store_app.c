@@ -328,6 +328,13 @@ static void order_jobs(Store *store) {
   due(store, "a", 20, 0, "");
   due(store, "b", 0, 9, "4 ");
   due(store, "c", 99, 9, "");
+  Buf text = {0};
+  uint64_t waiting;
+  CHECK(store_job_due_of(store, STR("a"), 5, 10, 2, join_job, &text, &err));
+  CHECK_STR(buf_view(&text), STR("3 1 "));
+  CHECK(store_job_due_of(store, STR("a"), 9, 10, 2, join_job, &text, &err) && text.size == 4);
+  CHECK(store_job_waiting(store, STR("a"), &waiting, &err) && waiting == 5);
+  buf_deinit(&text);
   CHECK(store_job_next_due(store, STR("a"), 4, &when, &err) && when == 5);
   CHECK(store_job_next_due(store, STR("a"), 10, &when, &err) && when == 20);
   CHECK(store_job_next_due(store, STR("a"), 20, &when, &err) && when == 90);

@@ -37,8 +37,8 @@ _Static_assert(BUNDLE_POOL_COUNT == 29, "the drawing above says 29");
 /* What the bounds of single members cannot say (wellformed.c): order, tiling, kinds of
 ** functions. Fills err with ERR_CORRUPT. */
 MUST_USE bool bundle_wellformed(const Bundle *bundle, Err *err);
-/* The same of agents, routers, handlers, workers, queues, crons and tests (wellformed_app.c). *indexes: how many items of
-** that pool ranges have claimed so far; it adds its own. */
+/* The same of agents, routers, handlers, workers, queues, crons and tests (wellformed_app.c).
+** *indexes: how many items of that pool ranges have claimed so far; it adds its own. */
 MUST_USE bool bundle_application_wellformed(const Bundle *bundle, uint64_t *indexes, Err *err);
 
 /* What a disassembly begins with: what the bundle declares, a line for each (summary.c). */

@@ -93,8 +93,8 @@ MUST_USE bool session_node(Cli *cli, const NodeOptions *options, Err *err);
 void session_close(Cli *cli);
 /* ---- later.c: verbs whose answer comes after a commit ----
 ** later_run gives `begin` a scheduler with the application: that of the process that holds the directory, or one made
-** here for as long as it takes. begin starts the work and has later_done called when its result is durable; what the verb
-** says is in later->cli->out by then. begin may fail: the verb fails with the error. */
+** here for as long as it takes. begin starts the work and has later_done called when its result is durable; what the
+** verb says is in later->cli->out by then. begin may fail: the verb fails with the error. */
 typedef struct Later {
   Cli *cli;
   bool done;

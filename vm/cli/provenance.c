@@ -81,7 +81,8 @@ static void first_record(Provenance *p, const Record *r, const Record *accepted,
 /* The first four bytes of the id stand in the row, or it is not there. */
 static bool first_row(void *context, const LogRow *row) {
   Provenance *p = context;
-  if (row->bytes.size > 0 && memmem(row->bytes.at, row->bytes.size, p->low, 4) != NULL) row_records(p, row, first_record);
+  if (row->bytes.size > 0 && memmem(row->bytes.at, row->bytes.size, p->low, 4) != NULL)
+    row_records(p, row, first_record);
   return true;
 }
 

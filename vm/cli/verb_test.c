@@ -274,7 +274,8 @@ static int suite_report(Suite *suite, bool loaded, int64_t took_us) {
     buf_format(&cli->out, "%u passed, %u failed in %.2f s\n", suite->count - failed, failed, (double)took_us / 1e6);
   if (suite->count == 0 && loaded)
     return output_error(cli, EXIT_FAILED,
-                        suite->left_out > 0 ? "no test's name contains that" : "there is no `test \"…\":` in these files");
+                        suite->left_out > 0 ? "no test's name contains that"
+                                            : "there is no `test \"…\":` in these files");
   return failed > 0 || !loaded ? EXIT_FAILED : EXIT_DONE;
 }
 

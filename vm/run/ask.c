@@ -727,7 +727,7 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
   } else if (s->on == FIBER_ON_AWAITS) {
     await_came(run, wait->fiber, wait->seq, ok, value, v);
   } else if (ok) {
-    memory_answer(run, wait->seq, wait->effect, value);
+    memory_answer(run, wait->fiber, wait->seq, value);
     strand_answer(run, wait->fiber, v);
   } else if (lost && s->tool_count > 0) {
     tool_lost(run, f, str_equal(outcome, STR("interrupted")));

@@ -62,7 +62,8 @@ static void begin(Run *run, uint64_t seq) {
   run->status = RUN_STATUS_RUNNING;
   buf_clear(&run->result);
   if (!main_begin(run, &err)) { /* the same input began the first one */
-    run_end(run, RUN_STATUS_FAILED, error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true));
+    run_end(run, RUN_STATUS_FAILED,
+            error_new(run->machine, NULL, STR("wrong_arguments"), str_of(err.text), VALUE_NIL, true));
     return;
   }
   attempts_started(run, seq);
@@ -78,7 +79,8 @@ void attempts_revived(Run *run, uint64_t seq) {
 /* ---- the end of one ---- */
 
 static bool is_cancelled(const Fiber *f) {
-  return f->status == FIBER_FAULTED && !error_catchable(f->result) && str_equal(error_code(f->result), STR("cancelled"));
+  if (f->status != FIBER_FAULTED || error_catchable(f->result)) return false;
+  return str_equal(error_code(f->result), STR("cancelled"));
 }
 
 static void timer_drop(Run *run) {
@@ -321,7 +323,8 @@ static bool numbers_load(Attempts *a, CborReader *r, Err *err) {
     if (!cbor_uint(r, &n[i], err)) return false;
     if (n[i] > UINT32_MAX) return damaged(err);
   }
-  if (n[1] < 1 || n[0] < n[1] || n[2] < n[0] || n[3] > ATTEMPT_STUCK || n[4] > LEAVE_GIVE_UP || n[5] > 3) return damaged(err);
+  if (n[1] < 1 || n[0] < n[1] || n[2] < n[0]) return damaged(err);
+  if (n[3] > ATTEMPT_STUCK || n[4] > LEAVE_GIVE_UP || n[5] > 3) return damaged(err);
   a->number = (uint32_t)n[0];
   a->first = (uint32_t)n[1];
   a->last = (uint32_t)n[2];
@@ -351,7 +354,8 @@ bool attempts_load(Run *run, CborReader *r, Err *err) {
   uint64_t items;
   Str why, error;
   if (!cbor_array(r, &items, err) || (items != 12 && !damaged(err)) || !numbers_load(a, r, err)) return false;
-  if (!cbor_uint(r, &a->timer_seq, err) || !cbor_uint(r, &a->seq, err) || !cbor_int(r, &a->snooze_us, err)) return false;
+  if (!cbor_uint(r, &a->timer_seq, err) || !cbor_uint(r, &a->seq, err)) return false;
+  if (!cbor_int(r, &a->snooze_us, err)) return false;
   if (!cbor_text(r, &why, err) || !cbor_bytes(r, &error, err) || !memory_load(run, r, err)) return false;
   buf_str(&a->why, why);
   buf_str(&a->error, error);

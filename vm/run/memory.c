@@ -38,7 +38,7 @@ typedef struct Asked { /* by rising seq; an entry whose `latest` is another one 
   Spot spot;
 } Asked;
 
-typedef struct Doubt { /* an error of this attempt after which the fiber has done nothing yet */
+typedef struct Doubt { /* an error, or a "not now", after which the fiber has done nothing yet in this attempt */
   uint32_t fiber;
   Spot spot;
 } Doubt;
@@ -150,7 +150,9 @@ static bool is_act(EffectKind kind) {
 }
 
 /* No key has left for it that another act could take: it may be asked with other operands. */
-static bool may_differ(const Remembered *r) { return !is_act((EffectKind)r->kind) || (r->outcome == OUTCOME_OPEN && r->failed); }
+static bool may_differ(const Remembered *r) {
+  return !is_act((EffectKind)r->kind) || (r->outcome == OUTCOME_OPEN && r->failed);
+}
 
 static void operands_keep(Remembered *r, Str operands) {
   Hash256 h;
@@ -166,12 +168,31 @@ static bool operands_same(const Remembered *r, Str operands) {
   return str_equal(r->operands, (Str){(const char *)h.byte, sizeof h.byte});
 }
 
+/* It will be asked again, under its key. */
+static void outcome_forget(Remembered *r) {
+  disown(&r->value);
+  r->outcome = OUTCOME_OPEN;
+}
+
 /* As if it had never been asked. */
 static void forget(Remembered *r) {
-  disown(&r->value);
+  outcome_forget(r);
   r->first = 0;
-  r->outcome = OUTCOME_OPEN;
   r->failed = r->maybe = false;
+}
+
+/* "Too early", "too many", "not available", "my own fault": whoever says so has not done it, or does not know. Under
+** its key it may be asked again. */
+static bool http_not_now(Str response) {
+  CborReader r = cbor_reader(cbor_map_get(response, STR("status")));
+  int64_t status;
+  Err ignored;
+  if (r.at == r.end || !cbor_int(&r, &status, &ignored)) return false;
+  return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+static bool doubtful(const Remembered *r) {
+  return r->outcome == OUTCOME_ERROR ? !r->done : r->kind == EFFECT_HTTP && http_not_now(r->value);
 }
 
 static void doubt_add(Memory *m, uint32_t fiber, Spot spot) {
@@ -232,11 +253,13 @@ static void recall(Run *run, Fiber *f, Spot spot) {
   if (!run_put(run, &record)) return;
   if (!wire_get(run->machine, r->value, &v, &err)) {
     strand_raise(run, f->id, error_fault(run->machine, f, FAULT_INTERNAL, "%s", err.text));
-  } else if (r->outcome == OUTCOME_OK) {
+    return;
+  }
+  if (doubtful(r)) doubt_add(m, f->id, spot);
+  if (r->outcome == OUTCOME_OK) {
     fiber_answer(run->machine, f, v);
     run_ready_first(run, f->id);
   } else {
-    if (!r->done) doubt_add(m, f->id, spot);
     strand_raise(run, f->id, v);
   }
 }
@@ -314,18 +337,21 @@ void memory_confirm(Run *run, uint64_t seq, Str value) {
   if (a) settle(spot_at(m, a->spot), OUTCOME_OK, value);
 }
 
-/* "Too early", "too many", "not available", "my own fault": whoever says so has not done it, or does not know. Under
-** its key it may be asked again. */
-static bool http_not_now(Str response) {
-  CborReader r = cbor_reader(cbor_map_get(response, STR("status")));
-  int64_t status;
-  Err ignored;
-  if (r.at == r.end || !cbor_int(&r, &status, &ignored)) return false;
-  return status == 408 || status == 425 || status == 429 || status >= 500;
+void memory_answer(Run *run, uint32_t fiber, uint64_t seq, Str value) {
+  Memory *m = memory_of(run);
+  const Asked *a = m ? asked_find(m, seq) : NULL;
+  if (!a) return;
+  settle(spot_at(m, a->spot), OUTCOME_OK, value);
+  if (doubtful(spot_at(m, a->spot))) doubt_add(m, fiber, a->spot);
 }
 
-void memory_answer(Run *run, uint64_t seq, uint8_t effect, Str value) {
-  if (run->attempts && !(effect == EFFECT_HTTP && http_not_now(value))) memory_confirm(run, seq, value);
+void memory_late(Run *run, uint64_t seq, Str value) {
+  Memory *m = memory_of(run);
+  const Asked *a = m ? asked_find(m, seq) : NULL;
+  if (!a) return;
+  Remembered *r = spot_at(m, a->spot);
+  settle(r, OUTCOME_OK, value);
+  if (doubtful(r)) outcome_forget(r);
 }
 
 void memory_maybe(Run *run, uint64_t seq) {
@@ -345,7 +371,7 @@ void memory_error(Run *run, uint32_t fiber, uint64_t seq, Value error, ErrorMean
     r->maybe |= means == ERROR_MAYBE;
     r->failed = means == ERROR_NOT_DONE && !r->maybe;
     r->done = means == ERROR_DONE;
-    if (!r->done) doubt_add(m, fiber, a->spot);
+    if (doubtful(r)) doubt_add(m, fiber, a->spot);
   }
   buf_deinit(&bytes);
 }
@@ -391,12 +417,6 @@ static Str error_core(Str error) {
   return (Str){error.at, (size_t)((const char *)r.at - error.at)};
 }
 
-/* It will be asked again, under its key. */
-static void error_forget(Remembered *r) {
-  disown(&r->value);
-  r->outcome = OUTCOME_OPEN;
-}
-
 static void asked_prune(Memory *m) {
   uint32_t kept = 0;
   for (uint32_t i = 0; i < m->asked_count; i++) {
@@ -410,8 +430,8 @@ static bool doubts_forget(Memory *m, Str error) {
   bool found = false;
   for (uint32_t i = 0; i < m->doubt_count; i++) {
     Remembered *r = spot_at(m, m->doubts[i].spot);
-    found = found || str_equal(error_core(r->value), error_core(error));
-    error_forget(r);
+    found = found || (r->outcome == OUTCOME_ERROR && str_equal(error_core(r->value), error_core(error)));
+    outcome_forget(r);
   }
   m->doubt_count = 0;
   return found;
@@ -434,7 +454,7 @@ void memory_attempt_over(Run *run, Str error) {
   Memory *m = run->attempts->memory;
   if (!doubts_forget(m, error)) {
     Remembered *r = raised_again(m, error);
-    if (r) error_forget(r);
+    if (r) outcome_forget(r);
   }
   for (uint32_t p = 0; p < m->place_count; p++) m->places[p].met = 0;
   asked_prune(m);
@@ -588,7 +608,7 @@ static bool doubts_load(Memory *m, CborReader *r, Err *err) {
     if (!get_u32(r, UINT32_MAX, &d.fiber, err) || !get_u32(r, UINT32_MAX, &d.spot.place, err)) return false;
     if (!get_u32(r, UINT32_MAX, &d.spot.ordinal, err)) return false;
     if (d.spot.place >= m->place_count || d.spot.ordinal >= m->places[d.spot.place].count) return damaged(err);
-    if (spot_at(m, d.spot)->outcome != OUTCOME_ERROR) return damaged(err);
+    if (spot_at(m, d.spot)->outcome == OUTCOME_OPEN) return damaged(err);
     doubt_add(m, d.fiber, d.spot);
   }
   return true;

@@ -35,7 +35,9 @@ uint64_t memory_first(const Run *run, uint64_t seq); /* the same, later */
 
 /* ---- outcomes; of commands that are not remembered they are passed over ---- */
 void memory_confirm(Run *run, uint64_t seq, Str value);
-void memory_answer(Run *run, uint64_t seq, uint8_t effect, Str value); /* confirms, unless it is a "not now" of HTTP */
+/* The fiber gets this value. An HTTP "not now" confirms nothing, unless the code acts upon it. */
+void memory_answer(Run *run, uint32_t fiber, uint64_t seq, Str value);
+void memory_late(Run *run, uint64_t seq, Str value); /* nobody gets it any more */
 /* An error is about to be raised in the fiber. */
 typedef enum {
   ERROR_NOT_DONE, /* what was asked did not happen: in another attempt it may be another thing */

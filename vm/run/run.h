@@ -64,7 +64,8 @@ typedef struct Request {
   Uuid run;               /* START, AWAIT, SIGNAL, CANCEL: which */
   uint32_t limit_count; int64_t limit_per_us; /* ADMIT */
   uint32_t attempt; Str note; /* TURN, DEAD: its number; the last error in one line, or empty */
-  bool resend;            /* open since before a crash: it may have been sent already */
+  bool resend;            /* open since before a crash, or asked by an earlier attempt under this key: it may have been
+                             sent already */
 } Request;
 
 /* What came out of one step. Cleared and filled by run_step; strings live until the next step. */
@@ -138,7 +139,8 @@ int64_t run_wake_us(const Run *run);   /* the earliest timer, 0 if none */
 bool run_dormant(const Run *run);
 /* Canonical state of machine and run. */
 void run_image(Run *run, Buf *out, Hash256 *state);
-/* After STEP_ENDED: how, and the encoded result or error. */
+/* After STEP_ENDED: how, and the encoded result or error. While its attempts are used up: DEAD, or STUCK where an
+** operand changed, and the last error. */
 RunStatus run_status(const Run *run, Str *result);
 /* What it waits for, one line each, for `inspect` and `runs`. */
 void run_waits(Run *run, Buf *out);

@@ -289,7 +289,7 @@ static bool event_sound(Run *run, Record *event, Delivery *d, Err *err) {
 /* Too late for who asked; a later attempt may ask again. */
 static void discarded(Run *run, const Record_DISCARDED *late, const Wait *wait) {
   if (!wait) return;
-  if (str_equal(late->outcome, STR("ok"))) memory_answer(run, wait->seq, wait->effect, late->value);
+  if (str_equal(late->outcome, STR("ok"))) memory_late(run, wait->seq, late->value);
   wait_remove(run, wait->seq);
 }
 

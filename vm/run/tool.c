@@ -417,7 +417,9 @@ void tool_stub_answered(Run *run, Fiber *f, Str outcome, Value v) {
     done_ok(run, f, v);
   } else if (str_equal(outcome, STR("error"))) {
     run_strand(run, f->id)->on = FIBER_ON_NOTHING;
-    if (!value_is_kind(v, OBJ_ERROR)) v = error_fault(run->machine, f, FAULT_INTERNAL, "a stub failed without an error");
+    if (!value_is_kind(v, OBJ_ERROR)) {
+      v = error_fault(run->machine, f, FAULT_INTERNAL, "a stub failed without an error");
+    }
     failed(run, f, v, ERROR_NOT_DONE);
   } else {
     lost(run, f, str_equal(outcome, STR("interrupted")));

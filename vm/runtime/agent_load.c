@@ -65,8 +65,9 @@ static bool state_begin(Agents *a, Instance *i, Buf *keep, Err *err) {
     *err = no;
     return false;
   }
-  if (found && snapshot_decode(buf_view(keep), &s) && str_equal(s.code, info->code) &&
-      str_equal(s.agent, info->name) && s.gid <= i->last_gid && decider_load(i->seat->decider, i->agent, s.state, &no)) {
+  bool good = found && snapshot_decode(buf_view(keep), &s) && str_equal(s.code, info->code) &&
+              str_equal(s.agent, info->name) && s.gid <= i->last_gid;
+  if (good && decider_load(i->seat->decider, i->agent, s.state, &no)) {
     instance_state_set(a, i, s.state);
     i->version = i->snapshot = s.version;
     i->page_gid = s.page_gid;

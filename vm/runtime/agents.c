@@ -157,8 +157,8 @@ void seat_leave(Seat *seat) {
   seat->stale = seat->held = false;
 }
 
-/* Its holder leaves, with its state as bytes. A state that was only folded and cannot be encoded is forgotten: the store
-** has what it is made of. False: the round has decided with it, so it must stay. */
+/* Its holder leaves, with its state as bytes. A state that was only folded and cannot be encoded is forgotten: the
+** store has what it is made of. False: the round has decided with it, so it must stay. */
 static bool seat_empty(Agents *a, Seat *seat) {
   Instance *i = seat->who;
   if (i == NULL) return true;

@@ -245,6 +245,7 @@ bool bus_collect(Bus *b, int64_t now_us, Err *err) {
     return false;
   }
   if (b->reply_count > 0) replies_give(b); /* the last round had nothing to commit: all that they saw is durable */
+  agents_trim(b->app->agents, now_us); /* views fill the cache too, and commit nothing */
   waits_expire(b, now_us);
   if (!deciding_go(b, err)) return false;
   for (uint32_t n = 0; n < ROUND_COMMANDS && b->slices < ROUND_SLICES; n++) {

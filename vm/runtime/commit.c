@@ -30,7 +30,8 @@ static void group_created(Scheduler *s, Slot *slot) {
   slot->created = false;
   if (node_bundle_take(s->node, slot->bundle, &bytes)) grouping_bundle(s->grouping, slot->bundle, bytes);
   RunRow row = slot_row(slot);
-  row.status = RUN_STATUS_RUNNING;
+  if (run_status_over(slot->status)) slot->stored = slot->status; /* begun and ended in one round: written once */
+  else row.status = RUN_STATUS_RUNNING;
   grouping_created(s->grouping, &row);
 }
 

@@ -18,7 +18,8 @@ struct Grouping {
   uint32_t created_cap, row_cap, updated_cap, image_cap, bundle_cap, stream_cap, page_cap, kv_cap, job_cap,
       job_update_cap;
   Block *first, *last;
-  Table *kv; /* by space and key: index + 1 in group.kv; NULL until it is needed */
+  Table *kv;   /* by space and key: index + 1 in group.kv; NULL until it is needed */
+  Table *jobs; /* by number: index + 1 in group.job_updates; NULL until it is needed */
   Buf key;
 };
 
@@ -49,6 +50,7 @@ void grouping_free(Grouping *g) {
   store_group_deinit(group);
   blocks_free(g->first);
   table_free(g->kv);
+  table_free(g->jobs);
   buf_deinit(&g->key);
   mem_free(g);
 }
@@ -168,9 +170,20 @@ void grouping_job(Grouping *g, const JobRow *row) {
   job_row(g, ADD(jobs, job_count, job_cap), row);
 }
 
+/* A job that begins and ends in one round is written once. */
 void grouping_job_update(Grouping *g, const JobRow *row) {
   StoreGroup *group = &g->group;
-  job_row(g, ADD(job_updates, job_update_count, job_update_cap), row);
+  if (g->jobs == NULL) g->jobs = table_new();
+  uintptr_t found = (uintptr_t)table_get(g->jobs, table_key64(&row->number));
+  if (found == 0) {
+    job_row(g, ADD(job_updates, job_update_count, job_update_cap), row);
+    table_set(g->jobs, table_key64(&row->number), (void *)(uintptr_t)group->job_update_count);
+    return;
+  }
+  JobRow *to = &group->job_updates[found - 1], before = *to;
+  job_row(g, to, row);
+  if (to->input.at == NULL) to->input = before.input;
+  if (to->meta.at == NULL) to->meta = before.meta;
 }
 
 /* ---- key and value --------------------------------------------------------- */
@@ -228,6 +241,7 @@ void grouping_clear(Grouping *g) {
   x->stream_count = x->page_count = x->kv_count = x->job_count = x->job_update_count = 0;
   x->meta = NULL;
   table_free(g->kv);
-  g->kv = NULL;
+  table_free(g->jobs);
+  g->kv = g->jobs = NULL;
   blocks_clear(g);
 }

@@ -21,6 +21,7 @@ void grouping_page(Grouping *g, const PageRow *row);
 /* value.at == NULL: the entry goes. A later one of the same key in one group wins. */
 void grouping_kv(Grouping *g, StoreSpace space, Str key, Str value);
 void grouping_job(Grouping *g, const JobRow *row);
+/* A later one of the same job in one group wins; input and meta of the earlier one stay where it gives none. */
 void grouping_job_update(Grouping *g, const JobRow *row);
 /* What the group has of the key already: reads must see what this round decided. False: nothing. *value.at == NULL: it
 ** goes with this group. */

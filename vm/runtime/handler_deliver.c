@@ -240,7 +240,9 @@ void delivery_go(Delivery *d, Err *err) {
     place_give(d, true);
     state_set(d, DELIVERY_RUNNING);
     delivery_save(d, (Str){0});
+    d->answering = true; /* taking its run up says once more that it waits */
     slot_answer(x->all->app->scheduler, d->run, d->seq, "ok", encoded_nil);
+    d->answering = false;
   } else if (d->state == DELIVERY_WAITING && x->sub != NULL && feed_event(x, d->position, &event, err)) {
     delivery_begin(d, &event);
   }
@@ -250,7 +252,8 @@ void delivery_go(Delivery *d, Err *err) {
 
 void delivery_backoff(Delivery *d, uint64_t seq, int64_t due_us, Str note) {
   Handler *x = d->handler;
-  if (d->state == DELIVERY_WAITING) return;
+  bool known = d->state == DELIVERY_BACKOFF && d->seq == seq && d->deadline.due_us == due_us;
+  if (known || d->answering || d->state == DELIVERY_WAITING) return; /* known: said again when its run was taken up */
   place_give(d, false);
   state_set(d, DELIVERY_BACKOFF);
   d->seq = seq;
@@ -259,6 +262,7 @@ void delivery_backoff(Delivery *d, uint64_t seq, int64_t due_us, Str note) {
 }
 
 void delivery_dead(Delivery *d, Str note) {
+  if (d->state == DELIVERY_DEAD) return;
   deadlines_drop(&d->handler->all->deadlines, &d->deadline);
   place_give(d, false);
   state_set(d, DELIVERY_DEAD);
@@ -323,18 +327,23 @@ bool deliveries_load(Handler *x, Err *err) {
   Str prefix = buf_view(&x->all->kv);
   if (!store_kv_each(app_store(x->all->app), SPACE_DELIVERY, prefix, (Str){0}, delivery_load, x, err)) return false;
   while (table_next(x->deliveries, &at, NULL, &value)) delivery_take_up(value);
-  at = 0;
+  deliveries_revive(x);
+  return true;
+}
+
+static void lines_wake(Handler *x) {
+  uint32_t at = 0;
+  void *value;
   while (table_next(x->lines, &at, NULL, &value)) {
     Line *line = value;
     if (line->first->state == DELIVERY_WAITING) line_ready(x, line);
   }
-  deliveries_revive(x);
-  return true;
 }
 
 void deliveries_revive(Handler *x) {
   uint32_t at = 0;
   void *value;
+  lines_wake(x);
   while (table_next(x->deliveries, &at, NULL, &value)) {
     Delivery *d = value;
     if (d->state != DELIVERY_DEAD || d->run != 0 || x->sub == NULL) continue;

@@ -37,6 +37,7 @@ typedef struct Delivery {
   uint64_t run, seq; /* run 0: none was begun. seq: of the turn it asked for */
   uint8_t state;     /* DeliveryState */
   bool place;        /* holds one of the handler's */
+  bool answering;    /* its turn is being given */
 } Delivery;
 
 struct Line {
@@ -112,7 +113,7 @@ void delivery_dead(Delivery *d, Str note);
 void delivery_done(Delivery *d);
 void delivery_backoff(Delivery *d, uint64_t seq, int64_t due_us, Str note);
 MUST_USE bool deliveries_load(Handler *x, Err *err);
-void deliveries_revive(Handler *x); /* those that never had a run: there is other code now */
+void deliveries_revive(Handler *x); /* those that wait, and dead ones that never had a run: there is other code now */
 void deliveries_free(Handler *x);
 void line_ready(Handler *x, Line *line);
 uint64_t event_key(const Handler *x, const StoredEvent *event);

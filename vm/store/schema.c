@@ -29,9 +29,9 @@ static const char *const steps[] = {
     ** taken up at a start, and nobody told their parents: so once more. */
     "UPDATE run SET wake = -1 WHERE status = 2;"
     "DROP INDEX run_open;"
-    "CREATE INDEX run_open ON run(number) WHERE status IN (1, 2, 6, 7, 9);"
+    "CREATE INDEX run_open ON run(number) WHERE status < 3 OR status > 5 AND status <> 8;"
     "CREATE INDEX run_dead ON run(number) WHERE status = 9;"
-    "CREATE INDEX run_resumable ON run(number) WHERE status IN (1, 6, 7) OR (status = 2 AND wake < 0);"
+    "CREATE INDEX run_resumable ON run(number) WHERE status = 1 OR status = 6 OR status = 7 OR status = 2 AND wake < 0;"
     "CREATE INDEX run_wake ON run(wake) WHERE status = 2 AND +wake > 0;"
     "CREATE TABLE stream(number INTEGER PRIMARY KEY, key BLOB NOT NULL UNIQUE, last_gid INT NOT NULL,"
     "  page INT NOT NULL) STRICT;"
@@ -46,7 +46,7 @@ static const char *const steps[] = {
     "  ended INT NOT NULL, attempt INT NOT NULL, lease INT NOT NULL, run INT NOT NULL, input BLOB NOT NULL,"
     "  meta BLOB NOT NULL, uniq BLOB NOT NULL, note TEXT NOT NULL) STRICT;"
     "CREATE INDEX job_ready ON job(queue, priority, due) WHERE state = 1;"
-    "CREATE INDEX job_open ON job(number) WHERE state IN (1, 2, 5);",
+    "CREATE INDEX job_open ON job(number) WHERE state < 3 OR state = 5;",
 };
 enum { VERSION = COUNT_OF(steps) };
 

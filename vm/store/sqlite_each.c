@@ -90,16 +90,16 @@ bool sqlite_run_each(Store *store, uint64_t from, int status, RunEach *each, voi
   return ok;
 }
 
-/* Where a list by time goes on: after `number` at `time`, and when those are all given, after `time`. */
+/* Where a list by time goes on: after `number` at `us`, and when those are all given, after `us`. */
 typedef struct Moment {
-  int64_t time;
+  int64_t us;
   uint64_t number; /* 0: go on after the time */
 } Moment;
 
 static sqlite3_stmt *due_begin(SqliteStore *s, ReadStatement later, ReadStatement same, const Moment *m, int64_t now_us,
                                uint32_t most) {
   sqlite3_stmt *q = read_begin(s, m->number ? same : later);
-  sqlite3_bind_int64(q, 1, m->time);
+  sqlite3_bind_int64(q, 1, m->us);
   if (m->number) bind_int(q, 2, m->number);
   else sqlite3_bind_int64(q, 2, now_us);
   bind_int(q, 3, most);
@@ -107,10 +107,10 @@ static sqlite3_stmt *due_begin(SqliteStore *s, ReadStatement later, ReadStatemen
 }
 
 /* False: there are no more. */
-static bool due_on(Moment *m, bool over, int64_t time, uint64_t number) {
+static bool due_on(Moment *m, bool over, int64_t us, uint64_t number) {
   if (over && m->number == 0) return false;
   m->number = over ? 0 : number;
-  if (!over) m->time = time;
+  if (!over) m->us = us;
   return true;
 }
 
@@ -309,7 +309,7 @@ bool sqlite_job_each(Store *store, uint64_t from, uint8_t state, JobEach *each, 
 /* One priority after the other, so that jobs of a higher one that are not due yet are not even looked at. */
 static bool due_of_priority(SqliteStore *s, Str queue, int priority, int64_t now_us, uint32_t *limit, JobBatch *b,
                             JobEach *each, void *context, bool *more, Err *err) {
-  Moment at = {.time = INT64_MIN};
+  Moment at = {.us = INT64_MIN};
   for (bool on = true; on && *more;) {
     uint32_t most = *limit < BATCH_ROWS ? *limit : BATCH_ROWS;
     sqlite3_stmt *q = due_begin(s, READ_JOBS_DUE, READ_JOBS_DUE_SAME, &at, now_us, most);
@@ -324,12 +324,14 @@ static bool due_of_priority(SqliteStore *s, Str queue, int priority, int64_t now
   return true;
 }
 
-bool sqlite_job_due(Store *store, Str queue, int64_t now_us, uint32_t limit, JobEach *each, void *context, Err *err) {
+bool sqlite_job_due(Store *store, Str queue, int priority, int64_t now_us, uint32_t limit, JobEach *each,
+                    void *context, Err *err) {
   SqliteStore *s = sqlite_store(store);
   JobBatch *b = MEM_NEW(JobBatch);
   bool ok = true, more = limit > 0;
-  for (int priority = 0; ok && more && priority < PRIORITIES; priority++) {
-    ok = due_of_priority(s, queue, priority, now_us, &limit, b, each, context, &more, err);
+  int first = priority == ANY_PRIORITY ? 0 : priority, end = priority == ANY_PRIORITY ? PRIORITIES : priority + 1;
+  for (int of = first; ok && more && of < end; of++) {
+    ok = due_of_priority(s, queue, of, now_us, &limit, b, each, context, &more, err);
   }
   buf_deinit(&b->texts);
   mem_free(b);

@@ -79,9 +79,10 @@
   STATEMENT(RUN, "SELECT " RUN_COLUMNS " FROM run WHERE number=?")                                               \
   STATEMENT(RUN_RANGE, "SELECT " RUN_COLUMNS " FROM run WHERE id >= ? AND id <= ? LIMIT 2")                      \
   STATEMENT(RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE number >= ? ORDER BY number")                           \
-  STATEMENT(RUNS_OPEN, "SELECT " RUN_COLUMNS " FROM run WHERE status IN (1, 2, 6, 7, 9) AND number >= ?"         \
+  STATEMENT(RUNS_OPEN, "SELECT " RUN_COLUMNS " FROM run WHERE (status < 3 OR status > 5 AND status <> 8)"        \
+                       " AND number >= ?"                                                                        \
                        " ORDER BY number")                                                                       \
-  STATEMENT(RUNS_RESUMABLE, "SELECT " RUN_COLUMNS " FROM run WHERE (status IN (1, 6, 7) OR (status = 2 AND"      \
+  STATEMENT(RUNS_RESUMABLE, "SELECT " RUN_COLUMNS " FROM run WHERE (status = 1 OR status = 6 OR status = 7"      \
                             " wake < 0)) AND number >= ? ORDER BY number")                                       \
   STATEMENT(RUNS_DEAD, "SELECT " RUN_COLUMNS " FROM run WHERE status = 9 AND number >= ? ORDER BY number")       \
   STATEMENT(RUNS_STATUS, "SELECT " RUN_COLUMNS " FROM run WHERE number >= ? AND status=? ORDER BY number")       \
@@ -109,13 +110,14 @@
   STATEMENT(JOB, "SELECT " JOB_COLUMNS " FROM job WHERE number=?")                                               \
   STATEMENT(JOB_ID, "SELECT " JOB_COLUMNS " FROM job WHERE id=?")                                                \
   STATEMENT(JOBS, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? ORDER BY number")                           \
-  STATEMENT(JOBS_OPEN, "SELECT " JOB_COLUMNS " FROM job WHERE state IN (1, 2, 5) AND number >= ? AND state=?"    \
+  STATEMENT(JOBS_OPEN, "SELECT " JOB_COLUMNS " FROM job WHERE (state < 3 OR state = 5) AND number >= ? AND state=?" \
                        " ORDER BY number")                                                                       \
   STATEMENT(JOBS_STATE, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? AND state=? ORDER BY number")         \
   STATEMENT(JOBS_DUE, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?4 AND priority=?5"             \
                       " AND due > ?1 AND due <= ?2 ORDER BY due, number LIMIT ?3")                               \
   STATEMENT(JOBS_DUE_SAME, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?4 AND priority=?5"        \
                            " AND due = ?1 AND number > ?2 ORDER BY number LIMIT ?3")                             \
+  STATEMENT(JOBS_WAITING, "SELECT count(*) FROM job WHERE state = 1 AND queue=?")                                \
   STATEMENT(JOB_NEXT, "SELECT min(due) FROM job WHERE state = 1 AND queue=? AND priority=? AND due > ?")         \
   STATEMENT(IMAGE, "SELECT seq, head, bytes FROM image WHERE run=?")                                             \
   STATEMENT(BLOB, "SELECT bytes FROM blob WHERE id=?")                                                           \

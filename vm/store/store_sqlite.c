@@ -187,6 +187,7 @@ static const StoreOps sqlite_ops = {
 
 bool store_open_sqlite(const char *dir, const char *vfs, Store **out, Err *err) {
   if (!vfs && !dir_make(dir, err)) return false;
+  sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0); /* else each of its allocations takes a lock, to count; once is enough */
   SqliteStore *s = MEM_NEW(SqliteStore);
   size_t size = strlen(dir) + sizeof "/z8.db";
   s->base.ops = &sqlite_ops;
