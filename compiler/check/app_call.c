@@ -252,12 +252,6 @@ Type *enqueue_infer(Checker *c, Expr *e) {
 
 /* ---- Agent(id).view(…) ---- */
 
-static const Decl *view_named(const Decl *agent, const Name *name) {
-  const Decl *m = agent->members;
-  while (m && (m->kind != DECL_VIEW || m->name != name)) m = m->next;
-  return m;
-}
-
 static void report_no_view(Checker *c, const Expr *member, const Decl *agent) {
   Buf near = {0};
   for (const Decl *m = agent->members; m; m = m->next) {
@@ -289,7 +283,7 @@ static Arg *instance_id(Checker *c, Expr *instance, const Decl *agent) {
 /* e->left is MEMBER of a call of the agent's name. */
 Type *view_call(Checker *c, Expr *e, Symbol *agent) {
   Expr *member = e->left, *instance = member->left;
-  const Decl *view = view_named(agent->decl, member->name);
+  const Decl *view = view_of(c, agent->decl, member->name);
   agent->reads++;
   instance->type = member->type = c->t_any;
   member->resolution = MEMBER_BAD;

@@ -457,7 +457,9 @@ void check_program(Arena *arena, Diags *diags, Unit *units, CheckOptions options
   out->types = c.types;
   c.messages = table_new();
   c.clauses = table_new();
+  c.names = table_new();
   whole_check(&c, units);
   table_free(c.messages);
   table_free(c.clauses);
+  table_free(c.names);
 }

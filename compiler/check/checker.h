@@ -46,7 +46,7 @@ typedef struct Binding {
 typedef struct Message { /* what the program does with a command or event */
   const Symbol *symbol;
   Span routed;         /* size 0: it is not */
-  const Decl *route;   /* by which one */
+  const Decl *route, *router; /* by which one, of which router */
   bool made;           /* outside of tests */
   const Decl *decider; /* the first agent that decides it */
   uint32_t deciders;
@@ -207,9 +207,8 @@ struct Checker {
   Name *name_key, *name_error; /* `key` of tools, `e` of an unless */
   Name *name_state, *name_message, *name_meta, *name_outcome, *name_decide; /* of what nobody wrote */
   struct Table *messages, *clauses; /* see router.c */
+  struct Table *names;              /* of clauses, views and crons: how many there are of each */
   uint32_t routers;
-  Decl **crons;
-  uint32_t cron_count, cron_cap;
   const Expr *statement; /* the expression that is a statement by itself */
   Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time,
       *t_duration, *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
@@ -428,6 +427,8 @@ Diag *report_fields_nearest(Checker *c, Diag *diag, Name *wanted, const Decl *de
 /* Clauses by owner, message and kind. clause_record keeps the first; another one is given the first. */
 Decl *clause_of(Checker *c, const Decl *owner, const Symbol *symbol, DeclKind kind);
 const Decl *clause_record(Checker *c, const Decl *owner, Decl *clause);
+const Decl *view_of(Checker *c, const Decl *agent, const Name *name);
+const Decl *view_record(Checker *c, const Decl *agent, Decl *view);
 void made_note(Checker *c, const Symbol *event);
 void evolve_warn(Checker *c, const Expr *event, const Decl *agent, const Symbol *symbol);
 void routers_resolve(Checker *c, Unit *units);

@@ -1,8 +1,8 @@
 /* Clauses: decide, evolve, on, perform, and with them guards, views and invariants. What they see
-*is handed to
-** them in parameters nobody wrote: the state, the message, its meta. A name that stands for a field
-*of one of
-** them is bound to a Binding while the body is walked, and rewritten where it is met. */
+ *is handed to
+ ** them in parameters nobody wrote: the state, the message, its meta. A name that stands for a
+ *field of one of
+ ** them is bound to a Binding while the body is walked, and rewritten where it is met. */
 #include "compiler/check/checker.h"
 
 Field *clause_params(const Decl *clause) {
@@ -181,10 +181,9 @@ static void bind_state(Checker *c, const Body *body) {
     bool twice = bound && bound->kind == SYMBOL_FIELD && bound->owner == &body->function;
     if (!twice) bind_field(c, f, f->span, body->function.state, slot, true);
   }
-  for (Decl *view = body->agent->members; view; view = view->next) {
-    if (view->kind != DECL_VIEW || !view->symbol) continue;
+  for (const Symbol *view = body->agent->symbol->next; view; view = view->next) {
     Symbol *alias = ARENA_NEW(c->arena, Symbol);
-    *alias = *view->symbol;
+    *alias = *view;
     alias->owner = current_function(c);
     scope_bind(c, view->name, alias);
   }

@@ -1,7 +1,8 @@
 /* The application's declarations: their names and bodies (app_declare), what they refer to
-*(app_resolve), and the walk
-** of them (app_check). Rules that need the whole program are in router.c. */
+ *(app_resolve), and the walk
+ ** of them (app_check). Rules that need the whole program are in router.c. */
 #include "compiler/check/checker.h"
+#include "vm/base/table.h"
 
 static Str dotted(Checker *c, Str owner, const char *middle, const Name *name) {
   return diag_format(c->diags, STR_FMT "%s" STR_FMT, STR_ARG(owner), middle, STR_ARG(name->text));
@@ -25,17 +26,19 @@ static void declare_guard(Checker *c, Decl *decide, Str name) {
   decide->check_function = &guard->function;
 }
 
-static uint32_t clauses_before(const Decl *owner, const Decl *clause) {
-  uint32_t count = 1;
-  for (const Decl *m = owner->members; m && m != clause; m = m->next)
-    count += m->kind == clause->kind && m->name == clause->name;
-  return count;
+/* The how-manieth of that name this is, from 1. */
+static uint32_t name_number(Checker *c, Str name) {
+  uint32_t *count = table_get(c->names, name);
+  if (!count) {
+    count = ARENA_NEW(c->arena, uint32_t);
+    table_set(c->names, name, count);
+  }
+  return ++*count;
 }
 
-static void declare_clause(Checker *c, const Decl *owner, Decl *m, Str prefix, FnKind kind,
-                           PurePlace place) {
-  uint32_t number = kind == FNKIND_DECIDE ? clauses_before(owner, m) : 1;
+static void declare_clause(Checker *c, Decl *m, Str prefix, FnKind kind, PurePlace place) {
   Str name = dotted(c, prefix, kind == FNKIND_EVOLVE ? ".evolve " : ".", m->name);
+  uint32_t number = name_number(c, name);
   if (number > 1) name = diag_format(c->diags, STR_FMT "#%u", STR_ARG(name), number);
   Body *body = member_body(c, m, kind, name, place);
   body->function.body = m->body;
@@ -55,19 +58,21 @@ static void declare_view(Checker *c, Decl *agent, Decl *m, Str prefix) {
   body->function.body = m->body;
   m->function = &body->function;
   m->symbol = symbol;
+  symbol->next = agent->symbol->next;
+  agent->symbol->next = symbol;
 }
 
 static void declare_member(Checker *c, Decl *owner, Decl *m, Str prefix, uint32_t number) {
   m->unit = owner->unit;
   switch (m->kind) {
     case DECL_DECIDE:
-      declare_clause(c, owner, m, prefix, FNKIND_DECIDE, PURE_DECIDE);
+      declare_clause(c, m, prefix, FNKIND_DECIDE, PURE_DECIDE);
       return;
     case DECL_EVOLVE:
-      declare_clause(c, owner, m, prefix, FNKIND_EVOLVE, PURE_EVOLVE);
+      declare_clause(c, m, prefix, FNKIND_EVOLVE, PURE_EVOLVE);
       return;
     case DECL_ON:
-      declare_clause(c, owner, m, prefix, FNKIND_ON, PURE_NONE);
+      declare_clause(c, m, prefix, FNKIND_ON, PURE_NONE);
       return;
     case DECL_VIEW:
       declare_view(c, owner, m, prefix);
@@ -128,11 +133,8 @@ static void declare_test(Checker *c, Decl *decl, Str prefix) {
 
 /* As the bundle calls its cron: the text, and which of those with that text. */
 static void declare_every(Checker *c, Decl *decl) {
-  uint32_t number = 1;
-  for (uint32_t i = 0; i < c->cron_count; i++) number += str_equal(c->crons[i]->text, decl->text);
-  GROW(c, c->crons, c->cron_count, c->cron_cap);
-  c->crons[c->cron_count++] = decl;
   Str name = str_join3(c, "every \"", decl->text, "\"");
+  uint32_t number = name_number(c, name);
   if (number > 1) name = diag_format(c->diags, STR_FMT " #%u", STR_ARG(name), number);
   Body *body = member_body(c, decl, FNKIND_TICK, name, PURE_NONE);
   body->function.body = decl->body;
@@ -189,11 +191,8 @@ static void resolve_clause(Checker *c, Decl *owner, Decl *m) {
 }
 
 static void resolve_view(Checker *c, Decl *agent, Decl *m) {
-  for (const Decl *before = agent->members; before != m; before = before->next) {
-    if (before->kind != DECL_VIEW || before->name != m->name) continue;
-    report_member_twice(c, agent, m, before, "view");
-    break;
-  }
+  const Decl *first = view_record(c, agent, m);
+  if (first) report_member_twice(c, agent, m, first, "view");
   view_resolve(c, m, agent);
 }
 

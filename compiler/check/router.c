@@ -39,6 +39,26 @@ const Decl *clause_record(Checker *c, const Decl *owner, Decl *clause) {
   return NULL;
 }
 
+static Str view_key(const Decl *agent, const Name *name, const void *pair[2]) {
+  pair[0] = agent;
+  pair[1] = name;
+  return (Str){(const char *)pair, 2 * sizeof *pair};
+}
+
+/* The agent's view of that name; views are kept with view_record, which gives the first where there
+ * is one. */
+const Decl *view_of(Checker *c, const Decl *agent, const Name *name) {
+  const void *pair[2];
+  return table_get(c->clauses, view_key(agent, name, pair));
+}
+
+const Decl *view_record(Checker *c, const Decl *agent, Decl *view) {
+  const void *pair[2];
+  const Decl *first = view_of(c, agent, view->name);
+  if (!first) table_set(c->clauses, view_key(agent, view->name, pair), view);
+  return first;
+}
+
 /* ---- names of a kind ---- */
 
 Str symbol_phrase(const Symbol *symbol) {
@@ -163,16 +183,9 @@ static void identity_check(Checker *c, const Decl *identify, const NameList *com
   report_note(c, diag, f->span, "the field is declared here");
 }
 
-static Decl *identify_of(const Decl *router, const Decl *until, const Symbol *agent) {
-  for (Decl *m = router->members; m && m != until; m = m->next) {
-    if (m->kind == DECL_IDENTIFY && m->symbol && m->symbol == agent) return m;
-  }
-  return NULL;
-}
-
 static void identify_resolve(Checker *c, const Decl *router, Decl *m) {
   m->symbol = declared_named(c, m->name, m->name_span, SYMBOL_AGENT);
-  const Decl *first = m->symbol ? identify_of(router, m, m->symbol) : NULL;
+  const Decl *first = m->symbol ? clause_record(c, router, m) : NULL;
   if (!first) return;
   Diag *diag =
       REPORT(c, CLAUSE_TWICE, m->name_span, router->name->text, STR("identify"), m->name->text);
@@ -181,7 +194,7 @@ static void identify_resolve(Checker *c, const Decl *router, Decl *m) {
 
 /* ---- routes ---- */
 
-static void route_command(Checker *c, const Decl *route, NameList *n) {
+static void route_command(Checker *c, const Decl *router, const Decl *route, NameList *n) {
   n->symbol = message_named(c, n->name, n->span, DECL_COMMAND);
   if (!n->symbol) return;
   Message *m = message_of(c, n->symbol);
@@ -192,13 +205,14 @@ static void route_command(Checker *c, const Decl *route, NameList *n) {
   }
   m->routed = n->span;
   m->route = route;
+  m->router = router;
 }
 
 static void route_resolve(Checker *c, const Decl *router, Decl *route) {
   route->symbol = declared_named(c, route->name, route->name_span, SYMBOL_AGENT);
-  for (NameList *n = route->names; n; n = n->next) route_command(c, route, n);
+  for (NameList *n = route->names; n; n = n->next) route_command(c, router, route, n);
   if (!route->symbol) return;
-  const Decl *identify = identify_of(router, NULL, route->symbol);
+  const Decl *identify = clause_of(c, router, route->symbol, DECL_IDENTIFY);
   if (!identify) {
     Diag *diag = REPORT(c, NO_IDENTITY, route->name_span, router->name->text, route->name->text);
     report_help(c, diag, "add a line such as: identify " STR_FMT " by id",
@@ -207,14 +221,6 @@ static void route_resolve(Checker *c, const Decl *router, Decl *route) {
   for (const NameList *n = identify ? route->names : NULL; n; n = n->next) {
     if (n->symbol) identity_check(c, identify, n);
   }
-}
-
-static bool routed_in(Checker *c, const Decl *router, const NameList *n) {
-  const Message *m = message_of(c, n->symbol);
-  for (const Decl *route = router->members; route; route = route->next) {
-    if (m->route == route) return true;
-  }
-  return false;
 }
 
 static void before_function(Checker *c, const Decl *before) {
@@ -239,7 +245,7 @@ static void before_resolve(Checker *c, const Decl *router, Decl *before) {
   if (before->symbol) before_function(c, before);
   for (NameList *n = before->names; n; n = n->next) {
     n->symbol = message_named(c, n->name, n->span, DECL_COMMAND);
-    if (n->symbol && !routed_in(c, router, n))
+    if (n->symbol && message_of(c, n->symbol)->router != router)
       REPORT(c, BEFORE_NOT_ROUTED, n->span, n->name->text, router->name->text);
   }
 }

@@ -52,7 +52,7 @@ struct Symbol {
   Expr *constant;  /* CONST: its folded value (a literal expression, or LIST/MAP of them) */
   Decl *agent;     /* VIEW */
   Symbol *outer;   /* the binding this one hides, while in scope */
-  Symbol *next;    /* in its scope */
+  Symbol *next;    /* in its scope; AGENT: its last view, VIEW: the one before */
 
   /* [emit] */
   int32_t reg;    /* VARIABLE: register, -1 if none */

@@ -89,6 +89,10 @@ if (wants("startup")) startup();
 if (wants("compile")) compile();
 if (wants("durable")) native("bench_durable");
 if (wants("replay")) native("bench_replay");
-if (wants("store")) native("bench_store");
+if (wants("store")) {
+  native("bench_store");
+  native("bench_store_app");
+}
+if (wants("parked")) native("bench_parked");
 if (wants("jobs")) native("bench_jobs");
 if (wants("fold")) native("bench_fold");

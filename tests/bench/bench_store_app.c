@@ -1,5 +1,6 @@
 /* What an application costs the store: streams, random keys, pages, jobs, sleeping runs, an opening after a kill;
-** beside raw SQLite rows of the same size in groups of 256. Usage: bench_store_app [part …], of which there are: rows keys
+** beside raw SQLite rows of the same size in groups of 256. Usage: bench_store_app [part …], of which there are: rows
+*keys
 ** read jobs runs open. */
 #include <stdio.h>
 #include <stdlib.h>
@@ -75,6 +76,8 @@ static int on_wal(void *context, sqlite3 *db, const char *name, int pages) {
   return SQLITE_OK;
 }
 
+static double cpu_each; /* microseconds of processor time a row took, last time */
+
 static double raw_rows(double budget) {
   char path[256];
   sqlite3 *db;
@@ -82,13 +85,16 @@ static double raw_rows(double budget) {
   remove_files();
   snprintf(path, sizeof path, "%s/raw.db", dir);
   sqlite3_open(path, &db);
-  sqlite3_exec(db, "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
-               "CREATE TABLE log(gid INTEGER PRIMARY KEY, bytes BLOB)", NULL, NULL, NULL);
+  sqlite3_exec(db,
+               "PRAGMA page_size=8192; PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA cache_size=-65536;"
+               "CREATE TABLE log(gid INTEGER PRIMARY KEY, bytes BLOB)",
+               NULL, NULL, NULL);
   sqlite3_wal_hook(db, on_wal, NULL);
   sqlite3_prepare_v2(db, "BEGIN IMMEDIATE", -1, &begin, NULL);
   sqlite3_prepare_v2(db, "INSERT INTO log VALUES(?,?)", -1, &add, NULL);
   sqlite3_prepare_v2(db, "COMMIT", -1, &end, NULL);
   int64_t from = clock_monotonic_us(), gid = 0;
+  double cpu = cpu_seconds();
   while (seconds(from) < budget) {
     sqlite3_step(begin);
     sqlite3_reset(begin);
@@ -102,6 +108,7 @@ static double raw_rows(double budget) {
     sqlite3_reset(end);
   }
   double rate = (double)gid / seconds(from);
+  cpu_each = (cpu_seconds() - cpu) * 1e6 / (double)gid;
   sqlite3_finalize(begin);
   sqlite3_finalize(add);
   sqlite3_finalize(end);
@@ -124,10 +131,11 @@ static void make_streams(Store *store, uint64_t count) {
   }
 }
 
-/* Rows a second, one of a random stream each; the longest commit in *worst. */
+/* Rows a second, one of a random stream each; the longest commit in *worst, in seconds. */
 static double stream_rows(Store *store, uint64_t streams, double budget, double *worst) {
   static LogRow rows[GROUP];
   uint64_t count = 0;
+  double cpu = cpu_seconds();
   int64_t from = clock_monotonic_us();
   *worst = 0;
   while (seconds(from) < budget) {
@@ -137,6 +145,7 @@ static double stream_rows(Store *store, uint64_t streams, double budget, double 
     if (seconds(begun) > *worst) *worst = seconds(begun);
     count += GROUP;
   }
+  cpu_each = (cpu_seconds() - cpu) * 1e6 / (double)count;
   return (double)count / seconds(from);
 }
 
@@ -147,13 +156,13 @@ static void bench_rows(void) {
     double r = raw_rows(1);
     if (r > raw) raw = r;
   }
-  printf("raw rows, %d a transaction: %.0f/s\n", GROUP, raw);
+  printf("raw rows, %d a transaction: %.0f/s, cpu %.2f us each\n", GROUP, raw, cpu_each);
   for (size_t i = 0; i < COUNT_OF(sizes); i++) {
     Store *store = open_store(true);
     make_streams(store, sizes[i]);
     double rate = stream_rows(store, sizes[i], 3, &worst);
-    printf("rows over %7d streams: %.0f/s, %.2f of raw, the longest commit %.1f ms\n", (int)sizes[i], rate, rate / raw,
-           worst * 1e3);
+    printf("rows over %7d streams: %.0f/s, %.2f of raw, cpu %.2f us each, the longest commit %.1f ms\n", (int)sizes[i],
+           rate, rate / raw, cpu_each, worst * 1e3);
     store_close(store);
   }
 }
@@ -168,7 +177,8 @@ static void bench_keys(void) {
   double raw = raw_rows(1);
   Store *store = open_store(true);
   make_streams(store, 10000);
-  printf("raw rows: %.0f/s\n", raw);
+  printf("raw rows: %.0f/s, cpu %.2f us each\n", raw, cpu_each);
+  double cpu = cpu_seconds();
   int64_t from = clock_monotonic_us();
   for (uint64_t done = GROUP; done <= TOTAL; done += GROUP) {
     for (int i = 0; i < GROUP; i++) {
@@ -178,9 +188,10 @@ static void bench_keys(void) {
     }
     commit(store, &(StoreGroup){.kv = kv, .kv_count = GROUP, .rows = rows, .row_count = GROUP});
     if (done / STEP == (done - GROUP) / STEP) continue;
-    printf("a row and a random 16-byte key each, after %.1f million: %.0f/s, %.3f of raw\n", (double)done / 1e6,
-           STEP / seconds(from), STEP / seconds(from) / raw);
+    printf("a row and a random 16-byte key each, after %.1f million: %.0f/s, %.3f of raw, cpu %.2f us each\n",
+           (double)done / 1e6, STEP / seconds(from), STEP / seconds(from) / raw, (cpu_seconds() - cpu) * 1e6 / STEP);
     from = clock_monotonic_us();
+    cpu = cpu_seconds();
   }
   store_close(store);
 }
@@ -267,17 +278,26 @@ static void bench_jobs(void) {
   static Taken taken;
   Err err;
   Store *store = open_store(true);
+  double cpu = cpu_seconds();
   int64_t from = clock_monotonic_us(), due;
   for (uint64_t done = 0; done < MANY; done += GROUP) {
     for (uint64_t i = 0; i < GROUP; i++) {
-      jobs[i] = (JobRow){.number = done + i + 1, .worker = STR("Mail"), .queue = STR("default"), .state = JOB_AVAILABLE,
-                         .priority = (uint8_t)any(3), .due_us = (int64_t)done, .input = {bytes, 100}, .meta = {bytes, 60}};
+      jobs[i] = (JobRow){.number = done + i + 1,
+                         .worker = STR("Mail"),
+                         .queue = STR("default"),
+                         .state = JOB_AVAILABLE,
+                         .priority = (uint8_t)any(3),
+                         .due_us = (int64_t)done,
+                         .input = {bytes, 100},
+                         .meta = {bytes, 60}};
       memcpy(jobs[i].id.byte, &(uint64_t){__builtin_bswap64(done + i)}, 8);
     }
     commit(store, &(StoreGroup){.jobs = jobs, .job_count = GROUP});
   }
-  printf("jobs enqueued, %d a transaction: %.0f/s\n", GROUP, MANY / seconds(from));
+  printf("jobs enqueued, %d a transaction: %.0f/s, cpu %.2f us each\n", GROUP, MANY / seconds(from),
+         (cpu_seconds() - cpu) * 1e6 / MANY);
   from = clock_monotonic_us();
+  cpu = cpu_seconds();
   uint64_t ended = 0;
   for (uint64_t lease = 1;; lease++) {
     taken.count = 0;
@@ -293,7 +313,8 @@ static void bench_jobs(void) {
     must(store_job_next_due(store, STR("default"), 0, &due, &err), &err);
     ended += taken.count;
   }
-  printf("jobs found, leased and ended, 64 a transaction: %.0f/s\n", (double)ended / seconds(from));
+  printf("jobs found, leased and ended, 64 a transaction: %.0f/s, cpu %.2f us each\n", (double)ended / seconds(from),
+         (cpu_seconds() - cpu) * 1e6 / (double)ended);
   store_close(store);
 }
 
@@ -310,7 +331,9 @@ static void make_runs(Store *store, uint64_t count, bool due) {
   for (uint64_t done = 0; done < count;) {
     uint32_t n = 0;
     for (; n < 4096 && done < count; n++, done++) {
-      runs[n] = (RunRow){.number = store_next_run(store) + n, .entry = STR("Approval"), .status = RUN_STATUS_PARKED,
+      runs[n] = (RunRow){.number = store_next_run(store) + n,
+                         .entry = STR("Approval"),
+                         .status = RUN_STATUS_PARKED,
                          .wake_us = due ? 1 + (int64_t)any(1000) : INT64_C(1) << 60};
       memcpy(runs[n].id.byte, &(uint64_t){__builtin_bswap64(store_next_run(store) + n)}, 8);
     }
@@ -330,7 +353,8 @@ static void bench_runs(void) {
   store = open_store(false);
   must(store_run_each(store, 1, STORE_RESUMABLE, count_run, &count, &err), &err);
   must(store_run_next_wake(store, &wake, &err), &err);
-  printf("a million sleeping runs: opened, %d to be taken up, next wake found in %.1f ms\n", (int)count, seconds(from) * 1e3);
+  printf("a million sleeping runs: opened, %d to be taken up, next wake found in %.1f ms\n", (int)count,
+         seconds(from) * 1e3);
   from = clock_monotonic_us();
   must(store_run_due(store, 1000, UINT32_MAX, count_run, &count, &err), &err);
   printf("100000 of them due: listed at %.0f/s\n", (double)count / seconds(from));

@@ -7,6 +7,17 @@
 #include "vm/base/hash.h"
 #include "vm/store/store.h"
 
+static FaultyVfs *vfs; /* a disk in memory for the SQLite back end */
+
+static inline Store *open_sqlite(void) {
+  Store *store = NULL;
+  Err err = {0};
+  bool ok = store_open_sqlite("s", "faulty", &store, &err);
+  CHECK(ok);
+  if (!ok) fprintf(stderr, "  %s\n", err.text);
+  return store;
+}
+
 static inline Hash256 head_of(uint64_t n) { return sha256((Str){(const char *)&n, sizeof n}); }
 
 static inline Uuid id_of(uint64_t n) {
@@ -16,8 +27,14 @@ static inline Uuid id_of(uint64_t n) {
 }
 
 static inline RunRow run_of(uint64_t number, RunStatus status, int64_t wake_us) {
-  return (RunRow){.number = number, .id = id_of(number), .entry = STR("Main"), .bundle = head_of(1), .status = status,
-                  .started_us = 5, .wake_us = wake_us, .note = STR("note")};
+  return (RunRow){.number = number,
+                  .id = id_of(number),
+                  .entry = STR("Main"),
+                  .bundle = head_of(1),
+                  .status = status,
+                  .started_us = 5,
+                  .wake_us = wake_us,
+                  .note = STR("note")};
 }
 
 static inline LogRow row_of(uint64_t number, Str bytes) {
@@ -25,9 +42,18 @@ static inline LogRow row_of(uint64_t number, Str bytes) {
 }
 
 static inline JobRow job_of(uint64_t number, const char *queue, uint8_t priority, int64_t due_us) {
-  return (JobRow){.number = number, .id = id_of(1000000 + number), .worker = STR("Mail"), .queue = str_of(queue),
-                  .state = JOB_AVAILABLE, .priority = priority, .due_us = due_us, .enqueued_us = 3,
-                  .input = STR("input"), .meta = STR("meta"), .unique = STR("u"), .note = STR("")};
+  return (JobRow){.number = number,
+                  .id = id_of(1000000 + number),
+                  .worker = STR("Mail"),
+                  .queue = str_of(queue),
+                  .state = JOB_AVAILABLE,
+                  .priority = priority,
+                  .due_us = due_us,
+                  .enqueued_us = 3,
+                  .input = STR("input"),
+                  .meta = STR("meta"),
+                  .unique = STR("u"),
+                  .note = STR("")};
 }
 
 static inline bool commit_ok(Store *store, StoreGroup *g) {
@@ -44,6 +70,32 @@ static inline bool refuses(Store *store, StoreGroup *g, const char *words) {
   bool refused = !store_commit(store, g, &err) && err.code == ERR_INVALID && strstr(err.text, words);
   if (!refused) fprintf(stderr, "  code %d: %s\n", err.code, err.text);
   return refused;
+}
+
+static inline bool join(void *context, const LogRow *row) {
+  buf_format(context, "%" PRIu64 ":" STR_FMT " ", row->gid, STR_ARG(row->bytes));
+  return true;
+}
+
+static inline bool join_run(void *context, const RunRow *r) {
+  buf_format(context, "%" PRIu64 " ", r->number);
+  return true;
+}
+
+static inline void runs_are(Store *store, int status, const char *want) {
+  Buf text = {0};
+  Err err;
+  CHECK(store_run_each(store, 1, status, join_run, &text, &err));
+  CHECK_STR(buf_view(&text), str_of(want));
+  buf_deinit(&text);
+}
+
+static inline void runs_due(Store *store, int64_t now, uint32_t limit, const char *want) {
+  Buf text = {0};
+  Err err;
+  CHECK(store_run_due(store, now, limit, join_run, &text, &err));
+  CHECK_STR(buf_view(&text), str_of(want));
+  buf_deinit(&text);
 }
 
 /* ---- all there is, as text; the same for every back end ---- */
@@ -70,7 +122,8 @@ static inline bool dump_stream(void *context, const StreamRow *r) {
 }
 
 static inline bool dump_row(void *context, const LogRow *r) {
-  buf_format(context, "row %" PRIu64 " of %" PRIu64 " after %" PRIu64 " %02x", r->gid, r->run, r->prev, r->head.byte[0]);
+  buf_format(context, "row %" PRIu64 " of %" PRIu64 " after %" PRIu64 " %02x", r->gid, r->run, r->prev,
+             r->head.byte[0]);
   dump_bytes(context, r->bytes);
   buf_byte(context, '\n');
   return true;
@@ -85,9 +138,10 @@ static inline bool dump_kv(void *context, Str key, Str value) {
 }
 
 static inline bool dump_job(void *context, const JobRow *r) {
-  buf_format(context, "job %" PRIu64 " %02x state %d priority %d due %" PRId64 " ended %" PRId64 " attempt %u lease %" PRIu64
-             " run %" PRIu64, r->number, r->id.byte[15], r->state, r->priority, r->due_us, r->ended_us, r->attempt,
-             r->lease, r->run);
+  buf_format(context,
+             "job %" PRIu64 " %02x state %d priority %d due %" PRId64 " ended %" PRId64 " attempt %u lease %" PRIu64
+             " run %" PRIu64,
+             r->number, r->id.byte[15], r->state, r->priority, r->due_us, r->ended_us, r->attempt, r->lease, r->run);
   const Str texts[] = {r->worker, r->queue, r->input, r->meta, r->unique, r->note};
   for (size_t i = 0; i < COUNT_OF(texts); i++) dump_bytes(context, texts[i]);
   buf_byte(context, '\n');
@@ -105,15 +159,16 @@ static inline bool dump_stream_rows(void *context, const StreamRow *r) {
 }
 
 static inline void dump_store(Store *store, Buf *out) {
-  static const int statuses[] = {0, STORE_UNFINISHED, STORE_RESUMABLE, RUN_STATUS_DONE, RUN_STATUS_DEAD, RUN_STATUS_PARKED};
+  static const int statuses[] = {
+      0, STORE_UNFINISHED, STORE_RESUMABLE, RUN_STATUS_DONE, RUN_STATUS_DEAD, RUN_STATUS_PARKED};
   Err err;
   int64_t when;
   void *both[] = {store, out};
   StoreCounts counts = store_counts(store);
   buf_clear(out);
-  buf_format(out, "%" PRIu64 " runs %" PRIu64 " streams %" PRIu64 " jobs, next %" PRIu64 " %" PRIu64 ", gid %" PRIu64 "\n",
-             counts.runs, counts.streams, counts.jobs, store_next_run(store), store_next_job(store),
-             store_last_gid(store));
+  buf_format(
+      out, "%" PRIu64 " runs %" PRIu64 " streams %" PRIu64 " jobs, next %" PRIu64 " %" PRIu64 ", gid %" PRIu64 "\n",
+      counts.runs, counts.streams, counts.jobs, store_next_run(store), store_next_job(store), store_last_gid(store));
   for (size_t i = 0; i < COUNT_OF(statuses); i++) CHECK(store_run_each(store, 1, statuses[i], dump_run, out, &err));
   CHECK(store_run_due(store, 50, 1000, dump_run, out, &err) && store_run_next_wake(store, &when, &err));
   buf_format(out, "wake %" PRId64 "\n", when);

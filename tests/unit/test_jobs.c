@@ -724,8 +724,8 @@ static void jobs_without_a_worker_wait(void) {
   CHECK(world_activate(&w, &code, &err));
   pass(&w, SECOND);
   CHECK_STR(printed(&w), STR("new3;1;2;"));
-  code_done(&other);
   stop(&w, &code);
+  code_done(&other);
 }
 
 /* New jobs follow the active bundle; their data is checked where it was made by another. */
@@ -751,8 +751,8 @@ static void jobs_follow_the_active_bundle(void) {
   (void)world_run(&w);
   CHECK_STR(printed(&w), STR("new1;old2;"));
   buf_deinit(&keep);
-  code_done(&other);
   stop(&w, &code);
+  code_done(&other);
 }
 
 /* ---- decisions ------------------------------------------------------------------------------------------------ */
@@ -885,6 +885,7 @@ static void crons_follow_the_active_bundle(void) {
   pass(&w, SECOND);
   CHECK(ticks(&w) == 7);
   stop(&w, &code);
+  code_done(&other);
 }
 
 /* A tick that fails is said; one that takes long does not keep the next one waiting. */

@@ -1,20 +1,6 @@
-/* Streams, pages, keys and values, jobs and sleeping runs: the same from every back end; then what only a file can
-** get wrong: what is behind in it after a crash, an older schema, a query without an index. */
+/* Streams, pages, keys and values, jobs and sleeping runs: the same from every back end. */
 #include "tests/unit/test.h"
-#include <sqlite3.h>
 #include "tests/unit/store_world.h"
-#include "vm/store/sqlite_impl.h"
-
-static FaultyVfs *vfs; /* a disk in memory for the SQLite back end */
-
-static Store *open_sqlite(void) {
-  Store *store = NULL;
-  Err err = {0};
-  bool ok = store_open_sqlite("s", "faulty", &store, &err);
-  CHECK(ok);
-  if (!ok) fprintf(stderr, "  %s\n", err.text);
-  return store;
-}
 
 static uint64_t add_stream(Store *store, Str key) {
   StreamRow row = {.number = store_next_run(store), .key = key};
@@ -26,11 +12,6 @@ static uint64_t add_row(Store *store, uint64_t number, Str bytes) {
   LogRow row = row_of(number, bytes);
   commit_ok(store, &(StoreGroup){.rows = &row, .row_count = 1});
   return row.gid;
-}
-
-static bool join(void *context, const LogRow *row) {
-  buf_format(context, "%" PRIu64 ":" STR_FMT " ", row->gid, STR_ARG(row->bytes));
-  return true;
 }
 
 static void reads(Store *store, uint64_t number, uint64_t after, const char *want) {
@@ -49,8 +30,8 @@ static void share_numbers(Store *store) {
   RunRow runs[2] = {run_of(2, RUN_STATUS_RUNNING, 0), run_of(4, RUN_STATUS_RUNNING, 0)}, run;
   StreamRow streams[2] = {{.number = 3, .key = STR("b")}, {.number = 1, .key = STR("a")}}, stream;
   LogRow rows[3] = {row_of(3, STR("x")), row_of(4, STR("y")), row_of(3, STR("z"))};
-  StoreGroup g = {.created = runs, .created_count = 2, .streams = streams, .stream_count = 2, .rows = rows,
-                  .row_count = 3};
+  StoreGroup g = {
+      .created = runs, .created_count = 2, .streams = streams, .stream_count = 2, .rows = rows, .row_count = 3};
   CHECK(store_last_gid(store) == 0);
   commit_ok(store, &g);
   CHECK(store_next_run(store) == 5 && store_last_gid(store) == 3);
@@ -75,8 +56,8 @@ static void refuse_streams(Store *store) {
   memset(text, 'k', sizeof text);
   add_stream(store, STR("a"));
   RunRow run = run_of(2, RUN_STATUS_RUNNING, 0), change = run_of(1, RUN_STATUS_DONE, 0);
-  StreamRow same = {.number = 2, .key = STR("a")}, gap = {.number = 3, .key = STR("c")},
-            empty = {.number = 2}, large = {.number = 2, .key = {text, 513}}, most = {.number = 2, .key = {text, 512}};
+  StreamRow same = {.number = 2, .key = STR("a")}, gap = {.number = 3, .key = STR("c")}, empty = {.number = 2},
+            large = {.number = 2, .key = {text, 513}}, most = {.number = 2, .key = {text, 512}};
   StreamRow twice[2] = {{.number = 2, .key = STR("x")}, {.number = 3, .key = STR("x")}};
   CHECK(refuses(store, &(StoreGroup){.streams = &same, .stream_count = 1}, "`a` already"));
   CHECK(refuses(store, &(StoreGroup){.streams = twice, .stream_count = 2}, "`x` already"));
@@ -142,7 +123,8 @@ static void read_pages(Store *store) {
   reads(store, stream, 8, "");
   reads(store, stream, 99, "");
   LogRow row = row_of(stream, STR("b")); /* gid 10, with a page that has it, and another stream's row before */
-  PageRow two[2] = {{.stream = stream, .through = 5, .bytes = STR("B")}, {.stream = stream, .through = 10, .bytes = STR("CCC")}};
+  PageRow two[2] = {{.stream = stream, .through = 5, .bytes = STR("B")},
+                    {.stream = stream, .through = 10, .bytes = STR("CCC")}};
   commit_ok(store, &(StoreGroup){.rows = &row, .row_count = 1, .pages = two, .page_count = 2});
   CHECK(two[1].id == 3 && two[1].prev == 2 && two[0].prev == 1);
   reads(store, stream, 0, "4:AAA 5:B 10:CCC ");
@@ -152,15 +134,19 @@ static void read_pages(Store *store) {
   add_row(store, stream, STR("c"));
   reads(store, stream, 0, "4:AAA 5:B 10:CCC 11:c ");
   reads(store, stream, 10, "11:c ");
-  PageRow bad[] = {{.stream = other, .through = 4}, {.stream = stream, .through = 10}, {.stream = stream, .through = 8},
-                   {.stream = stream, .through = 12}, {.stream = stream, .through = 0}, {.stream = 9, .through = 1}};
+  PageRow bad[] = {{.stream = other, .through = 4},  {.stream = stream, .through = 10},
+                   {.stream = stream, .through = 8}, {.stream = stream, .through = 12},
+                   {.stream = stream, .through = 0}, {.stream = 9, .through = 1}};
   for (size_t i = 0; i < COUNT_OF(bad); i++)
     CHECK(refuses(store, &(StoreGroup){.pages = &bad[i], .page_count = 1}, "page"));
   RunRow run = run_of(store_next_run(store), RUN_STATUS_RUNNING, 0);
   row = row_of(run.number, STR("r"));
   PageRow of_run = {.stream = run.number, .through = 12};
-  CHECK(refuses(store, &(StoreGroup){.created = &run, .created_count = 1, .rows = &row, .row_count = 1, .pages = &of_run,
-                                     .page_count = 1}, "must be a stream"));
+  CHECK(
+      refuses(store,
+              &(StoreGroup){
+                  .created = &run, .created_count = 1, .rows = &row, .row_count = 1, .pages = &of_run, .page_count = 1},
+              "must be a stream"));
   reads(store, stream, 0, "4:AAA 5:B 10:CCC 11:c ");
 }
 
@@ -317,8 +303,8 @@ static void due(Store *store, const char *queue, int64_t now, uint32_t limit, co
 static void order_jobs(Store *store) {
   int64_t when;
   Err err;
-  JobRow jobs[] = {job_of(1, "a", 5, 10), job_of(2, "a", 0, 20), job_of(3, "a", 5, 5),
-                   job_of(4, "b", 0, 0),  job_of(5, "a", 5, 10), job_of(6, "a", 9, 90), job_of(7, "a", 0, 70)};
+  JobRow jobs[] = {job_of(1, "a", 5, 10), job_of(2, "a", 0, 20), job_of(3, "a", 5, 5), job_of(4, "b", 0, 0),
+                   job_of(5, "a", 5, 10), job_of(6, "a", 9, 90), job_of(7, "a", 0, 70)};
   jobs[6].state = JOB_DONE;
   commit_ok(store, &(StoreGroup){.jobs = jobs, .job_count = COUNT_OF(jobs)});
   CHECK(store_next_job(store) == 8 && store_counts(store).jobs == 7);
@@ -366,8 +352,8 @@ static void change_jobs(Store *store) {
   JobRow late = job;
   late.lease = 6;
   late.state = JOB_DONE;
-  StoreGroup g = {.created = &run, .created_count = 1, .kv = &kv, .kv_count = 1, .job_updates = &late,
-                  .job_update_count = 1};
+  StoreGroup g = {
+      .created = &run, .created_count = 1, .kv = &kv, .kv_count = 1, .job_updates = &late, .job_update_count = 1};
   CHECK(refuses(store, &g, "leased anew"));
   CHECK(store_next_run(store) == 1 && !store_kv_get(store, SPACE_APP, STR("a"), &keep, &err)); /* nothing of it */
   JobRow both[2] = {job, job};
@@ -390,7 +376,8 @@ static void change_jobs(Store *store) {
 }
 
 static void refuse_jobs(Store *store) {
-  JobRow job = job_of(1, "a", 5, 10), skipped = job_of(2, "a", 5, 10), low = job_of(1, "a", 10, 0), odd = job_of(1, "a", 0, 0);
+  JobRow job = job_of(1, "a", 5, 10), skipped = job_of(2, "a", 5, 10), low = job_of(1, "a", 10, 0),
+         odd = job_of(1, "a", 0, 0);
   JobRow twice[2] = {job_of(1, "a", 0, 0), job_of(2, "a", 0, 0)};
   odd.state = 6;
   twice[1].id = twice[0].id;
@@ -449,34 +436,14 @@ static void list_jobs(Store *store) {
 
 /* ---- runs that sleep ---- */
 
-static bool join_run(void *context, const RunRow *r) {
-  buf_format(context, "%" PRIu64 " ", r->number);
-  return true;
-}
-
-static void runs_are(Store *store, int status, const char *want) {
-  Buf text = {0};
-  Err err;
-  CHECK(store_run_each(store, 1, status, join_run, &text, &err));
-  CHECK_STR(buf_view(&text), str_of(want));
-  buf_deinit(&text);
-}
-
-static void runs_due(Store *store, int64_t now, uint32_t limit, const char *want) {
-  Buf text = {0};
-  Err err;
-  CHECK(store_run_due(store, now, limit, join_run, &text, &err));
-  CHECK_STR(buf_view(&text), str_of(want));
-  buf_deinit(&text);
-}
-
 static void wake_runs(Store *store) {
   int64_t when;
   Err err;
-  RunRow runs[] = {run_of(1, RUN_STATUS_RUNNING, 0),  run_of(2, RUN_STATUS_PARKED, -1),   run_of(3, RUN_STATUS_PARKED, 0),
-                   run_of(4, RUN_STATUS_PARKED, 30),  run_of(5, RUN_STATUS_PARKED, 20),   run_of(6, RUN_STATUS_DONE, 5),
-                   run_of(7, RUN_STATUS_DIVERGED, 5), run_of(8, RUN_STATUS_STUCK, 0),     run_of(9, RUN_STATUS_DEAD, 1),
-                   run_of(10, RUN_STATUS_KILLED, 0),  run_of(11, RUN_STATUS_PARKED, 20), run_of(12, RUN_STATUS_RUNNING, 7)};
+  RunRow runs[] = {
+      run_of(1, RUN_STATUS_RUNNING, 0),  run_of(2, RUN_STATUS_PARKED, -1),  run_of(3, RUN_STATUS_PARKED, 0),
+      run_of(4, RUN_STATUS_PARKED, 30),  run_of(5, RUN_STATUS_PARKED, 20),  run_of(6, RUN_STATUS_DONE, 5),
+      run_of(7, RUN_STATUS_DIVERGED, 5), run_of(8, RUN_STATUS_STUCK, 0),    run_of(9, RUN_STATUS_DEAD, 1),
+      run_of(10, RUN_STATUS_KILLED, 0),  run_of(11, RUN_STATUS_PARKED, 20), run_of(12, RUN_STATUS_RUNNING, 7)};
   CHECK(store_run_next_wake(store, &when, &err) && when == 0);
   commit_ok(store, &(StoreGroup){.created = runs, .created_count = COUNT_OF(runs)});
   runs_are(store, STORE_RESUMABLE, "1 2 7 8 12 ");
@@ -501,7 +468,8 @@ static void wake_many(Store *store) {
   static RunRow runs[MANY];
   Buf text = {0}, want = {0};
   Err err;
-  for (uint64_t i = 0; i < MANY; i++) runs[i] = run_of(i + 1, RUN_STATUS_PARKED, (int64_t)(i / 300 + 1)); /* some at once */
+  for (uint64_t i = 0; i < MANY; i++)
+    runs[i] = run_of(i + 1, RUN_STATUS_PARKED, (int64_t)(i / 300 + 1)); /* some at once */
   commit_ok(store, &(StoreGroup){.created = runs, .created_count = MANY});
   for (int i = 1; i <= 700; i++) buf_format(&want, "%d ", i);
   CHECK(store_run_due(store, 9, 700, join_run, &text, &err));
@@ -510,16 +478,16 @@ static void wake_many(Store *store) {
   buf_deinit(&want);
 }
 
-#define FOR_EACH_BACKEND(name)       \
-  static void test_##name(void) {    \
-    vfs = faulty_vfs_new("faulty");  \
-    Store *m = store_open_memory();  \
-    name(m);                         \
-    store_close(m);                  \
-    Store *s = open_sqlite();        \
-    name(s);                         \
-    store_close(s);                  \
-    faulty_vfs_free(vfs);            \
+#define FOR_EACH_BACKEND(name)      \
+  static void test_##name(void) {   \
+    vfs = faulty_vfs_new("faulty"); \
+    Store *m = store_open_memory(); \
+    name(m);                        \
+    store_close(m);                 \
+    Store *s = open_sqlite();       \
+    name(s);                        \
+    store_close(s);                 \
+    faulty_vfs_free(vfs);           \
   }
 FOR_EACH_BACKEND(share_numbers)
 FOR_EACH_BACKEND(refuse_streams)
@@ -536,294 +504,6 @@ FOR_EACH_BACKEND(list_jobs)
 FOR_EACH_BACKEND(wake_runs)
 FOR_EACH_BACKEND(wake_many)
 
-/* ---- the same groups, sound or not, to both ---- */
-
-enum { PART = 6 };
-typedef struct Parts {
-  RunRow created[PART], updated[PART];
-  StreamRow streams[PART];
-  LogRow rows[PART];
-  PageRow pages[PART];
-  KvRow kv[PART];
-  JobRow jobs[PART], job_updates[PART];
-  char text[PART][8], keys[PART][12];
-} Parts;
-
-static uint64_t chance;
-static uint64_t any(uint64_t below) {
-  chance = chance * UINT64_C(6364136223846793005) + 1442695040888963407;
-  return (chance >> 33) % below;
-}
-
-static Str any_text(void) {
-  static const char *const texts[] = {"a", "bb", "ccc", "dddd", "a\xff", "ab"};
-  return str_of(texts[any(COUNT_OF(texts))]);
-}
-
-static Str any_key(char text[12]) {
-  snprintf(text, 12, "%.*s%u", (int)any(9), "same-pre", (unsigned)any(20));
-  return str_of(text);
-}
-
-static void any_numbers(Store *store, Parts *p, StoreGroup *g) {
-  uint64_t next = store_next_run(store), count = any(4);
-  for (uint64_t i = 0; i < count; i++) {
-    uint64_t number = next + (any(30) ? i : i + 1);
-    if (any(2)) {
-      p->created[g->created_count] = run_of(number, (RunStatus)(1 + any(9)), (int64_t)any(80) - 10);
-      if (any(40) == 0) p->created[g->created_count].id = id_of(1);
-      g->created_count++;
-    } else {
-      snprintf(p->text[i], sizeof p->text[i], "s%03u", (unsigned)any(1000));
-      p->streams[g->stream_count++] = (StreamRow){.number = number, .key = str_of(p->text[i])};
-    }
-  }
-  uint64_t limit = next + count + (any(40) == 0);
-  for (uint64_t n = any(PART); n > 0 && limit > 1; n--) p->rows[g->row_count++] = row_of(1 + any(limit - 1), any_text());
-  for (uint64_t n = any(2); n > 0 && next > 1; n--)
-    p->updated[g->updated_count++] = run_of(1 + any(next - 1), (RunStatus)(1 + any(9)), (int64_t)any(80) - 10);
-}
-
-/* A page of some row: often one that makes no sense. */
-static void any_page(Store *store, Parts *p, StoreGroup *g) {
-  LogRow row;
-  Buf keep = {0};
-  Err err;
-  if (store_last_gid(store) > 0 && any(3) == 0 && store_log_get(store, 1 + any(store_last_gid(store)), &row, &keep, &err))
-    p->pages[g->page_count++] = (PageRow){.stream = row.run, .through = row.gid, .bytes = any_text()};
-  buf_deinit(&keep);
-}
-
-static void any_rest(Store *store, Parts *p, StoreGroup *g) {
-  uint64_t next = store_next_job(store);
-  for (uint64_t n = any(PART); n > 0; n--)
-    p->kv[g->kv_count++] = (KvRow){(uint8_t)(1 + any(8)), any_key(p->keys[n - 1]), any(3) ? any_text() : (Str){0}};
-  for (uint64_t n = any(3); n > 0; n--) {
-    p->jobs[g->job_count] = job_of(next + g->job_count, any(3) ? "a" : "b", (uint8_t)any(10), (int64_t)any(100));
-    p->jobs[g->job_count].lease = any(3);
-    g->job_count++;
-  }
-  for (uint64_t n = any(3); n > 0 && next > 1; n--) {
-    JobRow *job = &p->job_updates[g->job_update_count++];
-    *job = job_of(1 + any(next - 1), "b", (uint8_t)any(10), (int64_t)any(100));
-    job->state = (uint8_t)(1 + any(5));
-    job->lease = any(20) ? 5 + store_last_gid(store) : 1;
-  }
-}
-
-static Store *again(Store *store, uint64_t round) {
-  if (round % 3 == 0) faulty_vfs_arm(vfs, FAULTY_KILL, 1); /* its close writes nothing */
-  store_close(store);
-  faulty_vfs_restart(vfs, round % 6 == 0, round);
-  store = open_sqlite();
-  if (round % 2) sqlite_store(store)->flush.rows = 30, sqlite_store(store)->flush.least = 3; /* it is always at it */
-  if (round % 2) sqlite_store(store)->keys.held = 2;
-  return store;
-}
-
-static void test_same_groups(void) {
-  uint64_t refused = 0, accepted = 0;
-  Buf one = {0}, two = {0};
-  vfs = faulty_vfs_new("faulty");
-  Store *m = store_open_memory(), *s = open_sqlite();
-  for (uint64_t round = 1; round <= 1500; round++) {
-    static Parts p, q;
-    Err err, other;
-    StoreGroup g = {.created = p.created, .updated = p.updated, .streams = p.streams, .rows = p.rows, .pages = p.pages,
-                    .kv = p.kv, .jobs = p.jobs, .job_updates = p.job_updates};
-    any_numbers(s, &p, &g);
-    any_page(s, &p, &g);
-    any_rest(s, &p, &g);
-    q = p;
-    StoreGroup h = g;
-    h.rows = q.rows;
-    h.pages = q.pages;
-    bool ok = store_commit(m, &g, &err);
-    CHECK(ok == store_commit(s, &h, &other));
-    if (!ok) CHECK_STR(str_of(err.text), str_of(other.text));
-    for (uint32_t i = 0; ok && i < g.page_count; i++) CHECK(p.pages[i].id == q.pages[i].id && p.pages[i].prev == q.pages[i].prev);
-    *(ok ? &accepted : &refused) += 1;
-    if (round % 150 == 0) s = again(s, round / 150);
-    if (round % 50 != 0) continue;
-    dump_store(m, &one);
-    dump_store(s, &two);
-    CHECK(str_equal(buf_view(&one), buf_view(&two)));
-  }
-  CHECK(refused > 100 && accepted > 500 && one.size > 100000);
-  store_close(m);
-  store_close(s);
-  buf_deinit(&one);
-  buf_deinit(&two);
-  faulty_vfs_free(vfs);
-}
-
-/* ---- only in a file ---- */
-
-/* Enough rows that the streams' rows in the file are brought up to date while it goes on; then a crash. */
-static void test_behind(void) {
-  enum { STREAMS = 3000, ROUNDS = 110, ROWS = 512 };
-  static StreamRow streams[STREAMS];
-  static LogRow rows[ROWS];
-  static uint64_t last[STREAMS + 1];
-  char key[STREAMS][8];
-  Buf keep = {0};
-  Err err;
-  StreamRow row;
-  vfs = faulty_vfs_new("faulty");
-  Store *store = open_sqlite();
-  for (uint64_t i = 0; i < STREAMS; i++) {
-    snprintf(key[i], sizeof key[i], "%d", (int)i);
-    streams[i] = (StreamRow){.number = i + 1, .key = str_of(key[i])};
-  }
-  commit_ok(store, &(StoreGroup){.streams = streams, .stream_count = STREAMS});
-  for (uint64_t round = 0; round < ROUNDS; round++) {
-    for (uint64_t i = 0; i < ROWS; i++) rows[i] = row_of(1 + any(i % 2 ? STREAMS : 50), STR("row"));
-    commit_ok(store, &(StoreGroup){.rows = rows, .row_count = ROWS});
-    for (uint64_t i = 0; i < ROWS; i++) {
-      CHECK(rows[i].prev == last[rows[i].run]);
-      last[rows[i].run] = rows[i].gid;
-    }
-  }
-  CHECK(sqlite_store(store)->indexed_gid > 0 && sqlite_store(store)->indexed_gid < ROUNDS * ROWS);
-  for (int turn = 0; turn < 3; turn++) {
-    for (uint64_t n = 1; n <= STREAMS; n++) {
-      CHECK(store_stream_get(store, n, &row, &keep, &err) && row.last_gid == last[n]);
-    }
-    CHECK(store_counts(store).streams == STREAMS && store_next_run(store) == STREAMS + 1);
-    if (turn < 1) faulty_vfs_arm(vfs, FAULTY_KILL, 1);
-    store_close(store);
-    faulty_vfs_restart(vfs, true, 1);
-    store = open_sqlite();
-    if (turn == 0) CHECK(sqlite_store(store)->dirty_count > 100);
-    rows[0] = row_of(7, STR("more"));
-    commit_ok(store, &(StoreGroup){.rows = rows, .row_count = 1});
-    CHECK(rows[0].prev == last[7]);
-    last[7] = rows[0].gid;
-    sqlite_store(store)->checkpoint_at = 0;
-  }
-  store_close(store);
-  buf_deinit(&keep);
-  faulty_vfs_free(vfs);
-}
-
-/* As version 1 made it. */
-static const char version_one[] =
-    "PRAGMA page_size = 8192; PRAGMA journal_mode = WAL;"
-    "CREATE TABLE log(gid INTEGER PRIMARY KEY, run INT, prev INT, head BLOB, bytes BLOB);"
-    "CREATE TABLE run(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bundle BLOB NOT NULL,"
-    "  entry TEXT NOT NULL, parent INT NOT NULL, status INT NOT NULL, started INT NOT NULL,"
-    "  ended INT NOT NULL, wake INT NOT NULL, last_gid INT NOT NULL, records INT NOT NULL,"
-    "  note TEXT NOT NULL) STRICT;"
-    "CREATE INDEX run_open ON run(number) WHERE status IN (1, 2, 6, 7);"
-    "CREATE TABLE image(run INTEGER PRIMARY KEY, seq INT NOT NULL, head BLOB NOT NULL,"
-    "  bytes BLOB NOT NULL) STRICT;"
-    "CREATE TABLE blob(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
-    "CREATE TABLE bundle(id BLOB NOT NULL UNIQUE, bytes BLOB NOT NULL) STRICT;"
-    "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
-    "INSERT INTO meta VALUES('tenant_key', zeroblob(32)), ('indexed_gid', x'31');"
-    "INSERT INTO run VALUES(1, x'0192f300000000000000000000000001', zeroblob(32), 'Main', 0, 2, 5, 0, 30, 1, 1, '');"
-    "INSERT INTO run VALUES(2, x'0192f300000000000000000000000002', zeroblob(32), 'Main', 0, 1, 5, 0, 0, 0, 1, '');"
-    "INSERT INTO log VALUES(1, 1, 0, zeroblob(32), x'61'), (2, 2, 0, zeroblob(32), x'62'), (3, 1, 1, zeroblob(32), x'63');"
-    "PRAGMA application_id = 1513642552; PRAGMA user_version = 1;";
-
-static void plant_version_one(void) {
-  sqlite3 *db;
-  sqlite3_int64 size = 0;
-  CHECK(sqlite3_open(":memory:", &db) == SQLITE_OK && sqlite3_exec(db, version_one, NULL, NULL, NULL) == SQLITE_OK);
-  unsigned char *bytes = sqlite3_serialize(db, "main", &size, 0);
-  faulty_vfs_plant(vfs, "s/z8.db", (Str){(const char *)bytes, (size_t)size});
-  sqlite3_free(bytes);
-  sqlite3_close(db);
-}
-
-static bool is_migrated(Store *store) {
-  Buf keep = {0}, rows = {0};
-  Err err;
-  StreamRow stream = {.number = 3, .key = STR("new")}, found;
-  bool ok = store_next_run(store) == 3 && store_log_each(store, 1, join, &rows, &err) &&
-            str_equal(buf_view(&rows), STR("1:a 3:c ")) &&
-            store_commit(store, &(StoreGroup){.streams = &stream, .stream_count = 1}, &err) &&
-            store_stream_find(store, STR("new"), &found, &keep, &err) && found.number == 3;
-  buf_deinit(&keep);
-  buf_deinit(&rows);
-  return ok;
-}
-
-/* A store of version 1 becomes one of this version, also when the power goes at any moment of it. */
-static void test_migration(void) {
-  bool over = false;
-  uint64_t n = 0;
-  for (; !over; n++) {
-    Store *store = NULL;
-    Err err;
-    vfs = faulty_vfs_new("faulty");
-    plant_version_one();
-    faulty_vfs_arm(vfs, FAULTY_KILL, n);
-    if (store_open_sqlite("s", "faulty", &store, &err)) store_close(store);
-    over = n > 0 && !faulty_vfs_hit(vfs);
-    faulty_vfs_restart(vfs, true, n);
-    store = open_sqlite();
-    CHECK(store && is_migrated(store));
-    runs_are(store, STORE_RESUMABLE, "1 2 "); /* version 1 took all of them up, so they are once more */
-    runs_due(store, 30, 9, "");
-    store_close(store);
-    faulty_vfs_free(vfs);
-  }
-  CHECK(n > 20);
-}
-
-/* Every query finds its rows by an index: a million that are over, asleep or of others cost nothing. Those that look
-** at all rows of a table are named here. */
-static void test_queries_use_indexes(void) {
-  static const struct { const char *name, *sql; } queries[] = {
-#define STATEMENT(name, sql) {#name, sql},
-      READ_STATEMENTS(STATEMENT) WRITE_STATEMENTS(STATEMENT)
-#undef STATEMENT
-  };
-  vfs = faulty_vfs_new("faulty");
-  Store *store = open_sqlite();
-  int planned = 0;
-  for (size_t i = 0; i < COUNT_OF(queries); i++) {
-    Buf sql = {0};
-    sqlite3_stmt *q = NULL;
-    buf_format(&sql, "EXPLAIN QUERY PLAN %s", queries[i].sql);
-    buf_byte(&sql, 0);
-    if (sqlite3_prepare_v2(sqlite_store(store)->reader, sql.at, -1, &q, NULL) == SQLITE_OK) {
-      while (sqlite3_step(q) == SQLITE_ROW) {
-        const char *step = (const char *)sqlite3_column_text(q, 3);
-        bool all = strncmp(step, "SCAN", 4) == 0 && strcmp(step, "SCAN CONSTANT ROW") != 0, sorts = strstr(step, "TEMP B-TREE");
-        if (strcmp(queries[i].name, "MAX_PAGE") == 0 || strncmp(queries[i].name, "MAX_", 4) == 0) all = false; /* the last row only */
-        CHECK(!all && !sorts);
-        if (all || sorts) fprintf(stderr, "  %s: %s\n", queries[i].name, step);
-        planned++;
-      }
-    }
-    sqlite3_finalize(q);
-    buf_deinit(&sql);
-  }
-  CHECK(planned > 40);
-  static const struct { ReadStatement which; const char *index; } partial[] = {
-      {READ_RUNS_OPEN, "run_open"}, {READ_RUNS_DEAD, "run_dead"}, {READ_RUNS_RESUMABLE, "run_resumable"},
-      {READ_RUNS_DUE, "run_wake (wake>? AND wake<?)"}, {READ_RUNS_DUE_SAME, "run_wake (wake=? AND rowid>?)"},
-      {READ_NEXT_WAKE, "run_wake"}, {READ_JOBS_OPEN, "job_open"},
-      {READ_JOBS_DUE, "job_ready (queue=? AND priority=? AND due>? AND due<?)"},
-      {READ_JOBS_DUE_SAME, "job_ready (queue=? AND priority=? AND due=? AND rowid>?)"}, {READ_JOB_NEXT, "job_ready"}};
-  for (size_t i = 0; i < COUNT_OF(partial); i++) {
-    Buf sql = {0};
-    sqlite3_stmt *q = NULL;
-    buf_format(&sql, "EXPLAIN QUERY PLAN %s", sqlite3_sql(sqlite_store(store)->read[partial[i].which]));
-    buf_byte(&sql, 0);
-    CHECK(sqlite3_prepare_v2(sqlite_store(store)->reader, sql.at, -1, &q, NULL) == SQLITE_OK && sqlite3_step(q) == SQLITE_ROW);
-    const char *step = (const char *)sqlite3_column_text(q, 3);
-    CHECK(step && strstr(step, partial[i].index));
-    if (!step || !strstr(step, partial[i].index)) fprintf(stderr, "  %s\n", step);
-    sqlite3_finalize(q);
-    buf_deinit(&sql);
-  }
-  store_close(store);
-  faulty_vfs_free(vfs);
-}
-
 int main(void) {
   RUN_TEST(test_share_numbers);
   RUN_TEST(test_refuse_streams);
@@ -839,9 +519,5 @@ int main(void) {
   RUN_TEST(test_list_jobs);
   RUN_TEST(test_wake_runs);
   RUN_TEST(test_wake_many);
-  RUN_TEST(test_same_groups);
-  RUN_TEST(test_behind);
-  RUN_TEST(test_migration);
-  RUN_TEST(test_queries_use_indexes);
   return TEST_END();
 }

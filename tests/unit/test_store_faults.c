@@ -228,7 +228,7 @@ static void test_missing_sync_is_seen(void) {
 
 /* Group n of an application: streams and runs, rows of both, a page, a snapshot that goes and comes, a job that is
 ** enqueued, leased and done. What a store holds after each is what the one in memory holds. */
-enum { PARTS_GROUPS = 10, WIDTH = 3 };
+enum { PARTS_GROUPS = 8, WIDTH = 3 };
 static Buf after_group[PARTS_GROUPS + 1]; /* the store in memory after so many groups, as text */
 
 static bool parts_commit(Store *store, uint64_t n, Err *err) {
@@ -320,7 +320,7 @@ static bool parts_whole(Store *store, uint64_t acknowledged, Err *err) {
 
 static bool parts_trial(FaultyMode mode, uint64_t nth, bool ignore_syncs, bool power_loss, uint64_t seed, bool *over,
                         Err *err) {
-  FaultyVfs *vfs = faulty_vfs_new("faulty");
+  vfs = faulty_vfs_new("faulty");
   Store *store;
   faulty_vfs_ignore_syncs(vfs, ignore_syncs);
   faulty_vfs_arm(vfs, mode, nth);

@@ -7,6 +7,7 @@
 #include "vm/base/text.h"
 #include "vm/cli/cli.h"
 #include "vm/cli/run_page.h"
+#include "vm/cli/stream_page.h"
 #include "vm/runtime/error_value.h"
 #include "vm/runtime/offline.h"
 
@@ -434,13 +435,12 @@ static int inspect_run(Cli *cli, const RunRow *row) {
 }
 
 int verb_inspect(Cli *cli) {
-  RunRow row;
-  Buf keep = {0};
+  Named named;
   Err err = {0};
   int status = EXIT_DONE;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
-  status = session_run(cli, cli->args.words[0], &row, &keep, &err) ? inspect_run(cli, &row)
-                                                                   : output_err(cli, &err);
-  buf_deinit(&keep);
+  if (!named_find(cli, cli->args.words[0], &named, &err)) status = output_err(cli, &err);
+  else status = named.stream ? stream_inspect(cli, &named.row) : inspect_run(cli, &named.run);
+  named_deinit(&named);
   return status;
 }

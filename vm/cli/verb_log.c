@@ -1,8 +1,8 @@
-/* z8 log: a run's journal, one line per record. */
+/* z8 log: the journal of a run or of an agent instance, one line per record. */
 #include "vm/base/cbor.h"
 #include "vm/base/hash.h"
 #include "vm/base/text.h"
-#include "vm/cli/cli.h"
+#include "vm/cli/stream_page.h"
 #include "vm/runtime/offline.h"
 
 enum { VALUE_SHOWN = 160 };
@@ -111,14 +111,15 @@ static bool log_json(void *context, const Record *record) {
 }
 
 int verb_log(Cli *cli) {
-  RunRow row;
-  Buf keep = {0};
+  Named named;
   Err err = {0};
   int status = EXIT_DONE;
+  bool (*each)(void *, const Record *) = cli->json ? log_json : log_text;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
-  bool ok = session_run(cli, cli->args.words[0], &row, &keep, &err) &&
-            offline_records(node_store(cli->node), row.number, cli->json ? log_json : log_text, cli,
-                            &err);
-  buf_deinit(&keep);
+  Store *store = node_store(cli->node);
+  bool ok = named_find(cli, cli->args.words[0], &named, &err);
+  if (ok && named.stream) ok = stream_records(store, named.row.number, each, cli, &err);
+  else if (ok) ok = offline_records(store, named.run.number, each, cli, &err);
+  named_deinit(&named);
   return ok ? EXIT_DONE : output_err(cli, &err);
 }

@@ -2,32 +2,41 @@
 #include "vm/base/hash.h"
 #include "vm/cli/live.h"
 #include "vm/runtime/app.h"
-
-/* The file's program, or the one that was active here before. */
-static bool serve_activate(Live *live, Loaded *loaded, Err *err) {
-  Cli *cli = live->cli;
-  App *app = scheduler_app(live->scheduler);
-  const Program *program;
-  Hash256 bundle;
-  if (cli->args.word_count > 0) {
-    return node_program_add(cli->node, loaded->bundle, buf_view(&loaded->bytes), &program, err) &&
-           app_activate(app, loaded->bundle->id, err);
-  }
-  if (app_stored_bundle(node_store(cli->node), &bundle)) return app_activate(app, bundle, err);
-  FAIL(err, ERR_NOT_FOUND, "no application was active in %s yet: z8 serve FILE", cli->dir);
-  return false;
-}
+#include "vm/runtime/host.h"
 
 static bool has_parts(const Bundle *b) {
   return b->agent_count + b->router_count + b->subscriber_count + b->worker_count + b->cron_count > 0;
 }
 
+/* Before anything is made active: jobs whose configuration is missing would fail one by one. */
 static bool serve_check(const Bundle *b, Err *err) {
-  if (has_parts(b)) return true;
+  Buf config = {0};
+  bool configured = config_read(b, (Str){0}, &config, err);
+  buf_deinit(&config);
+  if (!configured || has_parts(b)) return configured;
   FAIL(err, ERR_INVALID,
        STR_FMT " declares no agent, handler, worker or `every`: there is nothing to serve; `z8 run` runs its script",
        STR_ARG(bundle_text(b, b->name)));
   return false;
+}
+
+/* The file's program, or the one that was active here before. */
+static bool serve_program(Live *live, Loaded *loaded, const Program **program, Err *err) {
+  Cli *cli = live->cli;
+  Hash256 bundle;
+  if (cli->args.word_count > 0)
+    return node_program_add(cli->node, loaded->bundle, buf_view(&loaded->bytes), program, err);
+  if (app_stored_bundle(node_store(cli->node), &bundle)) return node_program(cli->node, bundle, program, err);
+  FAIL(err, ERR_NOT_FOUND, "no application was active in %s yet: z8 serve FILE", cli->dir);
+  return false;
+}
+
+static bool serve_activate(Live *live, Loaded *loaded, Err *err) {
+  App *app = scheduler_app(live->scheduler);
+  const Program *program;
+  if (!serve_program(live, loaded, &program, err)) return false;
+  const Bundle *b = program_bundle(program);
+  return serve_check(b, err) && app_activate(app, b->id, err) && app_settle(app, err);
 }
 
 static void count_put(Buf *out, uint32_t count, const char *noun, bool *first) {
@@ -69,9 +78,7 @@ static void serve_say(Live *live, uint32_t resumed) {
 static int serve_run(Live *live, Loaded *loaded) {
   uint32_t resumed = 0, failed = 0;
   Err err = {0};
-  if (!serve_activate(live, loaded, &err) ||
-      !serve_check(program_bundle(app_program(scheduler_app(live->scheduler))), &err) ||
-      !scheduler_resume_all(live->scheduler, &resumed, &failed, &err))
+  if (!serve_activate(live, loaded, &err) || !scheduler_resume_all(live->scheduler, &resumed, &failed, &err))
     return output_err(live->cli, &err);
   serve_say(live, resumed);
   ScheduleResult result = scheduler_run(live->scheduler, 0, PATIENCE_SERVE, &err);

@@ -705,6 +705,16 @@ void run_ask(Run *run, Fiber *f) {
   }
 }
 
+/* What no catch could take in another run (a limit of its own) can be dealt with in this one. */
+static Value foreign_error(Run *run, const Wait *wait, Value error) {
+  if (wait->kind != REQUEST_AWAIT || error_catchable(error)) return error;
+  Buf text = {0};
+  buf_format(&text, STR_FMT ": " STR_FMT, STR_ARG(error_code(error)), STR_ARG(error_message(error)));
+  error = error_new(run->machine, NULL, STR("child_failed"), buf_view(&text), VALUE_NIL, true);
+  buf_deinit(&text);
+  return error;
+}
+
 static void ask_failed(Run *run, const Wait *wait, ErrorMeans means, Value error) {
   memory_error(run, wait->fiber, wait->seq, error, means);
   strand_raise(run, wait->fiber, error);
@@ -719,6 +729,7 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
   Strand *s = run_strand(run, wait->fiber);
   Fiber *f = fiber_by_id(run->machine, wait->fiber);
   bool ok = str_equal(outcome, STR("ok"));
+  if (!ok && value_is_kind(v, OBJ_ERROR)) v = foreign_error(run, wait, v);
   bool lost = str_equal(outcome, STR("unknown")) || str_equal(outcome, STR("interrupted"));
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);

@@ -210,6 +210,8 @@ bool app_activate(App *app, Hash256 bundle, Err *err) {
   return handlers_activate(app->handlers, err) && jobs_activate(app->jobs, err) && crons_activate(app->crons, err);
 }
 
+bool app_settle(App *app, Err *err) { return round_commit(app->scheduler, err); }
+
 /* ---- rounds ------------------------------------------------------------------------ */
 
 bool app_collect(App *app, int64_t now_us, Err *err) {

@@ -41,6 +41,8 @@ void app_free(App *app);
 ** "active"). ERR_VERSION: messages of newer versions are stored than it knows, naming them. Handlers that the store has
 ** and the bundle has not are kept, idle, and said in a notice. */
 MUST_USE bool app_activate(App *app, Hash256 bundle, Err *err);
+/* What was put so far is durable when it returns: z8 serve says that it serves afterwards. */
+MUST_USE bool app_settle(App *app, Err *err);
 /* The bundle that was active when the store was last used; false: none. */
 bool app_stored_bundle(Store *store, Hash256 *bundle);
 const Program *app_program(const App *app); /* NULL: none is active */

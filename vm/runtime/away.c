@@ -85,6 +85,7 @@ static Away *away_new(void) {
 void away_send(Scheduler *s, Slot *slot) {
   if (s->away == NULL) s->away = away_new();
   Away *a = s->away;
+  ASSERT(!slot->away && !slot->touched && !slot->in_turn && slot->out_count > 0);
   slot->away = true;
   a->count++;
   away_thread(s);

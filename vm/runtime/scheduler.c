@@ -239,9 +239,9 @@ static void slot_turn(void *context, uint32_t index) {
 /* Who used up a slice, or holds much memory, goes on beside the rounds: nobody waits for it. Not with a seed, where
 ** what is in which round must not depend on time. */
 static bool turn_away(Scheduler *s, Slot *slot) {
-  bool may = s->options.slice == 0 && !s->options.seeded && s->options.threads > 1 && in_company(s) && !slot->created;
+  bool may = s->options.slice == 0 && !s->options.seeded && s->options.threads > 1 && in_company(s);
   bool heavy = slot->run != NULL && run_machine(slot->run)->heap->live > HEAVY_BYTES;
-  if (!may || (!slot->sliced && !heavy)) return false;
+  if (!may || slot->touched || (!slot->sliced && !heavy)) return false; /* touched: this round's commit needs it here */
   if (slot->quiescent && !turn_event(slot)) return false;
   slot->quiescent = false;
   run_machine(slot->run)->switch_loop = s->options.switch_vm;

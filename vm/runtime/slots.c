@@ -27,6 +27,7 @@ void slot_ready(Slot *slot) {
 }
 
 void slot_touch(Slot *slot) {
+  ASSERT(!slot->away);
   if (slot->touched) return;
   slot->touched = true;
   slot_list_add(&slot->scheduler->touched, slot);

@@ -1,3 +1,4 @@
+/* Blocks hold up to 64 entries in order and are in order themselves. A full one is split, an empty one goes. */
 #include "vm/store/key_set.h"
 #include "vm/base/mem.h"
 

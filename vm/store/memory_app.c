@@ -75,25 +75,19 @@ static Str kv_key(uint8_t space, Str key, Buf *whole) {
   return buf_view(whole);
 }
 
-static void sort_again(MemoryStore *m) {
-  mem_free(m->sorted);
-  m->sorted = NULL;
-}
+static MemoryValue *value_at(uint64_t number) { return (MemoryValue *)(uintptr_t)number; }
 
 static void set_kv(MemoryStore *m, const KvRow *row, Buf *whole) {
   Str key = kv_key(row->space, row->key, whole);
-  MemoryKv *old = table_get(m->kv, key), *mine = NULL;
+  MemoryValue *old = value_at(key_set_get(&m->values, key));
   if (row->value.at) {
-    mine = mem_alloc(sizeof *mine + row->key.size + row->value.size);
-    mine->space = row->space;
-    mine->key_size = row->key.size;
-    mine->value_size = row->value.size;
-    if (row->key.size) memcpy(mine->bytes, row->key.at, row->key.size);
-    if (row->value.size) memcpy(mine->bytes + row->key.size, row->value.at, row->value.size);
+    MemoryValue *mine = mem_alloc(sizeof *mine + row->value.size);
+    mine->size = row->value.size;
+    if (row->value.size) memcpy(mine->bytes, row->value.at, row->value.size);
+    key_set_put(&m->values, key, (uint64_t)(uintptr_t)mine);
+  } else {
+    key_set_remove(&m->values, key);
   }
-  if (!old && !mine) return;
-  table_set(m->kv, key, mine);
-  sort_again(m);
   mem_free(old);
 }
 
@@ -162,16 +156,16 @@ void memory_app_store(MemoryStore *m, StoreGroup *g) {
 }
 
 void memory_app_free(MemoryStore *m) {
-  uint32_t cursor = 0;
-  void *kv;
-  while (table_next(m->kv, &cursor, NULL, &kv)) mem_free(kv);
+  KeyPlace place = {0};
+  Str key;
+  uint64_t value;
+  while (key_set_next(&m->values, &place, &key, &value)) mem_free(value_at(value));
+  key_set_deinit(&m->values);
   for (uint32_t i = 0; i < m->job_count; i++) mem_free(m->jobs[i].bytes);
   mem_free(m->jobs);
   mem_free(m->available);
-  mem_free(m->sorted);
   mem_free(m->streams);
   mem_free(m->pages);
-  table_free(m->kv);
   table_free(m->by_key);
   table_free(m->by_job_id);
 }
@@ -270,61 +264,37 @@ bool memory_kv_get(Store *store, StoreSpace space, Str key, Buf *out, Err *err) 
   MemoryStore *m = memory(store);
   Buf whole = {0};
   pthread_mutex_lock(&m->lock);
-  const MemoryKv *kv = table_get(m->kv, kv_key((uint8_t)space, key, &whole));
-  if (kv) buf_put(out, kv->bytes + kv->key_size, kv->value_size);
+  const MemoryValue *value = value_at(key_set_get(&m->values, kv_key((uint8_t)space, key, &whole)));
+  if (value) buf_put(out, value->bytes, value->size);
   pthread_mutex_unlock(&m->lock);
   buf_deinit(&whole);
-  return kv ? true : fail_no_kv(space, err);
+  return value ? true : fail_no_kv(space, err);
 }
 
-static int kv_order(uint8_t space, Str key, const MemoryKv *b) {
-  if (space != b->space) return space < b->space ? -1 : 1;
-  return str_order(key, key_of(b->bytes, b->key_size));
-}
-
-static int by_space(const void *a, const void *b) {
-  const MemoryKv *x = *(const MemoryKv *const *)a, *y = *(const MemoryKv *const *)b;
-  return kv_order(x->space, key_of(x->bytes, x->key_size), y);
-}
-
-static void sort_kv(MemoryStore *m) {
-  uint32_t cursor = 0;
-  void *kv;
-  if (m->sorted) return;
-  m->sorted_count = 0;
-  m->sorted = mem_alloc((table_count(m->kv) + 1) * sizeof *m->sorted);
-  while (table_next(m->kv, &cursor, NULL, &kv)) m->sorted[m->sorted_count++] = kv;
-  if (m->sorted_count > 1) qsort(m->sorted, m->sorted_count, sizeof *m->sorted, by_space);
-}
-
-/* Copies the first entry of a key from `from` on. */
-static bool kv_next(MemoryStore *m, uint8_t space, Str prefix, Str from, Buf *key, Buf *value) {
-  pthread_mutex_lock(&m->lock);
-  sort_kv(m);
-  uint32_t low = 0, high = m->sorted_count;
-  while (low < high) {
-    uint32_t middle = low + (high - low) / 2;
-    if (kv_order(space, from, m->sorted[middle]) > 0) low = middle + 1;
-    else high = middle;
-  }
-  const MemoryKv *kv = low < m->sorted_count ? m->sorted[low] : NULL;
-  bool found = kv && kv->space == space && str_begins(key_of(kv->bytes, kv->key_size), prefix);
+/* Copies the first entry of a whole key from `from` on that begins with the whole prefix. */
+static bool kv_next(MemoryStore *m, Str prefix, Str from, Buf *key, Buf *value) {
+  Str found_key;
+  uint64_t found;
   buf_clear(key);
   buf_clear(value);
-  if (found) {
-    buf_put(key, kv->bytes, kv->key_size);
-    buf_put(value, kv->bytes + kv->key_size, kv->value_size);
+  pthread_mutex_lock(&m->lock);
+  KeyPlace place = key_set_from(&m->values, from);
+  bool is = key_set_next(&m->values, &place, &found_key, &found) && str_begins(found_key, prefix);
+  if (is) {
+    buf_str(key, found_key);
+    buf_put(value, value_at(found)->bytes, value_at(found)->size);
   }
   pthread_mutex_unlock(&m->lock);
-  return found;
+  return is;
 }
 
 bool memory_kv_each(Store *store, StoreSpace space, Str prefix, Str from, KvEach *each, void *context, Err *err) {
-  Buf key = {0}, value = {0}, next = {0};
+  Buf key = {0}, value = {0}, next = {0}, whole = {0};
   (void)err;
-  buf_str(&next, from);
-  while (kv_next(memory(store), (uint8_t)space, prefix, buf_view(&next), &key, &value)) {
-    if (!each(context, buf_view(&key), buf_view(&value))) break;
+  kv_key((uint8_t)space, prefix, &whole);
+  kv_key((uint8_t)space, from, &next);
+  while (kv_next(memory(store), buf_view(&whole), buf_view(&next), &key, &value)) {
+    if (!each(context, (Str){key.at + 1, key.size - 1}, buf_view(&value))) break;
     buf_clear(&next);
     buf_str(&next, buf_view(&key));
     buf_byte(&next, 0);
@@ -332,6 +302,7 @@ bool memory_kv_each(Store *store, StoreSpace space, Str prefix, Str from, KvEach
   buf_deinit(&key);
   buf_deinit(&value);
   buf_deinit(&next);
+  buf_deinit(&whole);
   return true;
 }
 

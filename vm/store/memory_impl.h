@@ -1,11 +1,13 @@
 /* The inside of the memory back end: store_memory.c has runs, rows and what is kept by hash; memory_app.c has
-** streams, keys and values, and jobs. Everything is guarded by one lock, which is never held while a caller's function runs. */
+** streams, keys and values, and jobs. Everything is guarded by one lock, which is never held while a caller's
+** function runs. */
 #ifndef Z8_MEMORY_IMPL_H
 #define Z8_MEMORY_IMPL_H
 
 #include <pthread.h>
 #include "vm/base/mem.h"
 #include "vm/base/table.h"
+#include "vm/store/key_set.h"
 #include "vm/store/store_impl.h"
 
 typedef struct MemoryRow { /* the bytes follow */
@@ -25,11 +27,10 @@ typedef struct MemoryNumber { /* of a run or a stream */
   uint64_t last_gid;
 } MemoryNumber;
 
-typedef struct MemoryKv { /* key and value follow */
-  uint8_t space;
-  size_t key_size, value_size;
+typedef struct MemoryValue { /* the bytes follow */
+  size_t size;
   char bytes[];
-} MemoryKv;
+} MemoryValue;
 
 typedef struct MemoryJob {
   JobRow row;
@@ -56,9 +57,7 @@ typedef struct MemoryStore {
   uint32_t *available;            /* indexes of the jobs that are, in no order */
   uint32_t available_count, available_cap;
   Table *by_id, *by_key, *by_job_id; /* to numbers, as pointers */
-  Table *kv;                         /* space, key: to MemoryKv */
-  MemoryKv **sorted;                 /* kv in order; NULL: to be made again */
-  uint32_t sorted_count;
+  KeySet values;                     /* space and key to MemoryValue, as numbers */
   Table *blobs, *bundles, *metas; /* to Kept */
   Kept *kept;
   uint64_t commits;

@@ -24,9 +24,10 @@ static const char *const steps[] = {
     "CREATE TABLE meta(name TEXT PRIMARY KEY, value BLOB NOT NULL) STRICT, WITHOUT ROWID;"
     "PRAGMA application_id = " TEXT_OF_VALUE(APPLICATION_ID) ";",
     /* 2. Applications: streams, their pages, keys and values, jobs; a run may be dead or sleep in the file alone.
-    ** Partial indexes are used only where a query names their exact condition (sqlite_impl.h). job_open and
-    ** run_resumable hold what an opening must look at; what is over costs nothing then. Runs parked by version 1 were all
-    ** taken up at a start, and nobody told their parents: so once more. */
+    ** Partial indexes are used only where a query names their exact condition (sqlite_impl.h), and with a list of
+    ** values (IN) each change of a row would make a temporary table, to look in. job_open and run_resumable hold what
+    ** an opening must look at; what is over costs nothing then. Runs parked by version 1 were all taken up at a start,
+    ** and nobody told their parents: so once more. scattered: sqlite_keys.c. */
     "UPDATE run SET wake = -1 WHERE status = 2;"
     "DROP INDEX run_open;"
     "CREATE INDEX run_open ON run(number) WHERE status < 3 OR status > 5 AND status <> 8;"
@@ -46,7 +47,7 @@ static const char *const steps[] = {
     "  ended INT NOT NULL, attempt INT NOT NULL, lease INT NOT NULL, run INT NOT NULL, input BLOB NOT NULL,"
     "  meta BLOB NOT NULL, uniq BLOB NOT NULL, note TEXT NOT NULL) STRICT;"
     "CREATE INDEX job_ready ON job(queue, priority, due) WHERE state = 1;"
-    "CREATE INDEX job_open ON job(number) WHERE state < 3 OR state = 5;",
+    "CREATE INDEX job_open ON job(state) WHERE state < 3 OR state = 5;",
 };
 enum { VERSION = COUNT_OF(steps) };
 

@@ -1,11 +1,11 @@
-/* The inside of the SQLite back end: store_sqlite.c opens and closes, sqlite_commit.c
-** writes, sqlite_tails.c keeps last rows and recovers them, sqlite_keys.c has keys that come at random, sqlite_read.c gets one thing, sqlite_history.c reads the
-** log, sqlite_each.c lists.
+/* The inside of the SQLite back end: store_sqlite.c opens and closes, sqlite_commit.c writes, sqlite_tails.c keeps
+** last rows and recovers them, sqlite_keys.c has keys that come at random, sqlite_read.c gets one thing,
+** sqlite_history.c reads the log, sqlite_each.c lists.
 **
 ** Two connections. The writer is used only by whoever calls store_commit and
 ** store_meta_set, one thread at a time; it alone writes and checkpoints. The reader is
-** read-only and guarded by read_lock. What both need to know of the last row of a run or stream is in
-** `tails`, guarded by tail_lock. */
+** read-only and guarded by read_lock. What both need to know beside the file (last rows in `tails`, keys in
+** `keys.fresh`) is guarded by tail_lock. */
 #ifndef Z8_SQLITE_IMPL_H
 #define Z8_SQLITE_IMPL_H
 
@@ -80,10 +80,9 @@
   STATEMENT(RUN_RANGE, "SELECT " RUN_COLUMNS " FROM run WHERE id >= ? AND id <= ? LIMIT 2")                      \
   STATEMENT(RUNS, "SELECT " RUN_COLUMNS " FROM run WHERE number >= ? ORDER BY number")                           \
   STATEMENT(RUNS_OPEN, "SELECT " RUN_COLUMNS " FROM run WHERE (status < 3 OR status > 5 AND status <> 8)"        \
-                       " AND number >= ?"                                                                        \
-                       " ORDER BY number")                                                                       \
+                       " AND number >= ? ORDER BY number")                                                       \
   STATEMENT(RUNS_RESUMABLE, "SELECT " RUN_COLUMNS " FROM run WHERE (status = 1 OR status = 6 OR status = 7"      \
-                            " wake < 0)) AND number >= ? ORDER BY number")                                       \
+                            " OR status = 2 AND wake < 0) AND number >= ? ORDER BY number")                      \
   STATEMENT(RUNS_DEAD, "SELECT " RUN_COLUMNS " FROM run WHERE status = 9 AND number >= ? ORDER BY number")       \
   STATEMENT(RUNS_STATUS, "SELECT " RUN_COLUMNS " FROM run WHERE number >= ? AND status=? ORDER BY number")       \
   STATEMENT(RUNS_DUE, "SELECT " RUN_COLUMNS " FROM run WHERE status = 2 AND +wake > 0 AND wake > ?1"             \
@@ -110,8 +109,8 @@
   STATEMENT(JOB, "SELECT " JOB_COLUMNS " FROM job WHERE number=?")                                               \
   STATEMENT(JOB_ID, "SELECT " JOB_COLUMNS " FROM job WHERE id=?")                                                \
   STATEMENT(JOBS, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? ORDER BY number")                           \
-  STATEMENT(JOBS_OPEN, "SELECT " JOB_COLUMNS " FROM job WHERE (state < 3 OR state = 5) AND number >= ? AND state=?" \
-                       " ORDER BY number")                                                                       \
+  STATEMENT(JOBS_OPEN, "SELECT " JOB_COLUMNS " FROM job WHERE (state < 3 OR state = 5) AND number >= ?"         \
+                       " AND state=? ORDER BY number")                                                           \
   STATEMENT(JOBS_STATE, "SELECT " JOB_COLUMNS " FROM job WHERE number >= ? AND state=? ORDER BY number")         \
   STATEMENT(JOBS_DUE, "SELECT " JOB_COLUMNS " FROM job WHERE state = 1 AND queue=?4 AND priority=?5"             \
                       " AND due > ?1 AND due <= ?2 ORDER BY due, number LIMIT ?3")                               \

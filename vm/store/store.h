@@ -242,11 +242,11 @@ MUST_USE bool store_job_each(Store *store, uint64_t from, uint8_t state,
                              bool (*each)(void *context, const JobRow *row), void *context, Err *err);
 
 /* ---- runs that hold nothing ---- */
-/* PARKED runs whose wake time is not 0 and not after now_us, earliest first. */
+/* PARKED runs whose wake time is above 0 and not after now_us, earliest first. */
 MUST_USE bool store_run_due(Store *store, int64_t now_us, uint32_t limit,
                             bool (*each)(void *context, const RunRow *row), void *context, Err *err);
 MUST_USE bool store_run_next_wake(Store *store, int64_t *wake_us, Err *err); /* 0: none */
-/* How many runs, streams and jobs there are, by status or state; cheap. */
+/* How many runs, streams and jobs there ever were; cheap. */
 typedef struct StoreCounts {
   uint64_t runs, streams, jobs;
 } StoreCounts;

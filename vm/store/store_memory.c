@@ -464,7 +464,6 @@ Store *store_open_memory(void) {
   m->by_id = table_new();
   m->by_key = table_new();
   m->by_job_id = table_new();
-  m->kv = table_new();
   m->blobs = table_new();
   m->bundles = table_new();
   m->metas = table_new();
