@@ -78,6 +78,7 @@ node.kill("SIGKILL");
 await node.gone;
 console.log(`[killed: ${asked} of ${TRANSFERS} transfers were accepted, ${post.delivered.size} receipts delivered]`);
 node = await serve();
+must(!node.ended, "the bank does not start again");
 await Promise.all(clients);
 
 say("Everything comes to rest. Is the money still there?");

@@ -193,6 +193,12 @@ static void bench_keys(void) {
     from = clock_monotonic_us();
     cpu = cpu_seconds();
   }
+  from = clock_monotonic_us();
+  store_close(store);
+  printf("closed, with all keys in the index: %.0f ms\n", seconds(from) * 1e3);
+  from = clock_monotonic_us();
+  store = open_store(false);
+  printf("opened: %.0f ms\n", seconds(from) * 1e3);
   store_close(store);
 }
 

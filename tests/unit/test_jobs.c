@@ -1,6 +1,7 @@
 /* vm/runtime/jobs.h: jobs through queues, from waiting to over; what a person may do; crons. Time is virtual. */
 #include "bus_world.h"
 
+#include "tests/support/faulty_vfs.h"
 #include "vm/runtime/jobs.h"
 
 #define SECOND INT64_C(1000000)
@@ -910,6 +911,126 @@ static void crons_only_where_asked(void) {
   stop(&w, &code);
 }
 
+/* ---- crashes ---------------------------------------------------------------------------------------------------- */
+
+/* Everything a job may go through. What each did is counted by an agent. */
+static const char busy_program[] =
+    "command Put(id: string, n: int)\nevent Added(n: int)\n"
+    "agent Box:\n  state { total: 0 }\n  decide Put(n):\n    emit Added(n: n)\n  evolve Added(n): total += n\n"
+    "  view sum(): return total\n"
+    "router App:\n  identify Box by id\n  dispatch [Put] -> Box\nstart App\n"
+    "queue \"few\":\n  concurrency 2\n"
+    "worker Add(n: int):\n  queue \"few\"\n"
+    "  perform(job):\n    dispatch Put(id: \"a\", n: job.n)\n    sleep 1ms\n    return job.n\n"
+    "worker One(n: int):\n  unique by n within 1h\n  perform(job): dispatch Put(id: \"a\", n: job.n)\n"
+    "worker Flaky(n: int):\n  max_attempts 3 backoff 1ms..2ms\n"
+    "  perform(job):\n    dispatch Put(id: \"b\", n: 1)\n    raise \"flaky\"\n"
+    "a = enqueue Add(n: 1)\nb = enqueue Add(n: 10) priority: 0\nc = enqueue Add(n: 100) schedule_in: 5ms\n"
+    "d = enqueue One(n: 1000)\ne = enqueue One(n: 1000)\nf = enqueue Flaky(n: 1)\n"
+    "xs = await all [a, b, c]\nprint(\"got ${xs}\")\n"
+    "await(d)\nawait(e)\nr = try await(f)\nprint(\"over ${r.ok}\")\n";
+
+typedef struct States {
+  uint32_t count[6];
+} States;
+
+static bool state_count(void *context, const JobRow *row) {
+  States *states = context;
+  states->count[row->state]++;
+  return true;
+}
+
+static void begin_script(World *w, Code *code) {
+  Uuid id;
+  Err err = {0};
+  BeginOptions begin_options = {.bundle = code->c->bundle.id, .entry = STR(""), .input = STR("\x80")};
+  CHECK(scheduler_begin(w->s, &begin_options, &id, &err));
+}
+
+/* Whatever happened before: all was done, and once. */
+static void all_is_done(World *w, Code *code) {
+  Err err = {0};
+  States states = {{0}};
+  if (store_counts(w->s->store).runs == 0) begin_script(w, code); /* not even begun */
+  CHECK(scheduler_run(w->s, 0, 3 * SECOND, &err) != SCHEDULE_FAILED);
+  CHECK_STR(look(w, "Box", "a", "sum", ""), STR("1111"));
+  CHECK_STR(look(w, "Box", "b", "sum", ""), STR("1"));
+  CHECK(store_job_each(w->s->store, 1, 0, state_count, &states, &err));
+  CHECK(states.count[JOB_DONE] == 4 && states.count[JOB_DEAD] == 1 && store_counts(w->s->store).jobs == 5);
+  CHECK(queue_of(w, "few").executing == 0 && queue_of(w, "default").executing == 0);
+}
+
+static bool stopped_before(Code *code, const char *dir, int rounds) {
+  World w;
+  Err err = {0};
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) return true;
+  begin_script(&w, code);
+  w.flushes = rounds;
+  ScheduleResult r = scheduler_run(w.s, 0, 3 * SECOND, &err);
+  CHECK(r != SCHEDULE_FAILED);
+  world_stop(&w);
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) return true;
+  all_is_done(&w, code);
+  if (test_checks_failed > 0) fprintf(stderr, "stopped before round %d\n", rounds);
+  world_stop(&w);
+  return r != SCHEDULE_STOPPED;
+}
+
+static void stopped_before_every_round(void) {
+  Code code;
+  char room[64];
+  int rounds = 1;
+  NEED(code_make(&code, busy_program));
+  for (bool over = false; !over && rounds < 200 && test_checks_failed == 0; rounds++) {
+    const char *dir = dir_new(room);
+    over = stopped_before(&code, dir, rounds);
+    dir_gone(dir);
+  }
+  CHECK(rounds > 10);
+  code_done(&code);
+}
+
+/* The process dies in the middle of an operation of the store; half of the time the power goes too. */
+static bool killed_at(FaultyVfs *vfs, Code *code, const char *dir, uint64_t nth) {
+  World w;
+  Err err = {0};
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) return true;
+  faulty_vfs_arm(vfs, FAULTY_KILL, nth);
+  begin_script(&w, code);
+  ScheduleResult r = scheduler_run(w.s, 0, 3 * SECOND, &err);
+  CHECK((r == SCHEDULE_FAILED) == faulty_vfs_hit(vfs));
+  bool past = faulty_vfs_ops(vfs) < nth;
+  world_stop(&w);
+  faulty_vfs_arm(vfs, FAULTY_KILL, 0);
+  faulty_vfs_restart(vfs, nth % 2 == 0, nth);
+  if (!world_start(&w, dir, code, (SchedulerOptions){0})) {
+    CHECK(false);
+    return true;
+  }
+  all_is_done(&w, code);
+  if (test_checks_failed > 0) fprintf(stderr, "killed at operation %" PRIu64 "\n", nth);
+  world_stop(&w);
+  return past;
+}
+
+static void killed_at_operations_of_the_store(void) {
+  Code code;
+  char room[64];
+  uint64_t nth = 1;
+  NEED(code_make(&code, busy_program));
+  world_vfs = "jobs-faulty";
+  for (bool over = false; !over && nth < 5000 && test_checks_failed == 0; nth += 5) {
+    FaultyVfs *vfs = faulty_vfs_new(world_vfs);
+    const char *dir = dir_new(room);
+    over = killed_at(vfs, &code, dir, nth);
+    dir_gone(dir);
+    faulty_vfs_free(vfs);
+  }
+  CHECK(nth > 50);
+  world_vfs = NULL;
+  code_done(&code);
+}
+
 int main(void) {
   RUN_TEST(a_job_runs_once);
   RUN_TEST(what_may_be_enqueued);
@@ -944,5 +1065,7 @@ int main(void) {
   RUN_TEST(crons_follow_the_active_bundle);
   RUN_TEST(ticks_fail_and_overlap);
   RUN_TEST(crons_only_where_asked);
+  RUN_TEST(stopped_before_every_round);
+  RUN_TEST(killed_at_operations_of_the_store);
   return TEST_END();
 }

@@ -690,6 +690,67 @@ static void test_many_attempts(void) {
   world_end(&w);
 }
 
+/* An image nobody vouches for: every byte changed in turn under a right checksum. It is refused, or it is a run like
+** any other, which can be written down, looked at, cancelled and stepped. */
+static int damage_each(World *w) {
+  Buf image = {0}, out = {0};
+  Hash256 state;
+  RunOutput asked = {0};
+  int taken = 0;
+  run_image(w->run, &image, &state);
+  for (size_t i = 0; i + 32 < image.size; i++) {
+    char was = image.at[i];
+    image.at[i] = (char)(was ^ (1 << (i % 7)));
+    Hash256 sum = sha256((Str){image.at, image.size - 32});
+    memcpy(image.at + image.size - 32, &sum, 32);
+    image.at[i] = was;
+    Buf copy = {0};
+    buf_str(&copy, buf_view(&image));
+    copy.at[i] = (char)(was ^ (1 << (i % 7)));
+    Journal *journal = journal_resume(tenant, 1000, state);
+    Run *run;
+    Err err = {0};
+    Record cancel = {.kind = RECORD_CANCEL_ASKED, .CANCEL_ASKED = {.why = STR("x")}};
+    if (run_restore(w->program, &w->host, journal, buf_view(&copy), &run, &err)) {
+      taken++;
+      run_waits(run, &out);
+      run_open_requests(run, &asked);
+      if (run_deliver(run, &cancel, &err)) (void)run_step(run, 100000, &asked);
+      buf_clear(&out);
+      run_image(run, &out, &sum);
+      run_free(run);
+    } else {
+      journal_free(journal);
+    }
+    buf_clear(&out);
+    buf_deinit(&copy);
+  }
+  run_output_deinit(&asked);
+  buf_deinit(&out);
+  buf_deinit(&image);
+  return taken;
+}
+
+static void test_damaged_images(void) {
+  World w;
+  NEED(world_start(&w, TOOLS
+                   "worker W(n: any):\n  max_attempts 3 backoff 1s..4s\n  timeout 30s\n  perform(job):\n"
+                   "    a = try Add(1)\n"
+                   "    parallel settle:\n      b = Add(2)\n      await signal go\n"
+                   "    raise \"oops\"\n"));
+  answer(&w, "POST", "ok", "{\"status\": 402}");
+  answer(&w, "POST", "ok", "{\"status\": 402}");
+  CHECK(damage_each(&w) > 50); /* texts, and numbers that mean nothing to it */
+  ring(&w);
+  CHECK(damage_each(&w) > 50);
+  for (int i = 0; i < 8 && open_find(&w, "t") != NULL; i++) {
+    if (open_find(&w, "ask http POST") != NULL) answer(&w, "ask http POST", "error", "http_failed");
+    else ring(&w);
+  }
+  CHECK(damage_each(&w) > 50);
+  world_end(&w);
+}
+
 int main(void) {
   RUN_TEST(test_recalled);
   RUN_TEST(test_each_kind);
@@ -723,5 +784,6 @@ int main(void) {
   RUN_TEST(test_input);
   RUN_TEST(test_no_entry);
   RUN_TEST(test_many_attempts);
+  RUN_TEST(test_damaged_images);
   return TEST_END();
 }

@@ -67,7 +67,7 @@ static int local_begin(Live *live, bool (*begin)(Later *, struct App *, Err *)) 
 }
 
 int later_run(Cli *cli, bool (*begin)(Later *later, struct App *app, Err *err)) {
-  Live live = {0};
+  Live live = {.aside = true};
   int status = EXIT_FAILED;
   if (cli->scheduler != NULL) return guest_begin(cli, begin);
   if (control_listens(cli->dir)) {

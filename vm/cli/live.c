@@ -16,8 +16,8 @@ static void live_output(void *context, Uuid run, EffectKind kind, Str text) {
   Live *live = context;
   Cli *cli = live->cli;
   char id[37];
-  if (!cli->json) {
-    Buf *to = kind == EFFECT_LOG ? &cli->err : &cli->out;
+  if (!cli->json || live->aside) {
+    Buf *to = kind == EFFECT_LOG || live->aside ? &cli->err : &cli->out;
     buf_str(to, text);
     buf_byte(to, '\n');
     return;
@@ -67,7 +67,7 @@ static void live_ended(void *context, const RunEnd *end) {
     live->status = end->status;
   bool failed = end->status == RUN_STATUS_FAILED || end->status == RUN_STATUS_KILLED;
   if (failed && !end->child) live->failed++;
-  if (live->cli->json) ended_json(live->cli, id, end->status, end->value);
+  if (live->cli->json && !live->aside) ended_json(live->cli, id, end->status, end->value);
   else ended_text(live, end, id);
 }
 
@@ -123,11 +123,11 @@ static bool options_read(Live *live, SchedulerOptions *o, int *status) {
                           .extern_allow = getenv("Z8_EXTERN")};
   o->app = true;
   o->crons = live->serve;
-  if (live->serve) o->waiting = NULL;
+  if (live->serve || live->aside) o->waiting = NULL;
   o->switch_vm = args_has(args, OPTION_SWITCH_VM);
   o->park_restore = args_has(args, OPTION_PARK_RESTORE);
   o->seeded = args_has(args, OPTION_SEED);
-  o->listen = !o->seeded && !args_has(args, OPTION_MEMORY);
+  o->listen = !o->seeded && !live->aside && !args_has(args, OPTION_MEMORY);
   if (o->seeded && !hex_seed(args->values[OPTION_SEED], &o->seed)) {
     *status =
         output_error(live->cli, EXIT_USAGE, "--seed takes up to 64 hex digits, an even number");
@@ -146,7 +146,7 @@ static bool options_read(Live *live, SchedulerOptions *o, int *status) {
 bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
   SchedulerOptions options;
   Err err = {0};
-  *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING, .serve = live->serve};
+  *live = (Live){.cli = cli, .status = RUN_STATUS_RUNNING, .serve = live->serve, .aside = live->aside};
   if (!options_read(live, &options, status)) return false;
   NodeOptions node = {.dir = cli->dir,
                       .must_exist = must_exist,

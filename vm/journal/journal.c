@@ -142,6 +142,17 @@ const Record *journal_peek(Journal *j) {
   return i < j->count ? give(j, i) : NULL;
 }
 
+uint64_t journal_peek_asked(const Journal *j) {
+  uint32_t i = ahead(j);
+  uint64_t items, number, seq, kind;
+  Err ignored;
+  if (i == j->count || j->entries[i].kind != RECORD_ASKED) return 0;
+  CborReader r = cbor_reader(entry_bytes(j, i));
+  bool ok = cbor_array(&r, &items, &ignored) && cbor_uint(&r, &number, &ignored) &&
+            cbor_uint(&r, &seq, &ignored) && cbor_uint(&r, &kind, &ignored); /* ASKED's first field */
+  return ok ? kind : 0;
+}
+
 /* Where a command or a state says when it was: its last field. */
 static int64_t *last_at(Record *r) {
   switch (r->kind) {

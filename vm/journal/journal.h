@@ -52,6 +52,8 @@ void journal_read_only(Journal *j);
 ** The next recorded record without taking it; NULL when live. PATCH records are passed over: they are known
 ** by id (journal_patch_ahead). */
 const Record *journal_peek(Journal *j);
+/* The effect kind of the next recorded record if that is an ASKED, else 0: cheaper than a peek. */
+uint64_t journal_peek_asked(const Journal *j);
 /* Puts record (its seq is set here; in history its `at` too, where that is the last field of a command or
 ** state). False: diverged (journal_divergence), or the end of a read-only history. A PATCH agrees with the
 ** recorded one of its id wherever that stands; in history without one, a false decision is passed over. */

@@ -365,24 +365,6 @@ static void lists_load(Loader *l) {
   }
 }
 
-static bool groups_consistent(const Run *run) {
-  for (uint32_t i = 0; i < run->strand_count; i++) {
-    const Strand *s = run->strands[i];
-    if (!s) continue;
-    if (s->group != NO_GROUP && (s->group >= run->group_count || !run->groups[s->group])) return false;
-    if (s->group != NO_GROUP && s->index >= run->groups[s->group]->next) return false;
-    if (s->on == FIBER_ON_GROUP && (s->waits_group >= run->group_count || !run->groups[s->waits_group])) return false;
-  }
-  for (uint32_t i = 0; i < run->group_count; i++) {
-    const Group *g = run->groups[i];
-    if (g && (g->parent >= run->strand_count || !run->strands[g->parent])) return false;
-    for (uint32_t c = 0; g && c < g->next; c++) {
-      if (g->children[c] >= run->strand_count || !run->strands[g->children[c]]) return false;
-    }
-  }
-  return true;
-}
-
 bool state_load(Run *run, Str bytes, Err *err) {
   Loader l = {.r = cbor_reader(bytes), .run = run, .err = err};
   uint64_t items = get_array(&l);
@@ -407,6 +389,6 @@ bool state_load(Run *run, Str bytes, Err *err) {
   lists_load(&l);
   if (!l.bad && run->attempts && !attempts_load(run, &l.r, err)) l.bad = true;
   if (!l.bad && l.r.at != l.r.end) refuse(&l, "bytes after its end");
-  if (!l.bad && !groups_consistent(run)) refuse(&l, "groups and strands disagree");
+  if (!l.bad && !state_sound(run)) refuse(&l, "its parts disagree");
   return !l.bad;
 }

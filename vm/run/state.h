@@ -260,5 +260,6 @@ bool attempts_resting(const Run *run);            /* between two attempts, or de
 /* ---- state.c ---- */
 void state_save(const Run *run, Buf *out);
 MUST_USE bool state_load(Run *run, Str bytes, Err *err);
+MUST_USE bool state_sound(Run *run); /* sound.c */
 
 #endif

@@ -69,11 +69,7 @@ static void body_call(Run *run, Fiber *f, uint32_t fn) {
 
 /* In history it is as it was then: whoever replays need not be the test. */
 static bool stubbed(Run *run, Str tool) {
-  const Record *recorded = journal_peek(run->journal);
-  if (recorded) {
-    return recorded->kind == RECORD_ASKED && recorded->ASKED.kind == EFFECT_STUB &&
-           str_equal(recorded->ASKED.target, tool);
-  }
+  if (!journal_live(run->journal)) return journal_peek_asked(run->journal) == EFFECT_STUB;
   return run->host->stubbed && run->host->stubbed(run->host->context, tool);
 }
 

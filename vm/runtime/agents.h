@@ -13,7 +13,7 @@
 #include "vm/runtime/app.h"
 
 typedef struct Instance Instance;
-enum { PAGE_ROWS = 64 /* rows of a stream that make a page */ };
+enum { PAGE_ROWS = 16 /* rows of a stream that make a page */ };
 
 Agents *agents_new(App *app);
 void agents_free(Agents *agents);

@@ -1,0 +1,407 @@
+/* The smallest instance of a JSON Schema, as an encoded value. A schema comes from a type of the program or from a
+** foreign tool: it may refer to itself or ask for a million items, so depth and size end with an error. */
+#include "vm/effects/model_instance.h"
+
+#include <math.h>
+
+#include "vm/base/cbor.h"
+#include "vm/base/text.h"
+
+enum { DEPTH_MAX = 48, VALUE_MAX = 1 << 20, FITTING_MAX = 1 << 16, FIELDS_MAX = 4096 };
+
+typedef struct Maker {
+  Str root;     /* the encoded schema, for $ref */
+  Hints *hints; /* or NULL */
+  Buf *out;
+  uint32_t depth, ordinal; /* of the item in its array */
+  bool endless;
+} Maker;
+
+static void make(Maker *m, Str schema, Str name);
+
+/* -- the schema -- */
+
+static bool text_of(Str value, Str *text) {
+  CborReader r = cbor_reader(value);
+  Err err;
+  return value.at && cbor_text(&r, text, &err);
+}
+
+static bool number_of(Str value, double *number) {
+  CborReader r = cbor_reader(value);
+  CborItem item;
+  Err err;
+  if (!value.at || !cbor_next(&r, &item, &err)) return false;
+  if (item.kind == CBOR_FLOAT) *number = item.f;
+  else if (item.kind == CBOR_UINT) *number = (double)item.n;
+  else if (item.kind == CBOR_NEGINT) *number = -1 - (double)item.n;
+  else return false;
+  return true;
+}
+
+static bool list_of(Str value, CborReader *items, uint64_t *count) {
+  Err err;
+  *items = cbor_reader(value);
+  return value.at && cbor_array(items, count, &err);
+}
+
+static bool is_map(Str value) {
+  CborReader r = cbor_reader(value);
+  CborItem item;
+  Err err;
+  return value.at && cbor_next(&r, &item, &err) && item.kind == CBOR_TAG && item.n == CBOR_TAG_MAP;
+}
+
+static Str first_of(Str list) {
+  CborReader items;
+  uint64_t count;
+  Str first;
+  Err err;
+  return list_of(list, &items, &count) && count && cbor_skip(&items, &first, &err) ? first : (Str){0};
+}
+
+/* "#/$defs/Name"; absent for what points elsewhere. */
+static Str pointed(const Maker *m, Str pointer) {
+  Str at = m->root;
+  if (pointer.size == 0 || pointer.at[0] != '#') return (Str){0};
+  for (size_t i = 1; i < pointer.size && at.at;) {
+    size_t end = ++i;
+    while (end < pointer.size && pointer.at[end] != '/') end++;
+    at = cbor_map_get(at, (Str){pointer.at + i, end - i});
+    i = end;
+  }
+  return at;
+}
+
+typedef enum { ANY, OBJECT, ARRAY, STRING, INTEGER, NUMBER, BOOLEAN, NOTHING } Type;
+
+static Type type_named(Str name) {
+  static const char *const names[] = {"", "object", "array", "string", "integer", "number", "boolean", "null"};
+  for (size_t i = 1; i < COUNT_OF(names); i++) {
+    if (str_equal(name, str_of(names[i]))) return (Type)i;
+  }
+  return ANY;
+}
+
+static Type type_implied(Str schema) {
+  if (cbor_map_get(schema, STR("properties")).at || cbor_map_get(schema, STR("required")).at) return OBJECT;
+  if (cbor_map_get(schema, STR("items")).at || cbor_map_get(schema, STR("prefixItems")).at) return ARRAY;
+  if (cbor_map_get(schema, STR("minimum")).at || cbor_map_get(schema, STR("maximum")).at) return NUMBER;
+  return ANY;
+}
+
+static Type type_of(Str schema) {
+  Str type = cbor_map_get(schema, STR("type")), name;
+  CborReader items;
+  uint64_t count;
+  Err err;
+  if (text_of(type, &name)) return type_named(name);
+  if (!list_of(type, &items, &count)) return type_implied(schema);
+  Type found = ANY;
+  for (uint64_t i = 0; i < count && cbor_text(&items, &name, &err); i++) {
+    found = type_named(name);
+    if (found != NOTHING) break;
+  }
+  return found;
+}
+
+/* -- numbers -- */
+
+typedef struct Bounds {
+  double low, high, step; /* step 0: none */
+  bool has_low, has_high, above, below; /* above, below: the bound itself is out */
+} Bounds;
+
+static Bounds bounds_of(Str schema) {
+  Bounds b = {0};
+  double n;
+  b.has_low = number_of(cbor_map_get(schema, STR("minimum")), &b.low);
+  b.has_high = number_of(cbor_map_get(schema, STR("maximum")), &b.high);
+  if (number_of(cbor_map_get(schema, STR("exclusiveMinimum")), &n) && (!b.has_low || n >= b.low)) {
+    b.has_low = b.above = true;
+    b.low = n;
+  }
+  if (number_of(cbor_map_get(schema, STR("exclusiveMaximum")), &n) && (!b.has_high || n <= b.high)) {
+    b.has_high = b.below = true;
+    b.high = n;
+  }
+  if (number_of(cbor_map_get(schema, STR("multipleOf")), &n) && n > 0) b.step = n;
+  return b;
+}
+
+static bool within(const Bounds *b, double n) {
+  if (b->has_low && (b->above ? n <= b->low : n < b->low)) return false;
+  if (b->has_high && (b->below ? n >= b->high : n > b->high)) return false;
+  return b->step == 0 || fabs(n / b->step - nearbyint(n / b->step)) < 1e-9;
+}
+
+static double least(const Bounds *b, bool whole) {
+  double unit = whole ? 1 : 0, n = 0;
+  if (b->step > 0) unit = whole ? ceil(b->step) : b->step;
+  if (b->has_low) {
+    n = unit > 0 ? ceil(b->low / unit) * unit : b->low;
+    if (b->above && n <= b->low) n += unit > 0 ? unit : 1;
+    if (b->has_high && !within(b, n)) n = b->low + (b->high - b->low) / 2;
+  } else if (b->has_high && !within(b, 0)) {
+    n = unit > 0 ? floor(b->high / unit) * unit : b->high;
+    if (b->below && n >= b->high) n -= unit > 0 ? unit : 1;
+  }
+  return whole ? trunc(n) : n;
+}
+
+static void put_number(Buf *out, double n, bool whole) {
+  bool fits = n >= -9007199254740992.0 && n <= 9007199254740992.0;
+  if (fits && n == trunc(n)) cbor_put_int(out, (int64_t)n);
+  else if (whole) cbor_put_int(out, n < 0 ? INT64_MIN : INT64_MAX);
+  else cbor_put_float(out, n);
+}
+
+static bool hint_number(Maker *m, const Bounds *b, bool whole, double *n) {
+  for (uint32_t i = 0; m->hints && i < m->hints->count; i++) {
+    Hint *h = &m->hints->at[i];
+    char text[40];
+    size_t size = 0;
+    if (h->used || h->kind != HINT_NUMBER || h->text.size > sizeof text) continue;
+    for (size_t k = 0; k < h->text.size; k++) {
+      if (h->text.at[k] != ',') text[size++] = h->text.at[k];
+    }
+    if (!float_parse((Str){text, size}, n) || (whole && *n != trunc(*n)) || !within(b, *n)) continue;
+    h->used = true;
+    return true;
+  }
+  return false;
+}
+
+static void make_number(Maker *m, Str schema, bool whole) {
+  Bounds b = bounds_of(schema);
+  double n;
+  if (hint_number(m, &b, whole, &n)) {
+    put_number(m->out, n, whole);
+    return;
+  }
+  n = least(&b, whole);
+  double next = n + m->ordinal * (b.step > 0 ? b.step : 1); /* items of an array differ where they may */
+  put_number(m->out, within(&b, next) ? next : n, whole);
+}
+
+/* -- strings -- */
+
+typedef struct Format {
+  const char *name, *value, *mark; /* mark: what a text of the message must have in it to be one */
+} Format;
+static const Format formats[] = {{"date-time", "1970-01-01T00:00:00Z", NULL},
+                                 {"date", "1970-01-01", NULL},
+                                 {"time", "00:00:00Z", NULL},
+                                 {"duration", "PT0S", NULL},
+                                 {"email", "offline@example.com", "@"},
+                                 {"uri", "https://example.com/", "://"},
+                                 {"uuid", "00000000-0000-0000-0000-000000000000", NULL},
+                                 {"ipv4", "127.0.0.1", NULL},
+                                 {"ipv6", "::1", NULL},
+                                 {"hostname", "example.com", NULL}};
+
+static const Format *format_of(Str schema) {
+  Str name;
+  if (!text_of(cbor_map_get(schema, STR("format")), &name)) return NULL;
+  for (size_t i = 0; i < COUNT_OF(formats); i++) {
+    if (str_equal(name, str_of(formats[i].name))) return &formats[i];
+  }
+  return NULL;
+}
+
+static bool hint_has_form(Str text, const Format *format) {
+  int64_t us;
+  if (!format) return true;
+  if (format->mark) return memmem(text.at, text.size, format->mark, strlen(format->mark)) != NULL;
+  if (!time_parse(text, &us)) return false;
+  return strcmp(format->name, text.size == 10 ? "date" : "date-time") == 0;
+}
+
+/* Quoted texts first, then names with digits, then numbers. */
+static bool hint_string(Maker *m, const Format *format, double shortest, double longest, Str *text) {
+  for (int kind = HINT_QUOTED; m->hints && kind <= HINT_NUMBER; kind++) {
+    for (uint32_t i = 0; i < m->hints->count; i++) {
+      Hint *h = &m->hints->at[i];
+      double size = (double)utf8_count(h->text);
+      if (h->used || (int)h->kind != kind || size < shortest || size > longest) continue;
+      if (!hint_has_form(h->text, format)) continue;
+      h->used = true;
+      *text = h->text;
+      return true;
+    }
+  }
+  return false;
+}
+
+/* "offline reason": it says what it stands for, cut or filled up to the length asked for. */
+static void put_standing(Maker *m, Str name, double shortest, double longest) {
+  Buf text = {.max = FITTING_MAX};
+  buf_text(&text, "offline ");
+  buf_str(&text, name.size ? name : STR("answer"));
+  if (m->ordinal) buf_format(&text, " %" PRIu32, m->ordinal + 1);
+  size_t count = utf8_count(buf_view(&text));
+  for (; (double)count < shortest && !text.full; count++) buf_byte(&text, '.');
+  if (text.full) m->endless = true;
+  if ((double)count > longest) text.size = utf8_offset(buf_view(&text), longest > 0 ? (size_t)longest : 0);
+  cbor_put_text(m->out, buf_view(&text));
+  buf_deinit(&text);
+}
+
+static bool make_pattern(Maker *m, Str schema) {
+  Str pattern;
+  Buf text = {0};
+  bool ok = text_of(cbor_map_get(schema, STR("pattern")), &pattern) && pattern_instance(pattern, &text);
+  if (ok) cbor_put_text(m->out, buf_view(&text));
+  buf_deinit(&text);
+  return ok;
+}
+
+static void make_string(Maker *m, Str schema, Str name) {
+  const Format *format = format_of(schema);
+  double shortest = 0, longest = HUGE_VAL;
+  Str text;
+  number_of(cbor_map_get(schema, STR("minLength")), &shortest);
+  number_of(cbor_map_get(schema, STR("maxLength")), &longest);
+  if (make_pattern(m, schema)) return;
+  if (hint_string(m, format, shortest, longest, &text)) cbor_put_text(m->out, text);
+  else if (format) cbor_put_text(m->out, str_of(format->value));
+  else put_standing(m, name, shortest, longest);
+}
+
+/* -- one of given values -- */
+
+/* The value of an enum that the message names, else its first. */
+static Str chosen(const Maker *m, Str values) {
+  CborReader items;
+  uint64_t count;
+  Str value, text, first = first_of(values);
+  Err err;
+  if (!m->hints || !list_of(values, &items, &count)) return first;
+  for (uint64_t i = 0; i < count && cbor_skip(&items, &value, &err); i++) {
+    if (text_of(value, &text) && words_shared(text, m->hints->message)) return value;
+  }
+  return first;
+}
+
+static bool make_given(Maker *m, Str schema) {
+  Str value = cbor_map_get(schema, STR("const"));
+  if (!value.at) value = chosen(m, cbor_map_get(schema, STR("enum")));
+  if (!value.at) value = cbor_map_get(schema, STR("default"));
+  if (value.at) buf_str(m->out, value);
+  return value.at != NULL;
+}
+
+static bool make_other(Maker *m, Str schema, Str name) {
+  static const char *const keys[] = {"anyOf", "oneOf", "allOf"};
+  Str text, other = {0};
+  if (text_of(cbor_map_get(schema, STR("$ref")), &text)) other = pointed(m, text);
+  for (size_t i = 0; i < COUNT_OF(keys) && !other.at; i++) other = first_of(cbor_map_get(schema, str_of(keys[i])));
+  if (other.at) make(m, other, name);
+  return other.at != NULL;
+}
+
+/* -- containers -- */
+
+static bool seen_before(Str list, uint64_t end, Str name) {
+  CborReader items;
+  uint64_t count;
+  Str text;
+  Err err;
+  if (!list_of(list, &items, &count)) return false;
+  for (uint64_t i = 0; i < end && cbor_text(&items, &text, &err); i++) {
+    if (str_equal(text, name)) return true;
+  }
+  return false;
+}
+
+/* Required names, each once. With `make_them` false they are counted. */
+static uint64_t fields(Maker *m, Str schema, bool make_them) {
+  Str list = cbor_map_get(schema, STR("required")), properties = cbor_map_get(schema, STR("properties")), name;
+  CborReader items;
+  uint64_t count, found = 0;
+  Err err;
+  if (!list_of(list, &items, &count)) return 0;
+  m->endless |= count > FIELDS_MAX; /* names are compared with each other */
+  for (uint64_t i = 0; i < count && !m->endless && !m->out->full && cbor_text(&items, &name, &err); i++) {
+    if (seen_before(list, i, name)) continue;
+    found++;
+    if (!make_them) continue;
+    cbor_put_text(m->out, name);
+    make(m, cbor_map_get(properties, name), name);
+  }
+  return found;
+}
+
+static void make_object(Maker *m, Str schema) {
+  uint32_t ordinal = m->ordinal;
+  cbor_put_tag(m->out, CBOR_TAG_MAP);
+  cbor_put_array(m->out, fields(m, schema, false) * 2);
+  m->ordinal = 0;
+  fields(m, schema, true);
+  m->ordinal = ordinal;
+}
+
+static void make_array(Maker *m, Str schema, Str name) {
+  Str items = cbor_map_get(schema, STR("items")), one;
+  uint64_t given, wanted = 0;
+  uint32_t ordinal = m->ordinal;
+  CborReader firsts;
+  double count = 0;
+  Err err;
+  if (number_of(cbor_map_get(schema, STR("minItems")), &count) && count > 0) {
+    wanted = count < VALUE_MAX ? (uint64_t)ceil(count) : VALUE_MAX;
+  }
+  if (!list_of(cbor_map_get(schema, STR("prefixItems")), &firsts, &given)) given = 0;
+  cbor_put_array(m->out, wanted);
+  for (uint64_t i = 0; i < wanted && !m->out->full; i++) {
+    m->ordinal = (uint32_t)i;
+    one = items;
+    if (i < given && !cbor_skip(&firsts, &one, &err)) given = 0;
+    make(m, one, name);
+  }
+  m->ordinal = ordinal;
+}
+
+static void make_typed(Maker *m, Str schema, Str name) {
+  switch (type_of(schema)) {
+  case OBJECT: make_object(m, schema); break;
+  case ARRAY: make_array(m, schema, name); break;
+  case INTEGER: make_number(m, schema, true); break;
+  case NUMBER: make_number(m, schema, false); break;
+  case BOOLEAN: cbor_put_bool(m->out, false); break;
+  case NOTHING: cbor_put_nil(m->out); break;
+  case STRING:
+  case ANY: make_string(m, schema, name); break;
+  }
+}
+
+static void make(Maker *m, Str schema, Str name) {
+  if (m->depth >= DEPTH_MAX || m->out->full) {
+    m->endless = true;
+    cbor_put_nil(m->out);
+    return;
+  }
+  m->depth++;
+  if (!make_given(m, schema) && !make_other(m, schema, name)) make_typed(m, schema, name);
+  m->depth--;
+}
+
+bool schema_instance(Str schema, Str name, Hints *hints, Buf *out, Err *err) {
+  Buf encoded = {0}, value = {.max = VALUE_MAX};
+  if (schema.size == 0) schema = STR("true");
+  bool ok = cbor_from_json(schema, &encoded, err);
+  if (ok) {
+    Maker m = {.root = buf_view(&encoded), .hints = hints, .out = &value};
+    if (!is_map(m.root)) m.root = (Str){0};
+    make(&m, m.root, name);
+    ok = !m.endless && !value.full;
+    if (!ok) FAIL(err, ERR_LIMIT, "the smallest value of the schema of \"" STR_FMT "\" is too large or has no end; "
+                                  "let what refers to itself be optional", STR_ARG(name));
+    else buf_str(out, buf_view(&value));
+  } else {
+    err_context(err, "the schema of \"" STR_FMT "\"", STR_ARG(name));
+  }
+  buf_deinit(&encoded);
+  buf_deinit(&value);
+  return ok;
+}
