@@ -68,6 +68,7 @@ struct Body {
   Edge *edges, *callers;
   Span effect_span; /* its first effect of its own; what it is in effect_word */
   Str effect_word;
+  Span config_span; /* where it reads a configuration value; size 0: it does not */
   Edge *via;     /* otherwise the call by which the nearest effect is reached */
   uint8_t place; /* PurePlace: why it has to be pure */
   const Decl *agent;  /* of agent code: whose state it sees */

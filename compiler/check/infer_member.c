@@ -341,6 +341,7 @@ Type *symbol_value(Checker *c, Expr *e, Symbol *symbol) {
       return symbol->type ? symbol->type : c->t_any;
     case SYMBOL_CONFIG:
       symbol->reads++;
+      if (c->frame->body->config_span.size == 0) c->frame->body->config_span = e->span;
       return symbol->type ? symbol->type : c->t_any;
     case SYMBOL_FN:
       symbol->reads++;

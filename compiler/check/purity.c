@@ -248,6 +248,26 @@ static void report_use(Checker *c, const PureUse *use) {
   report_label(c, diag, STR_FMT, STR_ARG(rest));
 }
 
+/* A state follows from its events alone, on every node and for ever: nothing that folds may read the configuration. */
+static void config_in_evolve(Checker *c, Queue *q, Body *from) {
+  Body **seen = q->items;
+  uint32_t count = 0;
+  seen[count++] = from;
+  for (uint32_t at = 0; at < count; at++) {
+    if (seen[at]->config_span.size > 0) {
+      Str name = place_name(from);
+      Diag *diag = checker_report(c, DIAG_CONFIG_IN_EVOLVE, seen[at]->config_span, 1, &name);
+      if (at > 0) report_note(c, diag, from->function.span, "it is reached from here");
+      return;
+    }
+    for (Edge *e = seen[at]->edges; e; e = e->next) {
+      uint32_t known = 0;
+      while (known < count && seen[known] != e->to) known++;
+      if (known == count) seen[count++] = e->to;
+    }
+  }
+}
+
 void purity_check(Checker *c) {
   Queue q = {ARENA_ARRAY(c->arena, Body *, body_count(c) + 1), 0, 0};
   spread_effects(c, &q);
@@ -256,5 +276,6 @@ void purity_check(Checker *c) {
   for (const PureUse *use = c->uses; use; use = use->next) report_use(c, use);
   for (Function *f = c->out->functions; f; f = f->next) {
     if (f->asserted_pure && f->effects) report_body(c, (Body *)f);
+    if (f->kind == FNKIND_EVOLVE) config_in_evolve(c, &q, (Body *)f);
   }
 }

@@ -189,13 +189,17 @@ static void then_stmt(Body *b, Stmt *s) {
   }
   uint8_t expected = reg_take(b);
   then_expected(b, s, expected);
+  if (s->test == THEN_STATE) { /* of a refusal, too: the unchanged one */
+    then_state(b, outcome, expected);
+    return;
+  }
   jump_to(b, OP_JNIL, refusal, 0, &accepted);
   fail_text(b, STR("the command"), &refused_sides, expected, refusal);
   label_here(b, &accepted);
-  if (s->test == THEN_STATE) then_state(b, outcome, expected);
-  else if (s->test == THEN_REPLY)
+  if (s->test == THEN_REPLY)
     same_or_fail(b, STR("the reply"), expected, part_get(b, outcome, "reply"));
-  else same_or_fail(b, STR("the events"), expected, part_get(b, outcome, "events"));
+  else
+    same_or_fail(b, STR("the events"), expected, part_get(b, outcome, "events"));
 }
 
 /* ---- expect ---- */

@@ -647,6 +647,44 @@ static void executing_jobs_go_on_after_a_restart(void) {
   dir_gone(dir);
 }
 
+/* Nobody "rescues" a job because it takes long: its lease is its process's. And what one job did twice would be seen. */
+static void long_jobs_are_left_alone(void) {
+  World w;
+  Code code;
+  Placed p;
+  Buf keep = {0};
+  NEED(start(&w, &code, "worker Long(n: int):\n  perform(job):\n    sleep 3d\n    print(\"long ${job.n}\")\n"));
+  put_n(&w, "Long", 1, NULL, &p);
+  pass(&w, 71 * HOUR);
+  CHECK(state_is(&w, &p, JOB_EXECUTING) && queue_of(&w, "default").executing == 1);
+  pass(&w, 2 * HOUR);
+  JobRow row = row_of(&w, p.id, &keep);
+  CHECK(row.state == JOB_DONE && row.attempt == 1 && row.lease == 1);
+  CHECK_STR(printed(&w), STR("long 1;"));
+  buf_deinit(&keep);
+  stop(&w, &code);
+}
+
+/* Whoever lost its lease cannot say how the job ended. */
+static void an_older_lease_is_refused(void) {
+  World w;
+  Code code;
+  Placed p;
+  Err err = {0};
+  Buf keep = {0};
+  NEED(start(&w, &code, nap_program));
+  put_n(&w, "Nap", 1, NULL, &p);
+  JobRow row = row_of(&w, p.id, &keep);
+  CHECK(row.state == JOB_EXECUTING && row.lease == 1);
+  row.lease = 0;
+  row.state = JOB_DONE;
+  StoreGroup group = {.job_updates = &row, .job_update_count = 1};
+  CHECK(!store_commit(w.s->store, &group, &err) && err.code == ERR_INVALID);
+  CHECK(state_is(&w, &p, JOB_EXECUTING));
+  buf_deinit(&keep);
+  stop(&w, &code);
+}
+
 static void waiting_attempts_go_on_after_a_restart(void) {
   World w;
   Code code;
@@ -1054,6 +1092,8 @@ int main(void) {
   RUN_TEST(a_person_cancels);
   RUN_TEST(a_person_tries_again);
   RUN_TEST(executing_jobs_go_on_after_a_restart);
+  RUN_TEST(long_jobs_are_left_alone);
+  RUN_TEST(an_older_lease_is_refused);
   RUN_TEST(waiting_attempts_go_on_after_a_restart);
   RUN_TEST(what_an_operator_set_survives);
   RUN_TEST(jobs_without_a_worker_wait);

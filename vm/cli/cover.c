@@ -1,4 +1,5 @@
-/* Lines from instructions: a line is reached when one of the instructions it became was executed. */
+/* Lines from instructions: a line is reached when one of the instructions it became was executed. Declarations of
+** messages, records and state do nothing by themselves, and are not counted. */
 #include "vm/cli/cover.h"
 
 #include "vm/base/buf.h"
@@ -47,7 +48,7 @@ void cover_report(const Bundle *b, const uint8_t *reached,
     uint8_t *lines = mem_alloc(count);
     memset(lines, LINE_NONE, count);
     for (uint32_t i = 0; i < b->fn_count; i++)
-      if (b->fns[i].source == s) fn_lines(b, &b->fns[i], reached, lines, count);
+      if (b->fns[i].source == s && b->fns[i].kind != FNKIND_CONSTRUCTOR) fn_lines(b, &b->fns[i], reached, lines, count);
     for (uint32_t i = 0; i < count; i++) {
       file.lines += lines[i] != LINE_NONE;
       file.reached += lines[i] == LINE_REACHED;

@@ -161,10 +161,20 @@ static void result_json(const TestCase *t, Buf *out) {
 
 /* ---- JUnit ------------------------------------------------------------------------- */
 
-/* XML 1.0 has no place for most control characters, even written as numbers. */
+/* U+FFFE and U+FFFF. */
+static bool no_character(Str text, size_t i) {
+  return text.size - i >= 3 && memcmp(text.at + i, "\xef\xbf", 2) == 0 && (unsigned char)text.at[i + 2] >= 0xbe;
+}
+
+/* XML 1.0 has no place for most control characters, even written as numbers, and for two others. */
 static void xml_put(Buf *out, Str text) {
   for (size_t i = 0; i < text.size; i++) {
     char c = text.at[i];
+    if (no_character(text, i)) {
+      buf_byte(out, '?');
+      i += 2;
+      continue;
+    }
     if (c == '<') buf_text(out, "&lt;");
     else if (c == '>') buf_text(out, "&gt;");
     else if (c == '&') buf_text(out, "&amp;");

@@ -76,6 +76,7 @@ void model_call_deinit(ModelCall *call);
 /* base + path; the provider's `request` adds what it needs. A base that ends in the path's first part keeps it once:
 ** "http://h/v1" + "/v1/chat" is "http://h/v1/chat". */
 void model_url(ModelHttp *out, Str base, const char *path);
+bool model_url_has_path(Str base); /* more than a host */
 /* Value = prefix and value. Copied; all header values may move until the last is added. */
 void model_header(ModelHttp *out, const char *name, const char *prefix, Str value);
 
@@ -206,9 +207,17 @@ bool model_usage_field(Str usage, const char *name, uint64_t *out);
 
 /* The first failure stands; sets over. The message is cut at MODEL_MESSAGE_BYTES. */
 void model_fail(ModelReader *r, ModelErrorCode code, ModelRetry retry, const char *format, ...) PRINTF_LIKE(4, 5);
+/* The reply as an encoded value; numbers nobody told are estimated. */
+void model_reply_encode(ModelReader *r, Buf *out);
+void model_reply_deinit(ModelReply *reply);
+/* {class, wait_us, status, request_id, sent, usage, partial} inside [code, message, data, nil]. */
+void model_error_encode(ModelReader *r, bool sent, Buf *out);
+
 /* What a provider says went wrong, classified by its words, the status and the headers. `error`: an encoded map
 ** {message, type, code, …}, a string, or absent; or a map that has such a thing under "error". */
 void model_fail_by(ModelReader *r, Str error);
+/* The same for a whole body, JSON or not, of a reply with an error's status. */
+void model_fail_body(ModelReader *r, Str body);
 
 /* -- providers -- */
 

@@ -715,9 +715,35 @@ static Value foreign_error(Run *run, const Wait *wait, Value error) {
   return error;
 }
 
+/* So with what ended a decision or view: there it was a limit, here it is a refusal as others are. */
+Value ask_refusal(Run *run, uint64_t effect, Value error) {
+  if ((effect != EFFECT_DISPATCH && effect != EFFECT_VIEW) || error_catchable(error)) return error;
+  Buf code = {0}, message = {0};
+  buf_str(&code, error_code(error));
+  buf_str(&message, error_message(error));
+  error = error_new(run->machine, NULL, buf_view(&code), buf_view(&message), error_data(error), true);
+  buf_deinit(&code);
+  buf_deinit(&message);
+  return error;
+}
+
 static void ask_failed(Run *run, const Wait *wait, ErrorMeans means, Value error) {
   memory_error(run, wait->fiber, wait->seq, error, means);
   strand_raise(run, wait->fiber, error);
+}
+
+/* What befell an agent's code, a limit say, is a refusal to who asked: it may be caught. */
+static Value refusal_of(Run *run, const Wait *wait, Fiber *f, Value error) {
+  bool refusal = wait->effect == EFFECT_DISPATCH || wait->effect == EFFECT_VIEW || wait->effect == EFFECT_ENQUEUE;
+  if (!refusal || error_catchable(error)) return error;
+  Machine *m = run->machine;
+  Buf code = {0}, message = {0}; /* copies: the new error is allocated while they are read */
+  buf_str(&code, error_code(error));
+  buf_str(&message, error_message(error));
+  Value caught = error_new(m, f, buf_view(&code), buf_view(&message), error_data(error), true);
+  buf_deinit(&code);
+  buf_deinit(&message);
+  return caught;
 }
 
 /* An answer to a command that somebody waits for. The wait is gone already; `seq` and `fiber` were its. */
@@ -729,7 +755,7 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
   Strand *s = run_strand(run, wait->fiber);
   Fiber *f = fiber_by_id(run->machine, wait->fiber);
   bool ok = str_equal(outcome, STR("ok"));
-  if (!ok && value_is_kind(v, OBJ_ERROR)) v = foreign_error(run, wait, v);
+  if (!ok && value_is_kind(v, OBJ_ERROR)) v = ask_refusal(run, wait->effect, foreign_error(run, wait, v));
   bool lost = str_equal(outcome, STR("unknown")) || str_equal(outcome, STR("interrupted"));
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);
@@ -750,6 +776,6 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
     if (!value_is_kind(v, OBJ_ERROR)) {
       v = error_fault(run->machine, f, FAULT_INTERNAL, "an effect failed without an error");
     }
-    ask_failed(run, wait, wait->effect == EFFECT_RUN_CALL ? ERROR_DONE : ERROR_NOT_DONE, v);
+    ask_failed(run, wait, wait->effect == EFFECT_RUN_CALL ? ERROR_DONE : ERROR_NOT_DONE, refusal_of(run, wait, f, v));
   }
 }

@@ -31,6 +31,7 @@ void decider_free(Decider *d) {
   buf_deinit(&d->out);
   buf_deinit(&d->reply);
   buf_deinit(&d->meta);
+  buf_deinit(&d->config);
   words_deinit(&d->said);
   words_deinit(&d->aside);
   words_deinit(&d->inner);
@@ -39,6 +40,12 @@ void decider_free(Decider *d) {
 }
 
 Machine *decider_machine(Decider *d) { return d->m; }
+
+void decider_configure(Decider *d, Str map) {
+  buf_clear(&d->config);
+  buf_str(&d->config, map);
+  machine_config(d->m, buf_view(&d->config));
+}
 
 /* ---- small things the other files need ---- */
 
@@ -97,7 +104,12 @@ bool decider_call(Decider *d, uint32_t fn, const Value *args, uint32_t count, Va
 
 /* Whatever was going on is dropped. Buffers that one large instance needed are not kept for the others. */
 static void decider_clear(Decider *d) {
+  const struct Heap *heap = d->m->heap;
   machine_clear(d->m);
+  if (d->m->heap != heap) {
+    d->m->config = VALUE_NIL;
+    if (d->config.size > 0) machine_config(d->m, buf_view(&d->config));
+  }
   fold_log_clear(d);
   d->agent = NONE_INDEX;
   d->pending = false;

@@ -65,6 +65,7 @@ struct Decider {
   Words said, aside;
   Words inner;    /* why a record within a message could not be made */
   Buf out, reply; /* encodings of the decision's parts */
+  Buf config;     /* as given; again on the machine whenever that has a new heap */
   Buf meta;       /* a copy, while a decision may be continued */
   DecidedEvent *events;
   uint32_t event_cap;

@@ -30,12 +30,11 @@ static Value config_value(Machine *m, const BundleConfig *config, Str map) {
   return v;
 }
 
-static void config_fill(Run *run) {
-  Machine *m = run->machine;
-  if (run->bundle->config_count == 0) return;
-  m->config = list_new(m, run->bundle->config_count);
-  for (uint32_t i = 0; i < run->bundle->config_count; i++) {
-    Value v = config_value(m, &run->bundle->configs[i], run->head.HEAD.config);
+void machine_config(Machine *m, Str map) {
+  if (m->bundle->config_count == 0) return;
+  m->config = list_new(m, m->bundle->config_count);
+  for (uint32_t i = 0; i < m->bundle->config_count; i++) {
+    Value v = config_value(m, &m->bundle->configs[i], map);
     list_push(m, &m->config, v);
   }
   value_share(m->config);
@@ -46,7 +45,7 @@ void machine_fresh(Run *run) {
   if (run->machine) machine_free(run->machine);
   run->machine = machine_new(run->program);
   run->machine->switch_loop = switch_loop;
-  config_fill(run);
+  machine_config(run->machine, run->head.HEAD.config);
 }
 
 /* ---- the input ---- */
@@ -88,9 +87,11 @@ static uint32_t older_shape(const Bundle *b, Str record, uint64_t *version) {
   return NONE_INDEX;
 }
 
-static bool message_present(const Program *program, uint32_t shape, Str message, uint64_t version, Buf *out, Err *err) {
+static bool message_present(const Program *program, Str config, uint32_t shape, Str message, uint64_t version,
+                            Buf *out, Err *err) {
   const Bundle *b = program_bundle(program);
   Decider *d = decider_new(program);
+  decider_configure(d, config);
   Refusal refusal;
   bool ok = decider_admit(d, shape, message, version, true, out, &refusal);
   if (!ok) {
@@ -103,7 +104,7 @@ static bool message_present(const Program *program, uint32_t shape, Str message,
 }
 
 /* A run stays on its bundle, so this is done once, before its head is written. */
-bool input_present(const Program *program, Str entry, Str input, Buf *keep, Str *out, Err *err) {
+bool input_present(const Program *program, Str entry, Str config, Str input, Buf *keep, Str *out, Err *err) {
   const Bundle *b = program_bundle(program);
   BundleEntry e;
   CborReader r = cbor_reader(input);
@@ -116,7 +117,7 @@ bool input_present(const Program *program, Str entry, Str input, Buf *keep, Str 
   uint32_t shape = older_shape(b, message, &version);
   if (shape == NONE_INDEX) return true;
   Buf present = {0};
-  bool ok = message_present(program, shape, message, version, &present, err);
+  bool ok = message_present(program, config, shape, message, version, &present, err);
   if (ok) {
     cbor_put_array(keep, count);
     buf_str(keep, buf_view(&present));

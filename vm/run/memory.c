@@ -260,7 +260,7 @@ static void recall(Run *run, Fiber *f, Spot spot) {
     fiber_answer(run->machine, f, v);
     run_ready_first(run, f->id);
   } else {
-    strand_raise(run, f->id, v);
+    strand_raise(run, f->id, ask_refusal(run, record.RECALLED.kind, v));
   }
 }
 

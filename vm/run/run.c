@@ -54,7 +54,7 @@ bool run_begin(const Program *program, const RunHost *host, Journal *journal, co
   Buf patches = {0}, present = {0};
   Str input = {0};
   head_patches(run->bundle, &patches);
-  bool ok = input_present(program, h->entry, h->input, &present, &input, err);
+  bool ok = input_present(program, h->entry, h->config, h->input, &present, &input, err);
   Record head = {.kind = RECORD_HEAD,
                  .HEAD = {.run = h->id, .bundle = run->bundle->id, .semantics = STR(SEMANTICS_ID),
                           .checker = CHECKER_VERSION, .entry = h->entry, .input = input,

@@ -174,7 +174,7 @@ void head_patches(const Bundle *bundle, Buf *out); /* the ids of all patches it 
 void machine_fresh(Run *run);
 MUST_USE bool main_begin(Run *run, Err *err); /* the main fiber over the head's input */
 /* The input with a message of an older version made one of the bundle's own. keep: where a new one is made. */
-MUST_USE bool input_present(const Program *program, Str entry, Str input, Buf *keep, Str *out, Err *err);
+MUST_USE bool input_present(const Program *program, Str entry, Str config, Str input, Buf *keep, Str *out, Err *err);
 
 /* ---- run.c ---- */
 bool run_put(Run *run, Record *record);  /* false: diverged, or at the end of a read-only history */
@@ -188,6 +188,9 @@ void run_key(const Run *run, uint64_t seq, char out[96]);
 Uuid run_child_id(const Run *run, uint64_t seq, int64_t at_us);
 /* Appends the value; an error that says why in its place where it cannot be stored: then false. */
 bool run_encode(Run *run, Value v, Buf *out);
+
+/* The machine's config values by index, from an encoded map by name (head.c). */
+void machine_config(Machine *m, Str map);
 
 /* ---- strand.c: fibers, readiness, waits ---- */
 Strand *run_strand(Run *run, uint32_t fiber);
@@ -215,6 +218,7 @@ void group_free(Group *group);
 void run_ask(Run *run, Fiber *fiber);
 /* wait is taken from the waits already; v is `value` decoded, just now. */
 void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v);
+Value ask_refusal(Run *run, uint64_t effect, Value error); /* an error answer as it is raised here */
 bool ask_signal_arrived(Run *run, Str name, Str value);
 /* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
 bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);

@@ -174,7 +174,7 @@ static bool seat_empty(Agents *a, Seat *seat) {
 
 static Seat *seat_new(Agents *a) {
   Seat *seat = MEM_NEW(Seat);
-  seat->decider = decider_new(a->app->program);
+  seat->decider = app_decider(a->app);
   a->seats[a->seat_count++] = seat;
   return seat;
 }

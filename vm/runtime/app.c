@@ -1,6 +1,7 @@
 /* The application put together, and which bundle it follows. */
 #include "vm/runtime/app.h"
 
+
 #include <stdio.h>
 
 #include "vm/base/cbor.h"
@@ -8,6 +9,7 @@
 #include "vm/base/hash.h"
 #include "vm/base/mem.h"
 #include "vm/core/machine.h"
+#include "vm/run/decider.h"
 #include "vm/runtime/agents.h"
 #include "vm/runtime/bus.h"
 #include "vm/runtime/handlers.h"
@@ -38,7 +40,14 @@ void app_free(App *app) {
   handlers_free(app->handlers);
   agents_free(app->agents);
   table_free(app->versions);
+  buf_deinit(&app->config);
   mem_free(app);
+}
+
+Decider *app_decider(const App *app) {
+  Decider *d = decider_new(app->program);
+  decider_configure(d, buf_view(&app->config));
+  return d;
 }
 
 Store *app_store(const App *app) { return app->scheduler->store; }
@@ -196,11 +205,23 @@ static void active_keep(App *app, Hash256 bundle) {
   grouping_kv(app_grouping(app), SPACE_APP, STR("active"), (Str){(const char *)bundle.byte, sizeof bundle});
 }
 
+static bool config_take(App *app, const Bundle *b, Err *err) {
+  Buf config = {0};
+  if (!config_read(b, (Str){0}, &config, err)) {
+    buf_deinit(&config);
+    return false;
+  }
+  buf_deinit(&app->config);
+  app->config = config;
+  return true;
+}
+
 bool app_activate(App *app, Hash256 bundle, Err *err) {
   const Program *program;
   if (!node_program(app->scheduler->node, bundle, &program, err)) return false;
   if (!versions_read(app, err) || !versions_known(app, program_bundle(program), err)) return false;
   if (app->program == program) return true;
+  if (!config_take(app, program_bundle(program), err)) return false;
   bus_stop(app->bus);
   app->program = program;
   app->bundle = program_bundle(program);

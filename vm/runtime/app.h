@@ -87,6 +87,7 @@ struct App {
   AppOptions options;
   const Program *program;
   const Bundle *bundle;
+  Buf config; /* the program's, an encoded map, as it was when it became active */
   Agents *agents;
   Bus *bus;
   Handlers *handlers;
@@ -96,6 +97,8 @@ struct App {
   Table *versions; /* of messages appended: the highest of each stored name, above 1 */
   Ids ids;
 };
+/* A decider of the active program, with its configuration. The caller's to free. */
+struct Decider *app_decider(const App *app);
 Store *app_store(const App *app);
 Grouping *app_grouping(const App *app);
 int64_t app_now(const App *app);

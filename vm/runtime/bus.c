@@ -171,7 +171,7 @@ static void views_enter(Bus *b, const Bundle *bundle, uint32_t agent) {
 void bus_activate(Bus *b) {
   const Bundle *bundle = b->app->bundle;
   routes_free(b);
-  b->desk = decider_new(b->app->program);
+  b->desk = app_decider(b->app);
   b->by_command = table_new();
   b->views = table_new();
   b->routes = mem_alloc((bundle->route_count + 1) * sizeof *b->routes);

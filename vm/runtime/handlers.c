@@ -147,7 +147,7 @@ static bool handlers_idle(Handlers *h, Err *err) {
 bool handlers_activate(Handlers *h, Err *err) {
   const Bundle *b = h->app->bundle;
   decider_free(h->desk);
-  h->desk = decider_new(h->app->program);
+  h->desk = app_decider(h->app);
   if (h->count == 0) h->base = h->last_gid = store_last_gid(app_store(h->app));
   for (uint32_t i = 0; i < h->count; i++) {
     h->at[i]->sub = NULL;

@@ -47,7 +47,7 @@ Decider *jobs_desk(Jobs *jobs) {
   if (jobs->program == jobs->app->program) return jobs->desk;
   decider_free(jobs->desk);
   jobs->program = jobs->app->program;
-  jobs->desk = decider_new(jobs->program);
+  jobs->desk = app_decider(jobs->app);
   return jobs->desk;
 }
 

@@ -107,7 +107,7 @@ static Decider *decider_of(Testing *t) {
   if (t->decider != NULL && t->program == t->app->program) return t->decider;
   decider_free(t->decider);
   t->program = t->app->program;
-  t->decider = decider_new(t->program);
+  t->decider = app_decider(t->app);
   return t->decider;
 }
 
