@@ -8,7 +8,8 @@ const PROGRAM = `command Put(id: string, n: int)
 event Stored(n: int)
 agent Box:
   state { total: 0 }
-  decide Put(n) when n > 100: reject "too_much", message: "\${n} is <too> & \\"much\\""
+  decide Put(n) when n > 100:
+    reject "too_much", message: "\${n} is <too> & \\"much\\""
   decide Put(n):
     emit Stored(n: n)
     reply total
@@ -52,6 +53,11 @@ test "refused <&> \\"so\\"":
   dispatch Put(id: "a", n: 101)
 
 test "nothing comes":
+  x = await signal never
+`;
+const ENDLESS = `
+every "0 0 * * *": print("tick")
+test "nothing comes, with a cron":
   x = await signal never
 `;
 
@@ -115,12 +121,14 @@ export default (h) => [
     expect(/too_much: 101 is <too> & "much"/.test(refused) && refused.includes(`p.z8:${place("n: 101")}:`), refused);
     expect(/never comes/.test(part("nothing comes")), r.stdout);
     expect(/^2 passed, 4 failed/m.test(r.stdout), r.stdout);
+    const endless = await z8test(h, dir, project(dir, ENDLESS, "e.z8"));
+    expect(endless.code === 1 && /four years/.test(endless.stdout), `${endless.code ?? endless.signal} ${endless.stdout.slice(0, 400)}${endless.stderr}`);
   }),
   test("--json and --junit", async ({ dir }) => {
     project(dir, FAILING);
     const r = await z8test(h, dir, "--json", "--junit", "out.xml", "p.z8");
     expectEqual(r.code, 1, r.stdout + r.stderr);
-    const results = lines(r.stdout);
+    const results = lines(r.stdout).filter((t) => t.test); // a warning comes first
     expectEqual(results.map((t) => t.status).join(), "passed,passed,failed,failed,failed,failed");
     for (const t of results) for (const field of ["test", "file", "status", "ms", "crashes", "message", "at"]) expect(field in t, `no ${field}`);
     const { tests, failures } = xmlCheck(readFileSync(join(dir, "out.xml"), "utf8"));
@@ -196,7 +204,7 @@ test "time":
   sleep 2d
   expect now() - a >= 2d
 test "time again":
-  expect now() < time("2026-01-02T00:00:00Z"), "\${now()}"
+  expect now() < time.parse("2026-01-02T00:00:00Z"), "\${now()}"
 `);
     const began = Date.now();
     const r = await z8test(h, dir, "p.z8");

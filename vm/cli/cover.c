@@ -13,6 +13,11 @@ static uint32_t line_count(Str text) {
   return count;
 }
 
+static bool holds_code(const BundleFn *fn) {
+  bool no_script = fn->kind == FNKIND_SCRIPT && fn->code_count == 1; /* its end */
+  return fn->kind != FNKIND_CONSTRUCTOR && !no_script;
+}
+
 static void fn_lines(const Bundle *b, const BundleFn *fn, const uint8_t *reached, uint8_t *lines, uint32_t count) {
   for (uint32_t pc = 0; pc < fn->code_count;) {
     uint32_t word = b->code[fn->code + pc];
@@ -48,7 +53,7 @@ void cover_report(const Bundle *b, const uint8_t *reached,
     uint8_t *lines = mem_alloc(count);
     memset(lines, LINE_NONE, count);
     for (uint32_t i = 0; i < b->fn_count; i++)
-      if (b->fns[i].source == s && b->fns[i].kind != FNKIND_CONSTRUCTOR) fn_lines(b, &b->fns[i], reached, lines, count);
+      if (b->fns[i].source == s && holds_code(&b->fns[i])) fn_lines(b, &b->fns[i], reached, lines, count);
     for (uint32_t i = 0; i < count; i++) {
       file.lines += lines[i] != LINE_NONE;
       file.reached += lines[i] == LINE_REACHED;

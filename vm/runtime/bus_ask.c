@@ -7,11 +7,12 @@
 #include "vm/runtime/bus_impl.h"
 
 /* The same for the same command of the same run, whoever carries it out and when. */
-static Uuid command_id(const Slot *slot, uint64_t seq, int64_t at_us) {
-  uint8_t bytes[24];
-  memcpy(bytes, slot->id.byte, 16);
-  for (int i = 0; i < 8; i++) bytes[16 + i] = (uint8_t)(seq >> (8 * i));
-  Hash256 h = sha256((Str){(char *)bytes, sizeof bytes});
+static Uuid command_id(const Slot *slot, Str key, int64_t at_us) {
+  Buf name = {0};
+  buf_put(&name, slot->id.byte, sizeof slot->id.byte);
+  buf_str(&name, key);
+  Hash256 h = sha256(buf_view(&name));
+  buf_deinit(&name);
   return uuid_v7(at_us, h.byte);
 }
 
@@ -89,7 +90,7 @@ static bool dispatch_order(Bus *b, Slot *slot, const Request *r, Order *o) {
   o->c.causation = slot->id;
   o->c.correlation = slot_correlation(slot);
   o->c.caller = slot->id;
-  o->c.id = command_id(slot, r->seq, slot->started_us);
+  o->c.id = command_id(slot, r->key, slot->started_us);
   return true;
 }
 
@@ -135,6 +136,10 @@ bool bus_ask(Bus *b, Slot *slot, const Request *r, Buf *value, const char **outc
   Order o;
   Outcome out = {0};
   Err err = {0};
+  if (r->resend) { /* an earlier attempt asked it, and did not live to see the answer */
+    bus_ask_open(b, slot, r);
+    return false;
+  }
   if (!order_make(b, slot, r, &o)) return answer_now(b, false, value, outcome);
   Carry carry = bus_carry(b, &o, &out, &err);
   if (carry == CARRY_FAILED) { /* nothing more is committed: the next collect stops the node */

@@ -458,7 +458,7 @@ static Idle idle_judge(Scheduler *s, uint64_t target, int64_t patience_us, int64
   bool soon = *until_us != 0 && (patience < 0 || *until_us - clock_now(&s->clock) <= patience);
   if (soon) return IDLE_WAIT;
   if (done) return IDLE_OVER;
-  if (patience < 0 && s->options.crons) return IDLE_WAIT; /* it serves until it is stopped */
+  if (patience == PATIENCE_SERVE) return IDLE_WAIT;
   if (none) return *until_us != 0 ? IDLE_PARKED : IDLE_OVER;
   if (s->stuck_count > 0) return IDLE_STUCK;
   if (patience < 0 && s->control != NULL) return IDLE_WAIT;
