@@ -1,6 +1,6 @@
 // Runs every suite and closes with "N passed, N failed".
 //   node tests/run.mjs [SUITE…] [--filter TEXT] [--update]
-// Suites: unit lang diagnostics tidy docs examples cli replay differential fuzz.
+// Suites: every file of tests/suites.
 import { readdirSync, statSync } from "node:fs";
 import { join, dirname } from "node:path";
 import { fileURLToPath } from "node:url";

@@ -291,7 +291,18 @@ static void units_walk(Walk *w, Unit *units) {
   }
 }
 
+/* Messages are used by agents, routers, handlers, workers and tests: most files have none of them. */
+static bool has_application(const Unit *units) {
+  for (; units; units = units->next) {
+    for (const Decl *d = units->decls; d; d = d->next) {
+      if (d->kind >= DECL_AGENT) return true;
+    }
+  }
+  return false;
+}
+
 void implied_declare(Checker *c, Unit *units) {
+  if (!has_application(units)) return;
   Walk w = {.c = c, .seen = table_new()};
   units_walk(&w, units);
   w.fields = true;

@@ -303,7 +303,11 @@ static bool is_typed(const Token *colon) {
   return false;
 }
 
-/* Signs and names that mean something of their own in one kind of line. */
+/* Lines in which signs and names may mean something of their own. */
+static inline bool special(const Marking *m) {
+  return UNLIKELY(m->queues || m->first == TK_STATE || m->first == TK_STUB);
+}
+
 static uint16_t in_line(const Marking *m, const Token *token) {
   const Token *next = token + 1;
   if (m->first == TK_STATE && m->depth == 1 && token->kind == TK_COLON && m->before == TK_ID)
@@ -375,7 +379,8 @@ void words_mark(Lexer *lexer, Line *line, BlockKind block) {
     Token *token = &tokens[at];
     if (m.first == TK_HANDLER && m.head && to == 3 && token->kind == TK_ID) { /* handler A: on B(e): … */
       token->kind = body_head(BLOCK_HANDLER, token);
-    } else if ((token->kind = in_line(&m, token)) == TK_ID && token->tok.name->word != WORD_NONE) {
+    } else if ((token->kind = special(&m) ? in_line(&m, token) : token->kind) == TK_ID &&
+               token->tok.name->word != WORD_NONE) {
       token->kind = marked(&m, token);
       tell_foreign(lexer, token);
       at += comparison(token, token_ends_operand(m.before));

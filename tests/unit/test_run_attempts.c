@@ -632,6 +632,71 @@ static void test_stub_lost(void) {
   world_end(&w);
 }
 
+/* A check is asked of the test as well: a value says that it was done, "absent" that it was not. */
+static void test_stub_checked(void) {
+  World w;
+  NEED(stub_start(&w,
+                  "tool Pay(n: int) -> int:\n  effect irreversible\n  max_attempts 2 backoff 1s..1s\n"
+                  "  perform: return http.post(\"http://x\").json.n\n"
+                  "  check: return confirmed http.get(\"http://x\").json.n\n"
+                  "print(Pay(1))\nprint(Pay(2))\nprint(try Pay(3))\n"));
+  answer(&w, "stub", "unknown", "null");
+  CHECK_STR(left(&w), STR("ask stub Pay k1\nask stub Pay k1 1\n"));
+  answer(&w, "stub", "ok", "7"); /* it was done */
+  answer(&w, "stub", "unknown", "null");
+  answer(&w, "stub", "unknown", "null"); /* the check's reply was lost */
+  ring(&w);
+  answer(&w, "stub", "error", "absent");
+  ring(&w);
+  answer(&w, "stub", "ok", "8");
+  CHECK_HAS(left(&w), "print 8\n");
+  for (int i = 0; i < 2; i++) {
+    answer(&w, "stub", "unknown", "null");
+    answer(&w, "stub", "error", "absent");
+    if (i == 0) ring(&w);
+  }
+  CHECK_HAS(left(&w), "print {ok: false, value: nil, error: unknown: ");
+  CHECK(w.over);
+  world_end(&w);
+}
+
+/* ---- killed ---- */
+
+/* The node ends an attempt in the middle of what it does: it is a dead letter, and may be revived. */
+static void test_killed(void) {
+  World w;
+  NEED(world_start(&w,
+                   "tool Pay(n: int) -> int:\n  effect irreversible\n  max_attempts 1\n"
+                   "  perform: return http.post(\"http://pay\", json: {n}).json.n\n"
+                   "  check: return confirmed http.get(\"http://check\").json.n\n"
+                   "worker W(n: any):\n  max_attempts 5 backoff 1s..1s\n  timeout 1h\n  perform(job):\n"
+                   "    first = http.post(\"http://first\").json.n\n"
+                   "    xs = parallel for i in [1, 2]: part(i)\n"
+                   "    return xs[0] + xs[1] + first\n"
+                   "fn part(i):\n  if i is 1: return Pay(1)\n  return http.post(\"http://other\").json.n\n"));
+  answer(&w, "POST", "ok", REPLY(100));
+  (void)left(&w);
+  CHECK(world_deliver(&w, (Record){.kind = RECORD_KILLED, .KILLED = {.why = STR("512 MB")}}));
+  CHECK_HAS(ending(&w), "dead {\"code\":\"limit_live\"");
+  CHECK(records(&w, "EXHAUSTED") == 1 && records(&w, "ENDED") == 0);
+  CHECK(world_deliver(&w, (Record){.kind = RECORD_REVIVED, .REVIVED = {.by = STR("ada")}}));
+  CHECK(records(&w, "RECALLED") == 1); /* the first POST; what may have been done is checked, the other sent again */
+  CHECK_STR(left(&w), STR("drop attempt\ndrop http\ndrop http\n"
+                          "dead 1 limit_live: the run holds more than the node's limit of 512 MB of live memory\n"
+                          "timer 3600000\nask http GET k3\nask http POST k5\n"));
+  world_end(&w);
+}
+
+/* Between two attempts there is nothing to revive. */
+static void test_killed_between(void) {
+  World w;
+  NEED(world_start(&w, "worker W(n: any):\n  max_attempts 5 backoff 1s..1s\n  perform(job): raise \"no\"\n"));
+  CHECK(world_deliver(&w, (Record){.kind = RECORD_KILLED, .KILLED = {.why = STR("512 MB")}}));
+  CHECK_HAS(ending(&w), "killed {\"code\":\"limit_live\"");
+  CHECK(w.over);
+  world_end(&w);
+}
+
 /* ---- inputs ---- */
 
 /* A job of an older version of its shape arrives as the present one. */
@@ -781,6 +846,9 @@ int main(void) {
   RUN_TEST(test_deadlines);
   RUN_TEST(test_stubs);
   RUN_TEST(test_stub_lost);
+  RUN_TEST(test_stub_checked);
+  RUN_TEST(test_killed);
+  RUN_TEST(test_killed_between);
   RUN_TEST(test_input);
   RUN_TEST(test_no_entry);
   RUN_TEST(test_many_attempts);

@@ -220,18 +220,20 @@ void args_deinit(Args *args) {
 
 /* ---- help ---------------------------------------------------------------- */
 
+enum { HELP_COLUMN = 26 };
+
+static void help_verb_line(const VerbInfo *info, Buf *out) {
+  Buf left = {0};
+  buf_format(&left, "%s %s", info->name, info->usage);
+  bool wide = left.size > HELP_COLUMN;
+  buf_format(out, "  " STR_FMT "%s%*s %s\n", STR_ARG(buf_view(&left)), wide ? "\n  " : "",
+             wide ? HELP_COLUMN : (int)(HELP_COLUMN - left.size), "", info->summary);
+  buf_deinit(&left);
+}
+
 void args_help(Buf *out) {
   buf_text(out, "z8: programs that survive. Usage: z8 VERB [options] [arguments]\n\n");
-  for (uint32_t i = 0; i < VERB_COUNT; i++) {
-    char left[64];
-    Buf line = {0};
-    buf_format(&line, "%s %s", verb_info[i].name, verb_info[i].usage);
-    buf_byte(&line, 0);
-    memcpy(left, line.at, line.size < sizeof left ? line.size : sizeof left - 1);
-    left[line.size < sizeof left ? line.size - 1 : sizeof left - 1] = 0;
-    buf_format(out, "  %-26s %s\n", left, verb_info[i].summary);
-    buf_deinit(&line);
-  }
+  for (uint32_t i = 0; i < VERB_COUNT; i++) help_verb_line(&verb_info[i], out);
   buf_text(
       out,
       "\n`z8 help VERB` says more. Exit status: 0 done, 1 the program or check failed, 2 wrong\n"
@@ -252,9 +254,12 @@ void args_help_verb(VerbId verb, Buf *out) {
   const VerbInfo *info = &verb_info[verb];
   buf_format(out, "z8 %s %s\n\n%s.\n", info->name, info->usage, info->summary);
   if (info->more[0] != 0) buf_format(out, "%s\n", info->more);
-  buf_text(out, "\nOptions:\n");
+  bool first = true;
   for (uint32_t i = 0; i < OPTION_COUNT; i++) {
     bool shown = (info->options >> i & 1) != 0 && option_info[i].meaning[0] != 0;
-    if (shown) help_option(&option_info[i], out);
+    if (!shown) continue;
+    if (first) buf_text(out, "\nOptions:\n");
+    help_option(&option_info[i], out);
+    first = false;
   }
 }

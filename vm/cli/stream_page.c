@@ -222,8 +222,10 @@ static void head_put(StreamPage *page, Str key, Str state) {
   buf_format(out, "agent      " STR_FMT "\nkey        " STR_FMT "\ntenant     " STR_FMT "\nbegan      " STR_FMT
              "\nversion    %" PRIu64 "\n", STR_ARG(page->agent), STR_ARG(key), STR_ARG(page->tenant),
              STR_ARG(buf_view(&began)), page->version);
-  if (page->note.size > 0) buf_format(out, "state      (cannot be folded: " STR_FMT ")\n", STR_ARG(buf_view(&page->note)));
-  else buf_format(out, "state      " STR_FMT "\n", STR_ARG(state));
+  if (page->note.size > 0)
+    buf_format(out, "state      (cannot be folded: " STR_FMT ")\n", STR_ARG(buf_view(&page->note)));
+  else
+    buf_format(out, "state      " STR_FMT "\n", STR_ARG(state));
   buf_format(out, "\nthe last events (%" PRIu64 " of %" PRIu64 ")\n", page->version - page->shown + 1, page->version);
   buf_deinit(&began);
 }

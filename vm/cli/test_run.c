@@ -15,7 +15,7 @@
 #include "vm/runtime/app.h"
 #include "vm/runtime/testing.h"
 
-enum { CRASH_POINTS_MAX = 2000, TEST_NAME_MAX = 1024 };
+enum { CRASH_POINTS_MAX = 2000, TEST_NAME_MAX = 1024, COMMITS_MAX = 200000 };
 #define TIME_MAX_US (4 * INT64_C(366) * 86400 * 1000000) /* of a test's own time: with crons it never stands still */
 
 typedef struct World { /* of one run of a test */
@@ -30,7 +30,8 @@ typedef struct World { /* of one run of a test */
   int64_t began_us;  /* where the first one's began */
   uint32_t points;   /* crash points passed */
   uint32_t crash_at; /* the one to crash at; 0: none */
-  bool crashed, ended, endless;
+  bool crashed, ended;
+  const char *endless; /* why it was stopped, or NULL */
   RunStatus status;
   Buf error, printed;
 } World;
@@ -57,10 +58,10 @@ static void world_ended(void *context, const RunEnd *end) {
 static bool world_crash(void *context) {
   World *w = context;
   w->points++;
-  if (w->scheduler != NULL && app_now(scheduler_app(w->scheduler)) - w->began_us > TIME_MAX_US) {
-    w->endless = true;
-    scheduler_stop(w->scheduler);
-  }
+  int64_t took_us = app_now(scheduler_app(w->scheduler)) - w->began_us;
+  if (w->points / 2 > COMMITS_MAX) w->endless = "it took more than 200000 commits";
+  else if (took_us > TIME_MAX_US) w->endless = "it took more than four years";
+  if (w->endless != NULL) scheduler_stop(w->scheduler);
   if (w->crash_at == 0 || w->points != w->crash_at) return false;
   w->crashed = true;
   return true;
@@ -124,7 +125,7 @@ static bool world_rounds(World *w, Err *err) {
   ScheduleResult result = scheduler_run(w->scheduler, target, PATIENCE_FOR_EVER, err);
   if (w->crashed || w->ended) return true;
   if (result == SCHEDULE_FAILED) return false;
-  if (w->endless) FAIL(err, ERR_INVALID, "after four years of its own time the test still waits for something");
+  if (w->endless != NULL) FAIL(err, ERR_INVALID, "%s; does it wait for something that never comes?", w->endless);
   else FAIL(err, ERR_INVALID, result == SCHEDULE_STUCK ? "the test waits for a person: an outcome is unknown"
                                                   : "the test waits for something that never comes");
   return false;

@@ -314,17 +314,21 @@ bool model_url_has_path(Str base) {
 }
 
 void model_url(ModelHttp *out, Str base, const char *path) {
-  const char *query = memchr(base.at, '?', base.size);
+  const char *query = base.size > 0 ? memchr(base.at, '?', base.size) : NULL;
   Str rest = query ? (Str){query, (size_t)(base.at + base.size - query)} : (Str){"", 0};
   base.size -= rest.size;
   while (base.size > 0 && base.at[base.size - 1] == '/') base.size--;
   const char *second = strchr(path + 1, '/');
   size_t first = second ? (size_t)(second - path) : strlen(path);
-  bool twice = base.size >= first && path_start(base) <= base.size - first &&
+  bool twice = first <= strlen("/api") && base.size >= first && path_start(base) <= base.size - first &&
                memcmp(base.at + base.size - first, path, first) == 0;
   buf_clear(&out->url);
   buf_str(&out->url, base);
   buf_text(&out->url, twice ? path + first : path);
+  if (rest.size > 0 && strchr(path, '?')) {
+    buf_byte(&out->url, '&');
+    rest = (Str){rest.at + 1, rest.size - 1};
+  }
   buf_str(&out->url, rest);
   buf_byte(&out->url, 0);
 }

@@ -4,8 +4,7 @@
 ** with the reply. */
 #include "vm/effects/model_estimate.h"
 
-#include "vm/base/cbor.h"
-#include "vm/effects/model.h"
+#include "vm/effects/model_impl.h"
 
 enum {
   PER_CALL = 3,         /* what begins the answer */
@@ -46,13 +45,13 @@ static uint64_t run_tokens(Class class, size_t size) {
 ** the other alphabets of two bytes (Greek, Hebrew, Arabic) shorter ones; CJK, kana and Indic count by character; of
 ** an emoji a token is a part. */
 static uint32_t wide_quarters(uint8_t first) {
-  if (first < 0xc2) return 4; /* no UTF-8 */
+  if (first < 0xc2 || first > 0xf4) return 4; /* no UTF-8 */
   if (first < 0xe0) return first < 0xc6 || (first >= 0xd0 && first < 0xd4) ? 2 : 3;
   return first < 0xf0 ? 4 : 12;
 }
 
 static size_t wide_size(uint8_t first) {
-  if (first < 0xc2) return 1;
+  if (first < 0xc2 || first > 0xf4) return 1;
   if (first < 0xe0) return 2;
   return first < 0xf0 ? 3 : 4;
 }
@@ -109,60 +108,45 @@ uint64_t estimate_value(Str value) {
   return tokens;
 }
 
-static bool text_of(Str value, Str *text) {
-  CborReader r = cbor_reader(value);
-  Err err;
-  return value.at && cbor_text(&r, text, &err);
-}
-
-static uint64_t text_tokens(Str map, Str key) {
-  Str text;
-  return text_of(cbor_map_get(map, key), &text) ? estimate_text(text) : 0;
-}
+static uint64_t text_tokens(Str map, const char *key) { return estimate_text(value_get_text(map, key)); }
 
 /* What goes back to the provider as it came holds more than text and calls: reasoning, signatures. */
 static uint64_t raw_tokens(Str message, uint64_t known) {
-  CborReader r = cbor_reader(cbor_map_get(message, STR("raw")));
-  CborItem item;
-  Err err;
-  if (r.at == r.end || !cbor_next(&r, &item, &err)) return 0;
-  if (item.kind != CBOR_BYTES && item.kind != CBOR_TEXT) return 0;
-  uint64_t tokens = item.bytes.size / RAW_BYTES;
+  Str raw;
+  if (!value_bytes(value_get(message, "raw"), &raw)) return 0;
+  uint64_t tokens = raw.size / RAW_BYTES;
   return tokens > known ? tokens - known : 0;
 }
 
 static uint64_t message_tokens(Str message) {
-  Str content = cbor_map_get(message, STR("content")), text;
-  uint64_t tokens = PER_MESSAGE + text_tokens(message, STR("name"));
-  if (text_of(content, &text)) tokens += estimate_text(text);
+  Str content = value_get(message, "content"), text;
+  uint64_t tokens = PER_MESSAGE + text_tokens(message, "name");
+  if (value_text(content, &text)) tokens += estimate_text(text);
   else tokens += estimate_value(content);
-  tokens += estimate_value(cbor_map_get(message, STR("calls")));
+  tokens += estimate_value(value_get(message, "calls"));
   return tokens + raw_tokens(message, tokens);
 }
 
 static uint64_t tool_tokens(Str tool) {
-  return PER_TOOL + text_tokens(tool, STR("name")) + text_tokens(tool, STR("description")) +
-         text_tokens(tool, STR("schema"));
+  return PER_TOOL + text_tokens(tool, "name") + text_tokens(tool, "description") +
+         text_tokens(tool, "schema");
 }
 
-static uint64_t list_tokens(Str list, uint64_t (*one)(Str), uint64_t *count) {
-  CborReader r = cbor_reader(list);
-  uint64_t tokens = 0;
+static uint64_t list_tokens(Str list, uint64_t (*one)(Str)) {
+  ValueList items;
   Str item;
-  Err err;
-  *count = 0;
-  if (!list.at || !cbor_array(&r, count, &err)) return 0;
-  for (uint64_t i = 0; i < *count && cbor_skip(&r, &item, &err); i++) tokens += one(item);
+  uint64_t tokens = 0;
+  if (!value_list(list, &items)) return 0;
+  while (value_next(&items, &item)) tokens += one(item);
   return tokens;
 }
 
 uint64_t model_estimate(Str call) {
-  uint64_t messages, tools;
-  uint64_t tokens = PER_CALL + text_tokens(call, STR("system"));
-  Str answer = cbor_map_get(call, STR("answer")), provider = {0};
-  tokens += list_tokens(cbor_map_get(call, STR("messages")), message_tokens, &messages);
-  tokens += list_tokens(cbor_map_get(call, STR("tools")), tool_tokens, &tools);
-  if (answer.at) tokens += text_tokens(answer, STR("name")) + text_tokens(answer, STR("schema"));
-  bool anthropic = text_of(cbor_map_get(call, STR("provider")), &provider) && str_equal(provider, STR("anthropic"));
+  Str answer = value_get(call, "answer");
+  uint64_t tokens = PER_CALL + text_tokens(call, "system");
+  uint64_t tools = list_tokens(value_get(call, "tools"), tool_tokens);
+  tokens += tools + list_tokens(value_get(call, "messages"), message_tokens);
+  tokens += text_tokens(answer, "name") + text_tokens(answer, "schema");
+  bool anthropic = str_equal(value_get_text(call, "provider"), STR("anthropic"));
   return tokens + (anthropic && tools ? TOOLS_PREAMBLE : 0);
 }

@@ -14,6 +14,7 @@
 #define Z8_MODEL_IMPL_H
 
 #include "vm/base/cbor.h"
+#include "vm/base/json.h"
 #include "vm/effects/model.h"
 #include "vm/effects/sse.h"
 
@@ -73,8 +74,8 @@ void model_call_deinit(ModelCall *call);
 
 /* -- requests -- */
 
-/* base + path; the provider's `request` adds what it needs. A base that ends in the path's first part keeps it once:
-** "http://h/v1" + "/v1/chat" is "http://h/v1/chat". */
+/* base + path. A base that ends in a path's short first part keeps it once: "http://h/v1" + "/v1/chat" is
+** "http://h/v1/chat". Queries, of base and path, go to the end. */
 void model_url(ModelHttp *out, Str base, const char *path);
 bool model_url_has_path(Str base); /* more than a host */
 /* Value = prefix and value. Copied; all header values may move until the last is added. */
@@ -94,6 +95,8 @@ void json_member_value(Buf *out, const char *name, Str value); /* an encoded val
 void model_content(Buf *out, Str value);
 /* The same without quotes: plain text. */
 void model_content_text(Buf *out, Str value);
+/* The content of a tool's answer as a JSON string; for providers without a field for it an error says so in words. */
+void model_tool_content(Buf *out, const ModelMessage *message);
 /* The arguments of an earlier call as a JSON object: {} where they were invalid. */
 void model_arguments(Buf *out, const ModelToolCall *call);
 
@@ -119,10 +122,18 @@ bool value_next(ValueList *l, Str *item);
 /* JSON text as an encoded value. Lone surrogates and bytes that are no UTF-8 become U+FFFD, which servers that cut
 ** streams by tokens send. False: it is no JSON. */
 MUST_USE bool model_decode(Str json, Buf *out);
-/* The bytes of an object's member (the last of that name), as they stand in the text; of an array's item. False:
-** there is none. For what must go back byte by byte. */
+/* The bytes of an object's member (the last of that name), as they stand in the text. False: there is none. For what
+** must go back byte by byte. */
 bool json_slice(Str json, Str name, Str *out);
-bool json_slice_item(Str json, uint64_t index, Str *out);
+/* The same for the items of an array, one after the other; of what is no array none. */
+typedef struct JsonSlices {
+  JsonReader r;
+  bool open;
+} JsonSlices;
+void json_slices_begin(JsonSlices *s, Str json);
+bool json_slices_next(JsonSlices *s, Str *out);
+void json_slices_end(JsonSlices *s);
+bool json_slice_item(Str json, uint64_t index, Str *out); /* one of them */
 
 /* -- what comes back -- */
 
@@ -130,6 +141,8 @@ typedef enum { STOP_NONE, STOP_END, STOP_CALLS, STOP_LENGTH, STOP_REFUSAL, STOP_
 typedef struct ReplyCall {
   uint64_t index; /* the provider's number for it */
   Buf id, name, arguments; /* arguments: JSON text so far; empty counts as {} */
+  uint32_t depth;          /* open brackets of arguments, by model_reply_arguments */
+  bool in_string, escaped, whole;
 } ReplyCall;
 typedef struct ModelUsage {
   uint64_t input, cached, cache_write, output, reasoning; /* input with cached and cache_write in it */
@@ -150,15 +163,18 @@ typedef enum {
 } ModelErrorCode;
 typedef enum { RETRY_NEVER, RETRY_WAIT, RETRY_UNKNOWN } ModelRetry;
 
-typedef struct ModelWaits { /* from headers; -1: not said. Filled by model_waits_header */
-  int64_t after_ms_us, after_us, requests_us, tokens_us; /* the last two: resets of what has nothing remaining */
-  int64_t date_us;                                       /* the server's clock */
-  bool requests_gone, tokens_gone;
+typedef struct ModelLimit {
+  bool gone;        /* nothing remains */
+  int64_t span_us;  /* until it is there again; -1: not said */
+  int64_t date_us;  /* the same as a time */
+} ModelLimit;
+typedef struct ModelWaits { /* from headers; -1: not said */
+  int64_t after_ms_us, after_us, after_date_us;
+  int64_t date_us; /* the server's clock */
+  ModelLimit limits[4]; /* of requests, input tokens, output tokens, tokens */
   int8_t should_retry; /* x-should-retry: 1, 0, -1 */
-  Buf after_date, reset_date; /* times to be compared with the server's clock once all headers are there */
 } ModelWaits;
 void model_waits_init(ModelWaits *w);
-void model_waits_deinit(ModelWaits *w);
 void model_waits_header(ModelWaits *w, Str name, Str value);
 int64_t model_waits_us(const ModelWaits *w, Str message); /* how long; 0: not said. message: "try again in 41.7s" */
 
@@ -173,7 +189,7 @@ typedef struct Provider Provider;
 struct ModelReader {
   const Provider *provider;
   ProviderId id;
-  bool stream; /* asked for */
+  bool stream, background; /* asked for */
   int status;  /* 0: none came */
   ModelReply reply;
   ModelFailure failure; /* the first that was said */
@@ -181,6 +197,7 @@ struct ModelReader {
   bool complete; /* the provider has said how it ended: a connection that breaks now does no harm */
   bool over;     /* nothing more is needed */
   bool has_resume;
+  bool resumed; /* the beginning of the text was given to an earlier reader */
   Buf resume_id;
   bool has_after;
   uint64_t resume_after;
@@ -189,7 +206,7 @@ struct ModelReader {
   Buf *out;
   Buf body, scratch, request_id;
   Sse splitter;
-  bool sniffed, as_stream;
+  bool sniffed, as_stream, ending;
   uint64_t fed, estimate, earlier_calls;
   ModelWaits waits;
 };
@@ -197,8 +214,12 @@ struct ModelReader {
 /* Appends to the reply's text and to what the caller of feed sees; sets begun. */
 void model_reply_text(ModelReader *r, Str utf8);
 void model_reply_refusal(ModelReader *r, Str utf8);
-/* The call with that index, made if it is new; NULL and a failure past MODEL_CALLS_MAX. Sets begun. */
+/* The last call with that index, made if there is none; NULL and a failure past MODEL_CALLS_MAX. Sets begun. */
 ReplyCall *model_reply_call(ModelReader *r, uint64_t index);
+ReplyCall *model_reply_call_new(ModelReader *r, uint64_t index); /* the same, but always a new one */
+/* Appends: a string is JSON text, a map becomes it. Keeps `whole`: the brackets are closed. */
+void model_reply_arguments(ReplyCall *call, Str value);
+void model_reply_arguments_clear(ReplyCall *call);
 void model_reply_set(Buf *field, Str value); /* replaces, unless value is empty */
 /* An encoded usage map of OpenAI's kind (chat or responses), tolerantly: what is missing or nil stays as it was. */
 void model_usage_openai(ModelUsage *u, Str usage);
@@ -209,6 +230,7 @@ bool model_usage_field(Str usage, const char *name, uint64_t *out);
 void model_fail(ModelReader *r, ModelErrorCode code, ModelRetry retry, const char *format, ...) PRINTF_LIKE(4, 5);
 /* The reply as an encoded value; numbers nobody told are estimated. */
 void model_reply_encode(ModelReader *r, Buf *out);
+void model_reply_drop_calls(ModelReply *reply); /* what a later, whole word on them replaces */
 void model_reply_deinit(ModelReply *reply);
 /* {class, wait_us, status, request_id, sent, usage, partial} inside [code, message, data, nil]. */
 void model_error_encode(ModelReader *r, bool sent, Buf *out);
@@ -226,6 +248,8 @@ struct Provider {
   bool (*request)(const ModelCall *call, ModelHttp *out, Err *err);
   /* How a stream is cut: server-sent events, or one JSON text a line. */
   SseKind framing;
+  /* An "error" that is not nil in an event or answer is no business of the provider's, unless it says so. */
+  bool own_errors;
   size_t state_size;                 /* of r->state */
   void (*deinit)(ModelReader *r);    /* frees what is in r->state (not itself); or NULL */
   /* One event of a stream: its name ("" if it has none), the JSON text and the same decoded. Sets r->over when nothing
@@ -236,6 +260,8 @@ struct Provider {
   ** or NULL. */
   void (*finish)(ModelReader *r);
 };
+/* URL and headers of both of OpenAI's ways; path begins with "/v1", which a base with a path of its own replaces. */
+void model_openai_address(const ModelCall *call, const char *path, ModelHttp *out);
 /* offline: `request` makes the answer itself, as http->body (method "OFFLINE", no url); whoever would send it feeds
 ** that body to the reader instead, with status 200. So it takes the same way as all others. */
 extern const Provider provider_openai, provider_responses, provider_anthropic, provider_ollama, provider_offline;

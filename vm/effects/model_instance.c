@@ -4,8 +4,8 @@
 
 #include <math.h>
 
-#include "vm/base/cbor.h"
 #include "vm/base/text.h"
+#include "vm/effects/model_impl.h"
 
 enum { DEPTH_MAX = 48, VALUE_MAX = 1 << 20, FITTING_MAX = 1 << 16, FIELDS_MAX = 4096 };
 
@@ -21,43 +21,10 @@ static void make(Maker *m, Str schema, Str name);
 
 /* -- the schema -- */
 
-static bool text_of(Str value, Str *text) {
-  CborReader r = cbor_reader(value);
-  Err err;
-  return value.at && cbor_text(&r, text, &err);
-}
-
-static bool number_of(Str value, double *number) {
-  CborReader r = cbor_reader(value);
-  CborItem item;
-  Err err;
-  if (!value.at || !cbor_next(&r, &item, &err)) return false;
-  if (item.kind == CBOR_FLOAT) *number = item.f;
-  else if (item.kind == CBOR_UINT) *number = (double)item.n;
-  else if (item.kind == CBOR_NEGINT) *number = -1 - (double)item.n;
-  else return false;
-  return true;
-}
-
-static bool list_of(Str value, CborReader *items, uint64_t *count) {
-  Err err;
-  *items = cbor_reader(value);
-  return value.at && cbor_array(items, count, &err);
-}
-
-static bool is_map(Str value) {
-  CborReader r = cbor_reader(value);
-  CborItem item;
-  Err err;
-  return value.at && cbor_next(&r, &item, &err) && item.kind == CBOR_TAG && item.n == CBOR_TAG_MAP;
-}
-
 static Str first_of(Str list) {
-  CborReader items;
-  uint64_t count;
+  ValueList items;
   Str first;
-  Err err;
-  return list_of(list, &items, &count) && count && cbor_skip(&items, &first, &err) ? first : (Str){0};
+  return value_list(list, &items) && value_next(&items, &first) ? first : (Str){0};
 }
 
 /* "#/$defs/Name"; absent for what points elsewhere. */
@@ -84,24 +51,20 @@ static Type type_named(Str name) {
 }
 
 static Type type_implied(Str schema) {
-  if (cbor_map_get(schema, STR("properties")).at || cbor_map_get(schema, STR("required")).at) return OBJECT;
-  if (cbor_map_get(schema, STR("items")).at || cbor_map_get(schema, STR("prefixItems")).at) return ARRAY;
-  if (cbor_map_get(schema, STR("minimum")).at || cbor_map_get(schema, STR("maximum")).at) return NUMBER;
+  if (value_get(schema, "properties").at || value_get(schema, "required").at) return OBJECT;
+  if (value_get(schema, "items").at || value_get(schema, "prefixItems").at) return ARRAY;
+  if (value_get(schema, "minimum").at || value_get(schema, "maximum").at) return NUMBER;
   return ANY;
 }
 
 static Type type_of(Str schema) {
-  Str type = cbor_map_get(schema, STR("type")), name;
-  CborReader items;
-  uint64_t count;
-  Err err;
-  if (text_of(type, &name)) return type_named(name);
-  if (!list_of(type, &items, &count)) return type_implied(schema);
+  Str type = value_get(schema, "type"), item, name;
+  ValueList items;
+  if (value_text(type, &name)) return type_named(name);
+  if (!value_list(type, &items)) return type_implied(schema);
   Type found = ANY;
-  for (uint64_t i = 0; i < count && cbor_text(&items, &name, &err); i++) {
+  while ((found == ANY || found == NOTHING) && value_next(&items, &item) && value_text(item, &name))
     found = type_named(name);
-    if (found != NOTHING) break;
-  }
   return found;
 }
 
@@ -115,17 +78,17 @@ typedef struct Bounds {
 static Bounds bounds_of(Str schema) {
   Bounds b = {0};
   double n;
-  b.has_low = number_of(cbor_map_get(schema, STR("minimum")), &b.low);
-  b.has_high = number_of(cbor_map_get(schema, STR("maximum")), &b.high);
-  if (number_of(cbor_map_get(schema, STR("exclusiveMinimum")), &n) && (!b.has_low || n >= b.low)) {
+  b.has_low = value_number(value_get(schema, "minimum"), &b.low);
+  b.has_high = value_number(value_get(schema, "maximum"), &b.high);
+  if (value_number(value_get(schema, "exclusiveMinimum"), &n) && (!b.has_low || n >= b.low)) {
     b.has_low = b.above = true;
     b.low = n;
   }
-  if (number_of(cbor_map_get(schema, STR("exclusiveMaximum")), &n) && (!b.has_high || n <= b.high)) {
+  if (value_number(value_get(schema, "exclusiveMaximum"), &n) && (!b.has_high || n <= b.high)) {
     b.has_high = b.below = true;
     b.high = n;
   }
-  if (number_of(cbor_map_get(schema, STR("multipleOf")), &n) && n > 0) b.step = n;
+  if (value_number(value_get(schema, "multipleOf"), &n) && n > 0) b.step = n;
   return b;
 }
 
@@ -202,7 +165,7 @@ static const Format formats[] = {{"date-time", "1970-01-01T00:00:00Z", NULL},
 
 static const Format *format_of(Str schema) {
   Str name;
-  if (!text_of(cbor_map_get(schema, STR("format")), &name)) return NULL;
+  if (!value_text(value_get(schema, "format"), &name)) return NULL;
   for (size_t i = 0; i < COUNT_OF(formats); i++) {
     if (str_equal(name, str_of(formats[i].name))) return &formats[i];
   }
@@ -250,7 +213,7 @@ static void put_standing(Maker *m, Str name, double shortest, double longest) {
 static bool make_pattern(Maker *m, Str schema) {
   Str pattern;
   Buf text = {0};
-  bool ok = text_of(cbor_map_get(schema, STR("pattern")), &pattern) && pattern_instance(pattern, &text);
+  bool ok = value_text(value_get(schema, "pattern"), &pattern) && pattern_instance(pattern, &text);
   if (ok) cbor_put_text(m->out, buf_view(&text));
   buf_deinit(&text);
   return ok;
@@ -260,8 +223,8 @@ static void make_string(Maker *m, Str schema, Str name) {
   const Format *format = format_of(schema);
   double shortest = 0, longest = HUGE_VAL;
   Str text;
-  number_of(cbor_map_get(schema, STR("minLength")), &shortest);
-  number_of(cbor_map_get(schema, STR("maxLength")), &longest);
+  value_number(value_get(schema, "minLength"), &shortest);
+  value_number(value_get(schema, "maxLength"), &longest);
   if (make_pattern(m, schema)) return;
   if (hint_string(m, format, shortest, longest, &text)) cbor_put_text(m->out, text);
   else if (format) cbor_put_text(m->out, str_of(format->value));
@@ -272,21 +235,19 @@ static void make_string(Maker *m, Str schema, Str name) {
 
 /* The value of an enum that the message names, else its first. */
 static Str chosen(const Maker *m, Str values) {
-  CborReader items;
-  uint64_t count;
+  ValueList items;
   Str value, text, first = first_of(values);
-  Err err;
-  if (!m->hints || !list_of(values, &items, &count)) return first;
-  for (uint64_t i = 0; i < count && cbor_skip(&items, &value, &err); i++) {
-    if (text_of(value, &text) && words_shared(text, m->hints->message)) return value;
+  if (!m->hints || !value_list(values, &items)) return first;
+  while (value_next(&items, &value)) {
+    if (value_text(value, &text) && words_shared(text, m->hints->message)) return value;
   }
   return first;
 }
 
 static bool make_given(Maker *m, Str schema) {
-  Str value = cbor_map_get(schema, STR("const"));
-  if (!value.at) value = chosen(m, cbor_map_get(schema, STR("enum")));
-  if (!value.at) value = cbor_map_get(schema, STR("default"));
+  Str value = value_get(schema, "const");
+  if (!value.at) value = chosen(m, value_get(schema, "enum"));
+  if (!value.at) value = value_get(schema, "default");
   if (value.at) buf_str(m->out, value);
   return value.at != NULL;
 }
@@ -294,7 +255,7 @@ static bool make_given(Maker *m, Str schema) {
 static bool make_other(Maker *m, Str schema, Str name) {
   static const char *const keys[] = {"anyOf", "oneOf", "allOf"};
   Str text, other = {0};
-  if (text_of(cbor_map_get(schema, STR("$ref")), &text)) other = pointed(m, text);
+  if (value_text(value_get(schema, "$ref"), &text)) other = pointed(m, text);
   for (size_t i = 0; i < COUNT_OF(keys) && !other.at; i++) other = first_of(cbor_map_get(schema, str_of(keys[i])));
   if (other.at) make(m, other, name);
   return other.at != NULL;
@@ -303,27 +264,24 @@ static bool make_other(Maker *m, Str schema, Str name) {
 /* -- containers -- */
 
 static bool seen_before(Str list, uint64_t end, Str name) {
-  CborReader items;
-  uint64_t count;
-  Str text;
-  Err err;
-  if (!list_of(list, &items, &count)) return false;
-  for (uint64_t i = 0; i < end && cbor_text(&items, &text, &err); i++) {
-    if (str_equal(text, name)) return true;
+  ValueList items;
+  Str item, text;
+  if (!value_list(list, &items)) return false;
+  for (uint64_t i = 0; i < end && value_next(&items, &item); i++) {
+    if (value_text(item, &text) && str_equal(text, name)) return true;
   }
   return false;
 }
 
 /* Required names, each once. With `make_them` false they are counted. */
 static uint64_t fields(Maker *m, Str schema, bool make_them) {
-  Str list = cbor_map_get(schema, STR("required")), properties = cbor_map_get(schema, STR("properties")), name;
-  CborReader items;
-  uint64_t count, found = 0;
-  Err err;
-  if (!list_of(list, &items, &count)) return 0;
-  m->endless |= count > FIELDS_MAX; /* names are compared with each other */
-  for (uint64_t i = 0; i < count && !m->endless && !m->out->full && cbor_text(&items, &name, &err); i++) {
-    if (seen_before(list, i, name)) continue;
+  Str list = value_get(schema, "required"), properties = value_get(schema, "properties"), item, name;
+  ValueList items;
+  uint64_t found = 0;
+  if (!value_list(list, &items)) return 0;
+  m->endless |= items.left > FIELDS_MAX; /* names are compared with each other */
+  for (uint64_t i = 0; !m->endless && !m->out->full && value_next(&items, &item); i++) {
+    if (!value_text(item, &name) || seen_before(list, i, name)) continue;
     found++;
     if (!make_them) continue;
     cbor_put_text(m->out, name);
@@ -342,22 +300,19 @@ static void make_object(Maker *m, Str schema) {
 }
 
 static void make_array(Maker *m, Str schema, Str name) {
-  Str items = cbor_map_get(schema, STR("items")), one;
-  uint64_t given, wanted = 0;
+  Str items = value_get(schema, "items"), one;
+  uint64_t wanted = 0;
   uint32_t ordinal = m->ordinal;
-  CborReader firsts;
+  ValueList firsts;
   double count = 0;
-  Err err;
-  if (number_of(cbor_map_get(schema, STR("minItems")), &count) && count > 0) {
+  if (value_number(value_get(schema, "minItems"), &count) && count > 0) {
     wanted = count < VALUE_MAX ? (uint64_t)ceil(count) : VALUE_MAX;
   }
-  if (!list_of(cbor_map_get(schema, STR("prefixItems")), &firsts, &given)) given = 0;
+  if (!value_list(value_get(schema, "prefixItems"), &firsts)) firsts.left = 0;
   cbor_put_array(m->out, wanted);
   for (uint64_t i = 0; i < wanted && !m->out->full; i++) {
     m->ordinal = (uint32_t)i;
-    one = items;
-    if (i < given && !cbor_skip(&firsts, &one, &err)) given = 0;
-    make(m, one, name);
+    make(m, value_next(&firsts, &one) ? one : items, name);
   }
   m->ordinal = ordinal;
 }
@@ -392,7 +347,7 @@ bool schema_instance(Str schema, Str name, Hints *hints, Buf *out, Err *err) {
   bool ok = cbor_from_json(schema, &encoded, err);
   if (ok) {
     Maker m = {.root = buf_view(&encoded), .hints = hints, .out = &value};
-    if (!is_map(m.root)) m.root = (Str){0};
+    if (!value_is_map(m.root)) m.root = (Str){0};
     make(&m, m.root, name);
     ok = !m.endless && !value.full;
     if (!ok) FAIL(err, ERR_LIMIT, "the smallest value of the schema of \"" STR_FMT "\" is too large or has no end; "

@@ -15,9 +15,7 @@ typedef struct Answer {
   uint32_t asked;        /* where it stands; message_count if there is none */
   uint64_t turns, calls; /* assistant messages, and tool calls in them */
   bool called;           /* since the question */
-  Buf text, list;        /* list: encoded calls */
-  uint64_t list_count;
-  ModelStop stop;
+  ModelReader r;         /* the reply; no byte is ever read */
 } Answer;
 
 /* -- the conversation -- */
@@ -39,40 +37,26 @@ static void conversation_read(Answer *a) {
 
 /* -- tool calls -- */
 
-/* arguments: an encoded map; {} where it is none. invalid.at not NULL: the text a model wrote instead. */
-static void call_put(Answer *a, Str name, Str arguments, Str invalid) {
-  Buf *out = &a->list;
-  cbor_put_tag(out, CBOR_TAG_MAP);
-  cbor_put_array(out, invalid.at ? 8 : 6);
-  cbor_put_text(out, STR("id"));
-  Buf id = {0};
-  buf_format(&id, "offline_%" PRIu64, a->calls + ++a->list_count);
-  cbor_put_text(out, buf_view(&id));
-  buf_deinit(&id);
-  cbor_put_text(out, STR("name"));
-  cbor_put_text(out, name);
-  cbor_put_text(out, STR("arguments"));
-  if (invalid.at) {
-    cbor_put_nil(out);
-    cbor_put_text(out, STR("invalid"));
-    cbor_put_text(out, invalid);
-  } else if (value_is_map(arguments)) {
-    buf_str(out, arguments);
-  } else {
-    cbor_put_tag(out, CBOR_TAG_MAP);
-    cbor_put_array(out, 0);
+static bool call_add(Answer *a, Str name, Str arguments, Err *err) {
+  ReplyCall *call = model_reply_call(&a->r, a->r.reply.call_count);
+  Str text;
+  if (!call) {
+    FAIL(err, ERR_INVALID, "an answer of the offline script has more than %d calls", MODEL_CALLS_MAX);
+    return false;
   }
+  a->r.reply.stop = STOP_CALLS;
+  buf_str(&call->name, name);
+  if (value_text(arguments, &text)) buf_str(&call->arguments, text); /* what a model wrote that is no object */
+  else if (value_is_map(arguments)) return cbor_to_json(arguments, &call->arguments, err);
+  return true;
 }
 
 static bool tool_call(Answer *a, const ModelTool *tool, Err *err) {
   Buf arguments = {0};
   Hints hints;
   hints_read(&hints, buf_view(&a->question));
-  bool ok = schema_instance(tool->schema, tool->name, &hints, &arguments, err);
-  if (ok) {
-    call_put(a, tool->name, buf_view(&arguments), (Str){0});
-    a->stop = STOP_CALLS;
-  }
+  bool ok = schema_instance(tool->schema, tool->name, &hints, &arguments, err) &&
+            call_add(a, tool->name, buf_view(&arguments), err);
   buf_deinit(&arguments);
   return ok;
 }
@@ -119,22 +103,22 @@ static void results_say(Answer *a) {
     }
     Buf content = {0};
     model_content_text(&content, m->content);
-    buf_str(&a->text, told++ ? STR("; ") : STR(" Tools returned: "));
-    buf_str(&a->text, m->name.size ? m->name : STR("a tool"));
-    buf_str(&a->text, m->error ? STR(" failed: ") : STR(": "));
-    excerpt(&a->text, buf_view(&content));
+    buf_str(&a->r.reply.text, told++ ? STR("; ") : STR(" Tools returned: "));
+    buf_str(&a->r.reply.text, m->name.size ? m->name : STR("a tool"));
+    buf_str(&a->r.reply.text, m->error ? STR(" failed: ") : STR(": "));
+    excerpt(&a->r.reply.text, buf_view(&content));
     buf_deinit(&content);
   }
-  if (left) buf_format(&a->text, "; and %" PRIu32 " more", left);
-  if (told) buf_byte(&a->text, '.');
+  if (left) buf_format(&a->r.reply.text, "; and %" PRIu32 " more", left);
+  if (told) buf_byte(&a->r.reply.text, '.');
 }
 
 static void text_say(Answer *a) {
-  buf_text(&a->text, "This is the offline provider, not a model: it answers by fixed rules.");
+  buf_text(&a->r.reply.text, "This is the offline provider, not a model: it answers by fixed rules.");
   if (a->question.size) {
-    buf_text(&a->text, " The question was \"");
-    excerpt(&a->text, buf_view(&a->question));
-    buf_text(&a->text, "\".");
+    buf_text(&a->r.reply.text, " The question was \"");
+    excerpt(&a->r.reply.text, buf_view(&a->question));
+    buf_text(&a->r.reply.text, "\".");
   }
   results_say(a);
 }
@@ -143,18 +127,16 @@ static void text_say(Answer *a) {
 
 static bool script_calls(Answer *a, Str calls, Err *err) {
   ValueList list;
-  Str item, name, text;
+  Str item;
   if (!value_list(calls, &list)) return false;
   while (value_next(&list, &item)) {
-    name = value_get_text(item, "name");
+    Str name = value_get_text(item, "name");
     if (name.size == 0) {
       FAIL(err, ERR_INVALID, "a call in the offline script has no name; write {name: \"Tool\", arguments: {...}}");
       return false;
     }
-    if (!value_text(value_get(item, "arguments"), &text)) text = (Str){0};
-    call_put(a, name, value_get(item, "arguments"), text);
+    if (!call_add(a, name, value_get(item, "arguments"), err)) return false;
   }
-  if (a->list_count) a->stop = STOP_CALLS;
   return true;
 }
 
@@ -162,12 +144,12 @@ static bool script_item(Answer *a, Str item, Err *err) {
   Str text, calls = value_get(item, "calls"), answer = value_get(item, "answer");
   err->code = ERR_NONE;
   if (value_text(item, &text)) {
-    buf_str(&a->text, text);
+    buf_str(&a->r.reply.text, text);
     return true;
   }
-  buf_str(&a->text, value_get_text(item, "text"));
+  buf_str(&a->r.reply.text, value_get_text(item, "text"));
   if (value_is_list(calls) && script_calls(a, calls, err)) return true;
-  if (answer.at) return cbor_to_json(answer, &a->text, err);
+  if (answer.at) return cbor_to_json(answer, &a->r.reply.text, err);
   if (err->code == ERR_NONE)
     FAIL(err, ERR_INVALID, "answer %" PRIu64 " of the offline script is neither a string nor {calls: [...]} nor "
                            "{answer: VALUE}", a->turns + 1);
@@ -201,7 +183,7 @@ static bool rules_answer(Answer *a, Err *err) {
     return true;
   }
   bool ok = schema_instance(a->call.answer_schema, a->call.answer_name, NULL, &value, err) &&
-            cbor_to_json(buf_view(&value), &a->text, err);
+            cbor_to_json(buf_view(&value), &a->r.reply.text, err);
   buf_deinit(&value);
   return ok;
 }
@@ -216,98 +198,60 @@ size_t model_offline_piece(Str text, size_t at) {
 
 /* No more than was allowed: budgets rely on it. */
 static void cut(Answer *a) {
-  Str text = buf_view(&a->text);
+  ModelReply *reply = &a->r.reply;
+  Str text = buf_view(&reply->text);
   uint64_t tokens = 0;
   if (a->call.max_tokens <= 0) return;
   for (size_t at = 0, size; (size = model_offline_piece(text, at)) > 0; at += size) {
     tokens += estimate_text((Str){text.at + at, size});
     if (tokens <= (uint64_t)a->call.max_tokens) continue;
-    a->text.size = at;
-    a->stop = STOP_LENGTH;
-    a->list_count = 0;
-    buf_clear(&a->list);
+    reply->text.size = at;
+    reply->stop = STOP_LENGTH;
     return;
   }
 }
 
-static void put_usage(const Answer *a, Buf *out) {
-  uint64_t output = estimate_text(buf_view(&a->text));
-  if (a->list_count) output += estimate_value(buf_view(&a->list));
-  const struct {
-    const char *name;
-    uint64_t n;
-  } counts[] = {{"input", model_estimate(a->encoded)}, {"cached", 0}, {"cache_write", 0}, {"output", output},
-                {"reasoning", 0}};
-  cbor_put_tag(out, CBOR_TAG_MAP);
-  cbor_put_array(out, 2 * COUNT_OF(counts) + 2);
-  for (size_t i = 0; i < COUNT_OF(counts); i++) {
-    cbor_put_text(out, str_of(counts[i].name));
-    cbor_put_uint(out, counts[i].n);
+static void count(Answer *a) {
+  ModelReply *reply = &a->r.reply;
+  reply->usage.input = model_estimate(a->encoded);
+  reply->usage.output = estimate_text(buf_view(&reply->text));
+  for (uint32_t i = 0; i < reply->call_count; i++) {
+    const ReplyCall *call = &reply->calls[i];
+    reply->usage.output += 4 + estimate_text(buf_view(&call->name)) + estimate_text(buf_view(&call->arguments));
   }
-  cbor_put_text(out, STR("exact"));
-  cbor_put_bool(out, true);
+  reply->usage.has_input = reply->usage.has_output = true; /* by its own count, and there is no other */
 }
 
-static void put_named(Buf *out, const char *name, Str text) {
-  cbor_put_text(out, str_of(name));
-  if (text.at) cbor_put_text(out, text);
-  else cbor_put_nil(out);
-}
-
-static void reply_encode(const Answer *a, Buf *out) {
-  const char *stop = a->stop == STOP_CALLS ? "calls" : a->stop == STOP_LENGTH ? "length" : "end";
-  cbor_put_tag(out, CBOR_TAG_MAP);
-  cbor_put_array(out, 18);
-  put_named(out, "text", a->text.size ? buf_view(&a->text) : STR(""));
-  cbor_put_text(out, STR("calls"));
-  cbor_put_array(out, a->list_count);
-  if (a->list_count) buf_str(out, buf_view(&a->list));
-  put_named(out, "stop", str_of(stop));
-  put_named(out, "refusal", (Str){0});
-  put_named(out, "raw", (Str){0});
-  put_named(out, "model", STR("offline"));
-  put_named(out, "id", (Str){0});
-  put_named(out, "request_id", (Str){0});
-  cbor_put_text(out, STR("usage"));
-  put_usage(a, out);
-}
-
-static void error_encode(const Err *err, Buf *out) {
-  cbor_put_array(out, 4);
-  cbor_put_text(out, STR("model_invalid"));
-  cbor_put_text(out, str_of(err->text));
-  cbor_put_tag(out, CBOR_TAG_MAP);
-  cbor_put_array(out, 12);
-  put_named(out, "class", STR("never"));
-  cbor_put_text(out, STR("wait_us"));
-  cbor_put_int(out, 0);
-  put_named(out, "status", (Str){0});
-  put_named(out, "request_id", (Str){0});
-  cbor_put_text(out, STR("sent"));
-  cbor_put_bool(out, false);
-  put_named(out, "usage", (Str){0});
-  cbor_put_nil(out);
+static bool answer(Answer *a, Err *err) {
+  Str script = value_get(a->encoded, "script");
+  a->r.reply.stop = STOP_END;
+  if (!model_call_read(a->encoded, &a->call, err)) return false;
+  conversation_read(a);
+  if (!(value_is_nil(script) ? rules_answer(a, err) : script_answer(a, script, err))) return false;
+  a->r.earlier_calls = a->calls;
+  model_reply_set(&a->r.reply.model, STR("offline"));
+  cut(a);
+  count(a);
+  return true;
 }
 
 const char *model_offline(Str call, Buf *value) {
-  Answer a = {.encoded = call, .stop = STOP_END};
-  Str script = value_get(call, "script");
+  Answer a = {.encoded = call};
   Err err = {0};
-  bool ok = model_call_read(call, &a.call, &err);
+  bool ok = answer(&a, &err);
   if (ok) {
-    conversation_read(&a);
-    ok = value_is_nil(script) ? rules_answer(&a, &err) : script_answer(&a, script, &err);
-  }
-  if (ok) {
-    cut(&a);
-    reply_encode(&a, value);
+    model_reply_encode(&a.r, value);
   } else {
-    error_encode(&err, value);
+    model_reply_deinit(&a.r.reply); /* nothing was used */
+    a.r.begun = false;
+    a.r.failure.code = MODEL_INVALID;
+    buf_text(&a.r.failure.message, err.text);
+    model_error_encode(&a.r, false, value);
   }
+  model_reply_deinit(&a.r.reply);
   model_call_deinit(&a.call);
+  buf_deinit(&a.r.failure.message);
   buf_deinit(&a.question);
-  buf_deinit(&a.text);
-  buf_deinit(&a.list);
   return ok ? "ok" : "error";
 }
 

@@ -20,10 +20,14 @@ void model_reply_refusal(ModelReader *r, Str utf8) {
 }
 
 ReplyCall *model_reply_call(ModelReader *r, uint64_t index) {
+  for (uint32_t i = r->reply.call_count; i > 0; i--)
+    if (r->reply.calls[i - 1].index == index) return &r->reply.calls[i - 1];
+  return model_reply_call_new(r, index);
+}
+
+ReplyCall *model_reply_call_new(ModelReader *r, uint64_t index) {
   ModelReply *reply = &r->reply;
   r->begun = true;
-  for (uint32_t i = reply->call_count; i > 0; i--)
-    if (reply->calls[i - 1].index == index) return &reply->calls[i - 1];
   if (reply->call_count == MODEL_CALLS_MAX) {
     model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the reply has more than %d tool calls", MODEL_CALLS_MAX);
     return NULL;
@@ -33,18 +37,53 @@ ReplyCall *model_reply_call(ModelReader *r, uint64_t index) {
   return &reply->calls[reply->call_count++];
 }
 
+/* Only brackets and strings are looked at, each byte once however the text is cut. */
+static void scan(ReplyCall *call, Str part) {
+  for (size_t i = 0; i < part.size; i++) {
+    char c = part.at[i];
+    if (call->escaped) call->escaped = false;
+    else if (call->in_string && c == '\\') call->escaped = true;
+    else if (c == '"') call->in_string = !call->in_string;
+    if (call->in_string || c == '"') continue;
+    if (c == '{' || c == '[') call->depth++;
+    if ((c == '}' || c == ']') && call->depth > 0) call->whole = --call->depth == 0;
+  }
+}
+
+void model_reply_arguments(ReplyCall *call, Str value) {
+  Str text;
+  Err ignored;
+  size_t before = call->arguments.size;
+  if (value_text(value, &text)) buf_str(&call->arguments, text);
+  else if (value_is_map(value) && !cbor_to_json(value, &call->arguments, &ignored)) call->arguments.size = before;
+  if (call->arguments.size > before)
+    scan(call, (Str){call->arguments.at + before, call->arguments.size - before});
+}
+
+void model_reply_arguments_clear(ReplyCall *call) {
+  buf_clear(&call->arguments);
+  call->depth = 0;
+  call->in_string = call->escaped = call->whole = false;
+}
+
 void model_reply_set(Buf *field, Str value) {
   if (value.size == 0) return;
   buf_clear(field);
   buf_str(field, value);
 }
 
-void model_reply_deinit(ModelReply *reply) {
+void model_reply_drop_calls(ModelReply *reply) {
   for (uint32_t i = 0; i < reply->call_count; i++) {
     buf_deinit(&reply->calls[i].id);
     buf_deinit(&reply->calls[i].name);
     buf_deinit(&reply->calls[i].arguments);
+    reply->calls[i] = (ReplyCall){0};
   }
+  reply->call_count = 0;
+}
+
+void model_reply_deinit(ModelReply *reply) {
+  model_reply_drop_calls(reply);
   mem_free(reply->calls);
   buf_deinit(&reply->text);
   buf_deinit(&reply->refusal);

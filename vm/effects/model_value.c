@@ -76,6 +76,14 @@ void model_content(Buf *out, Str value) {
   buf_deinit(&text);
 }
 
+void model_tool_content(Buf *out, const ModelMessage *message) {
+  Buf text = {0};
+  if (message->error) buf_text(&text, "Error: ");
+  model_content_text(&text, message->content);
+  json_put_string(out, buf_view(&text));
+  buf_deinit(&text);
+}
+
 void model_arguments(Buf *out, const ModelToolCall *call) {
   if (call->arguments.at) put_json(out, call->arguments);
   else buf_text(out, "{}");
@@ -255,20 +263,25 @@ bool json_slice(Str json, Str name, Str *out) {
   return found;
 }
 
+void json_slices_begin(JsonSlices *s, Str json) {
+  json_init(&s->r, json);
+  s->open = json_next(&s->r) == JSON_ARRAY;
+}
+
+bool json_slices_next(JsonSlices *s, Str *out) {
+  size_t start = s->r.at;
+  JsonEvent event = s->open ? json_next(&s->r) : JSON_ERROR;
+  s->open = s->open && event != JSON_ARRAY_END && slice_value(&s->r, event, start, out);
+  return s->open;
+}
+
+void json_slices_end(JsonSlices *s) { json_deinit(&s->r); }
+
 bool json_slice_item(Str json, uint64_t index, Str *out) {
-  JsonReader r;
-  bool found = false;
-  json_init(&r, json);
-  if (json_next(&r) == JSON_ARRAY) {
-    for (uint64_t i = 0;; i++) {
-      size_t start = r.at;
-      JsonEvent event = json_next(&r);
-      if (event == JSON_ARRAY_END || !slice_value(&r, event, start, out)) break;
-      if (i < index) continue;
-      found = true;
-      break;
-    }
-  }
-  json_deinit(&r);
+  JsonSlices s;
+  json_slices_begin(&s, json);
+  while (json_slices_next(&s, out) && index > 0) index--;
+  bool found = s.open && index == 0;
+  json_slices_end(&s);
   return found;
 }

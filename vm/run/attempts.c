@@ -5,7 +5,7 @@
 **                   ^  ^ |  raised, timed out, snoozed: RETRIED
 **           REVIVED |  | +----------------------------> WAITING --- cancel ---> over: cancelled
 **                   |  +------- its turn: ANSWERED -------+
-**              DEAD, STUCK <---- raised for the last time: EXHAUSTED;  cancel as above
+**              DEAD, STUCK <---- raised for the last time, or KILLED: EXHAUSTED;  cancel as above
 **
 ** An attempt is the entry's function from its beginning, on a machine of its own; what earlier ones did it
 ** finds in the run's memory (memory.c). Between two of them there is no fiber at all. */
@@ -214,6 +214,18 @@ static void failed(Run *run, Fiber *f) {
   bool more = a->number < a->last && catchable && !unless_says_stop(run, f->result);
   if (more) again(run, timed_out ? "timeout" : "failed", true, backoff(run));
   else exhausted(run, stuck);
+}
+
+bool attempts_killed(Run *run, Value error) {
+  Attempts *a = run->attempts;
+  if (!a || a->phase != ATTEMPT_RUNNING || run->cancelling) return false;
+  buf_clear(&a->error);
+  run_encode(run, error, &a->error);
+  timer_drop(run);
+  cancel_rough(run, "killed");
+  memory_attempt_over(run, buf_view(&a->error));
+  exhausted(run, false);
+  return true;
 }
 
 static void gave_up(Run *run) {

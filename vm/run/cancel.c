@@ -27,6 +27,17 @@ static void abandon_tools(Run *run, Strand *s, Fiber *f) {
   }
 }
 
+/* The run's fibers will not go on at all: no `finally`, no frame is looked at. */
+void cancel_rough(Run *run, const char *why) {
+  for (uint32_t i = 0; i < run->strand_count && !run->diverged; i++) {
+    const Strand *s = run->strands[i];
+    if (!s) continue;
+    drop_waits(run, i, why);
+    for (uint32_t t = 0; t < s->tool_count; t++)
+      if (s->tools[t].phase == TOOL_PERFORMING) memory_maybe(run, s->tools[t].seq);
+  }
+}
+
 void cancel_strand(Run *run, uint32_t fiber, const char *why) {
   Fiber *f = fiber_by_id(run->machine, fiber);
   if (!f || f->status == FIBER_DONE || f->status == FIBER_FAULTED) return;

@@ -63,7 +63,8 @@ typedef struct Request {
   int64_t due_us;         /* TIMER */
   Uuid run;               /* START, AWAIT, SIGNAL, CANCEL: which */
   uint32_t limit_count; int64_t limit_per_us; /* ADMIT */
-  uint32_t attempt; Str note; /* TURN, DEAD: its number; the last error in one line, or empty */
+  uint32_t attempt; Str note; /* TURN, DEAD: its number; the last error in one line, or empty. STUB: which check it
+                                 stands for, 0: perform */
   bool resend;            /* open since before a crash, or asked by an earlier attempt under this key: it may have been
                              sent already */
 } Request;

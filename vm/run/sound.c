@@ -78,7 +78,7 @@ static bool wait_sound(const Run *run, const Wait *w) {
   uint8_t phase = s->tool_count ? s->tools[s->tool_count - 1].phase : TOOL_PERFORMING;
   bool between = phase != TOOL_PERFORMING && phase != TOOL_CHECKING && phase != TOOL_STUCK;
   if ((w->effect == EFFECT_TOOL) != between) return false; /* only its own timer and limit answer such a call */
-  if (w->effect == EFFECT_STUB && (s->tool_count == 0 || phase != TOOL_PERFORMING)) return false;
+  if (w->effect == EFFECT_STUB && (s->tool_count == 0 || phase == TOOL_STUCK)) return false;
   switch ((FiberWait)s->on) {
     case FIBER_ON_ANSWER: return s->seq == w->seq;
     case FIBER_ON_SIGNAL: return s->timer_seq == w->seq;

@@ -243,6 +243,7 @@ void group_child_over(Run *run, Fiber *child);
 
 /* ---- cancel.c ---- */
 void cancel_strand(Run *run, uint32_t fiber, const char *why);
+void cancel_rough(Run *run, const char *why); /* what is in flight is not wanted: the machine is about to go */
 void cancel_run(Run *run, Str why);
 #define WHY_RACE "the race is decided"
 
@@ -254,6 +255,8 @@ bool attempts_over(Run *run, Fiber *main);        /* the main fiber is over; fal
 void attempts_leave(Run *run, Fiber *fiber, EffectKind kind, int64_t snooze_us, Str why); /* SNOOZE, GIVE_UP */
 void attempts_answered(Run *run, const Wait *wait);
 void attempts_revived(Run *run, uint64_t seq);
+/* The node ends the run: the attempt is its last one, until a person asks. False: no attempt is being made. */
+bool attempts_killed(Run *run, Value error);
 void attempts_cancelled(Run *run, Str why);       /* no attempt is being made: the run ends */
 void attempts_request(Run *run, Request *out);    /* TURN or DEAD, as the phase is, without what its wait knows */
 void attempts_waits(Run *run, Buf *out);

@@ -34,7 +34,7 @@ static void refuel(Machine *m) {
 
 static void killed(Run *run, const char *why) {
   Value error = error_fault(run->machine, NULL, FAULT_LIVE, "%s", why);
-  run_end(run, RUN_STATUS_KILLED, error);
+  if (!attempts_killed(run, error)) run_end(run, RUN_STATUS_KILLED, error);
 }
 
 static void stopped(Run *run, Fiber *f, Stop stop) {
@@ -64,11 +64,17 @@ static StepResult outcome(const Run *run) {
   return run->ended ? STEP_ENDED : STEP_WAITING;
 }
 
-static void live_limit(Run *run, Fiber *f) {
+/* Of history: that it came to its limit here too. */
+static bool was_killed(Run *run) {
+  const Record *recorded = journal_peek(run->journal);
+  Record event;
+  return recorded && recorded->kind == RECORD_KILLED && journal_event(run->journal, &event);
+}
+
+static void live_limit(Run *run) {
   char size[32];
   snprintf(size, sizeof size, "%" PRIu64 " MB", LIMIT_LIVE_MEMORY >> 20);
-  (void)f;
-  if (journal_live(run->journal)) {
+  if (journal_live(run->journal) || !was_killed(run)) {
     Record r = {.kind = RECORD_KILLED, .KILLED = {.why = str_of(size), .at = run->host->now_us(run->host->context)}};
     if (!run_put(run, &r)) return;
   }
@@ -93,7 +99,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
       run_ready_first(run, id);
       return STEP_SLICE;
     }
-    if (stop == STOP_LIVE) live_limit(run, f);
+    if (stop == STOP_LIVE) live_limit(run);
     else stopped(run, f, stop);
     if (run->generation != generation) return STEP_CONTINUED;
     if (attempts_resting(run)) break; /* the machine is another one */

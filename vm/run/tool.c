@@ -86,7 +86,7 @@ static bool stub_operands(Run *run, Fiber *f, Buf *out) {
   return true;
 }
 
-/* What the body would do, asked of the test, under the same key. */
+/* What the body of perform or check would do, asked of the test, under the same key. */
 static void stub(Run *run, Fiber *f) {
   Strand *s = run_strand(run, f->id);
   ToolCall *call = call_of(s);
@@ -101,10 +101,11 @@ static void stub(Run *run, Fiber *f) {
                         .at = run_time(run)}};
   if (!run_put(run, &r)) return;
   run_key(run, memory_first(run, call->seq), key);
-  call->sends = 1;
+  if (call->phase == TOOL_PERFORMING) call->sends = 1;
   s->on = FIBER_ON_ANSWER;
   s->seq = r.seq;
   wait_add(run, &(Request){.kind = REQUEST_EFFECT, .seq = r.seq, .effect = EFFECT_STUB,
+                           .attempt = call->phase == TOOL_CHECKING ? call->checks : 0,
                            .effect_class = tool->effect_class, .target = tool_name(run, call),
                            .operands = buf_view(operands), .key = str_of(key), .timeout_us = tool->timeout_us}, f->id);
 }
@@ -112,8 +113,7 @@ static void stub(Run *run, Fiber *f) {
 /* Frames of its innermost call stand on the strand's fiber. */
 bool tool_in_body(Run *run, const Strand *s) {
   const ToolCall *call = &s->tools[s->tool_count - 1];
-  if (call->phase == TOOL_CHECKING) return true;
-  if (call->phase != TOOL_PERFORMING) return false;
+  if (call->phase != TOOL_PERFORMING && call->phase != TOOL_CHECKING) return false;
   const Wait *asked = s->on == FIBER_ON_ANSWER ? wait_find(run, s->seq) : NULL;
   return !asked || asked->effect != EFFECT_STUB;
 }
@@ -133,7 +133,8 @@ static void check(Run *run, Fiber *f) {
   ToolCall *call = call_of(run_strand(run, f->id));
   call->phase = TOOL_CHECKING;
   call->checks++;
-  body_call(run, f, tool_of(run, call)->check);
+  if (stubbed(run, tool_name(run, call))) stub(run, f);
+  else body_call(run, f, tool_of(run, call)->check);
 }
 
 /* Waits until the tool's limit lets this attempt through. seq: of the command that is answered. */
@@ -365,6 +366,13 @@ void tool_begin(Run *run, Fiber *f) {
 
 /* ---- its bodies came to an end ---- */
 
+static void absent(Run *run, Fiber *f) {
+  ToolCall *call = call_of(run_strand(run, f->id));
+  if (call->interrupted) again(run, f, TOOL_RETRYING, call->attempt, VALUE_NIL);
+  else if (call->attempt < tool_of(run, call)->max_attempts) again(run, f, TOOL_RETRYING, ++call->attempt, VALUE_NIL);
+  else done_error(run, f, lost_error(run, f, "it was not done, and no attempt is left"), ERROR_NOT_DONE);
+}
+
 static void checked(Run *run, Fiber *f, Value verdict) {
   ToolCall *call = call_of(run_strand(run, f->id));
   bool list = value_is_kind(verdict, OBJ_LIST);
@@ -374,9 +382,7 @@ static void checked(Run *run, Fiber *f, Value verdict) {
   if (count == 2 && str_equal(text, STR("confirmed"))) {
     done_ok(run, f, list_at(verdict, 1));
   } else if (count == 1 && str_equal(text, STR("absent"))) {
-    if (call->interrupted) again(run, f, TOOL_RETRYING, call->attempt, VALUE_NIL);
-    else if (call->attempt < tool_of(run, call)->max_attempts) again(run, f, TOOL_RETRYING, ++call->attempt, VALUE_NIL);
-    else done_error(run, f, lost_error(run, f, "it was not done, and no attempt is left"), ERROR_NOT_DONE);
+    absent(run, f);
   } else {
     again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
   }
@@ -390,11 +396,8 @@ void tool_returned(Run *run, Fiber *f) {
   else done_ok(run, f, v);
 }
 
-void tool_raised(Run *run, Fiber *f) {
-  Strand *s = run_strand(run, f->id);
-  ToolCall *call = call_of(s);
-  Value error = f->result;
-  f->result = VALUE_NIL;
+static void raised(Run *run, Fiber *f, Value error) {
+  ToolCall *call = call_of(run_strand(run, f->id));
   if (call->phase != TOOL_CHECKING) {
     failed(run, f, error, ERROR_NOT_DONE);
   } else if (error_catchable(error)) {
@@ -406,7 +409,14 @@ void tool_raised(Run *run, Fiber *f) {
   }
 }
 
-/* As its body would have ended; but there is no body to be abandoned. */
+void tool_raised(Run *run, Fiber *f) {
+  Value error = f->result;
+  f->result = VALUE_NIL;
+  raised(run, f, error);
+}
+
+/* As its body would have ended; but there is no body to be abandoned. Of a check a value says that it was done, and
+** "absent" that it was not. */
 void tool_stub_answered(Run *run, Fiber *f, Str outcome, Value v) {
   if (str_equal(outcome, STR("ok"))) {
     run_strand(run, f->id)->on = FIBER_ON_NOTHING;
@@ -416,7 +426,9 @@ void tool_stub_answered(Run *run, Fiber *f, Str outcome, Value v) {
     if (!value_is_kind(v, OBJ_ERROR)) {
       v = error_fault(run->machine, f, FAULT_INTERNAL, "a stub failed without an error");
     }
-    failed(run, f, v, ERROR_NOT_DONE);
+    bool checking = call_of(run_strand(run, f->id))->phase == TOOL_CHECKING;
+    if (checking && str_equal(error_code(v), STR("absent"))) absent(run, f);
+    else raised(run, f, v);
   } else {
     lost(run, f, str_equal(outcome, STR("interrupted")));
   }

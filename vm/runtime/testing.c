@@ -25,6 +25,7 @@ typedef struct Call {
   uint32_t answer; /* index of the stub's answers, not yet bounded */
   bool anew;       /* that one was no value */
   bool doubtful;   /* the process was lost before the answer came: asked again it is the same call */
+  bool checked;    /* it was asked by `check`: what befell the call itself is known */
 } Call;
 
 typedef struct Calls { /* of a tool */
@@ -36,6 +37,7 @@ typedef struct Calls { /* of a tool */
 typedef struct Pending { /* a call of this round: answered when its intent is durable */
   uint64_t run, seq;
   uint32_t answer;
+  bool absent; /* a check of what did not happen */
   const Stub *stub;
 } Pending;
 
@@ -375,18 +377,41 @@ static Call *call_of(Calls *calls, Str key) {
     call->answer = calls->next++;
     calls->made++;
   }
-  call->doubtful = false;
+  call->doubtful = call->checked = false;
   return call;
+}
+
+static uint8_t kind_at(const Stub *stub, uint32_t answer) {
+  if (stub == NULL) return ANSWER_LOST;
+  return stub->answers[answer < stub->count ? answer : stub->count - 1].kind;
+}
+
+/* `check` asks what became of a call: the next answer says so, unless the process was lost while the call or an
+** earlier check of it was open. Then the world knows: what it would have answered. False: the call did not happen, and
+** sent again it will fail as it would have. */
+static bool check_call(Calls *calls, const Stub *stub, Call *call) {
+  bool again = call->doubtful && kind_at(stub, call->answer) != ANSWER_LOST;
+  if (again && !call->checked && kind_at(stub, call->answer) == ANSWER_RAISE) return false;
+  if (!again && (call->anew || call->doubtful)) call->answer = calls->next++;
+  call->doubtful = false;
+  call->checked = true;
+  return true;
 }
 
 static void stub_called(Testing *t, const Slot *slot, const Request *r) {
   Stub *stub = table_get(t->stubs, r->target);
-  Call *call = call_of(calls_of(t, r->target), r->key);
-  uint32_t answer = call->answer;
-  if (stub != NULL && answer >= stub->count) answer = stub->count - 1;
-  call->anew = stub == NULL || stub->answers[answer].kind != ANSWER_VALUE;
+  Calls *calls = calls_of(t, r->target);
+  Call *call = r->attempt > 0 ? table_get(calls->keys, r->key) : NULL;
+  Pending answer = {.run = slot->number, .seq = r->seq, .stub = stub};
+  if (call != NULL && !check_call(calls, stub, call)) {
+    answer.absent = true;
+  } else {
+    if (call == NULL) call = call_of(calls, r->key);
+    answer.answer = stub != NULL && call->answer >= stub->count ? stub->count - 1 : call->answer;
+    call->anew = kind_at(stub, call->answer) != ANSWER_VALUE;
+  }
   t->pending = mem_grow(t->pending, &t->pending_cap, t->pending_count + 1, sizeof *t->pending);
-  t->pending[t->pending_count++] = (Pending){slot->number, r->seq, answer, stub};
+  t->pending[t->pending_count++] = answer;
 }
 
 static void pending_answer(Testing *t, const Pending *p) {
@@ -394,7 +419,10 @@ static void pending_answer(Testing *t, const Pending *p) {
   const Answer *answer = p->stub != NULL ? &p->stub->answers[p->answer] : NULL;
   Buf error = {0};
   Str code = {0};
-  if (answer == NULL || answer->kind == ANSWER_LOST) {
+  if (p->absent) {
+    error_encode(&error, STR("absent"), STR("the test says so"));
+    slot_answer(t->app->scheduler, p->run, p->seq, "error", buf_view(&error));
+  } else if (answer == NULL || answer->kind == ANSWER_LOST) {
     error_encode(&error, STR("lost"), STR("the test lost the reply"));
     slot_answer(t->app->scheduler, p->run, p->seq, "unknown", buf_view(&error));
   } else if (answer->kind == ANSWER_RAISE) {

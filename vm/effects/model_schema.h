@@ -1,0 +1,13 @@
+/* A JSON Schema as providers take it that generate by it. */
+#ifndef Z8_MODEL_SCHEMA_H
+#define Z8_MODEL_SCHEMA_H
+
+#include "vm/base/buf.h"
+#include "vm/base/err.h"
+
+/* Appends the schema without what Anthropic's structured output refuses: bounds of numbers, lengths and counts are
+** left out (the answer is checked against its type anyway), oneOf becomes anyOf, and an object that does not say
+** whether it may have other properties is said to have none. ERR_INVALID: no JSON. */
+MUST_USE bool schema_plain(Str schema, Buf *out, Err *err);
+
+#endif
