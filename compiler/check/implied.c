@@ -291,14 +291,9 @@ static void units_walk(Walk *w, Unit *units) {
   }
 }
 
-/* Messages are used by agents, routers, handlers, workers and tests: most files have none of them. */
 static bool has_application(const Unit *units) {
-  for (; units; units = units->next) {
-    for (const Decl *d = units->decls; d; d = d->next) {
-      if (d->kind >= DECL_AGENT) return true;
-    }
-  }
-  return false;
+  while (units && !units->application) units = units->next;
+  return units != NULL;
 }
 
 void implied_declare(Checker *c, Unit *units) {

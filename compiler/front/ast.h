@@ -357,6 +357,7 @@ struct Decl {
 typedef struct Unit {
   uint32_t source; /* index in the compilation's sources */
   bool standard;   /* of the standard library */
+  bool application; /* has something that names commands, events or jobs */
   Decl *decls;     /* in order */
   Stmt *script;    /* statements outside declarations, in order */
   struct Unit *next;

@@ -143,6 +143,7 @@ static Stmt *said(Build *b, StmtKind kind, Span span) {
   Stmt *s = ARENA_NEW(b->arena, Stmt);
   s->kind = kind;
   s->span = span;
+  b->unit->application = true;
   return s;
 }
 

@@ -126,6 +126,7 @@ Decl *ast_declare(Build *b, DeclKind kind, Tok t, Tok name) {
   decl->doc = doc_take(b);
   decl->unit = b->unit;
   if (setting_owner(kind)) b->body = kind;
+  if (kind >= DECL_AGENT) b->unit->application = true;
   return decl;
 }
 

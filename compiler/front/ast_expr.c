@@ -272,6 +272,7 @@ static Expr *sent(Build *b, ExprKind kind, Tok t, Expr *operand) {
   Expr *e = expr_new(b, kind, span_join(t.span, operand->span));
   e->operand = operand;
   hold(b, e, operand);
+  b->unit->application = true;
   return e;
 }
 

@@ -71,6 +71,22 @@ export default (h) => [
     const sh = await run("bash", ["-n"], { input: (await run(h.z8, ["completion", "bash"])).stdout });
     expectEqual(sh.code, 0, sh.stderr);
   }),
+  test("every verb is helped with, completed and in the reference; its options too", async () => {
+    const help = (await run(h.z8, ["help"])).stdout;
+    const verbs = [...help.matchAll(/^  ([a-z]+) /gm)].map((m) => m[1]);
+    expect(verbs.length >= 30 && ["serve", "dispatch", "view", "enqueue", "jobs", "queue", "dead", "handlers", "causes", "test"].every((v) => verbs.includes(v)), help);
+    expect(help.split("\n").every((l) => l.length <= 110), "a line of help is too long");
+    const reference = readFileSync("lang/reference/cli.md", "utf8");
+    const shells = await Promise.all(["bash", "zsh", "fish"].map(async (shell) => (await run(h.z8, ["completion", shell])).stdout));
+    for (const verb of verbs) {
+      const r = await run(h.z8, ["help", verb]);
+      expect(r.code === 0 && r.stdout.startsWith(`z8 ${verb} `), `help ${verb}: ${r.stdout}${r.stderr}`);
+      expect(new RegExp(`\`${verb}\\b`).test(reference), `cli.md has no ${verb}`);
+      expect(shells.every((text) => new RegExp(`\\b${verb}\\b`).test(text)), `a completion has no ${verb}`);
+      for (const [, option] of r.stdout.matchAll(/^  (?:-., )?--([a-z-]+)/gm))
+        expect(shells.every((text) => text.includes(option)), `a completion has no --${option} of ${verb}`);
+    }
+  }),
   test("build, disasm and running the bundle's code again give the same id", async ({ dir }) => {
     writeFileSync(join(dir, "p.z8"), "fn f(x: int) -> int: return x + 1\nprint(f(1))\n");
     const a = await run(h.z8, ["build", "p.z8", "-o", "a.z8b"], { cwd: dir });
@@ -156,6 +172,8 @@ export default (h) => [
       writeFileSync(join(dir, "p.z8"), source);
       const r = await run(h.z8, ["run", "--dir", join(dir, "d" + code), join(dir, "p.z8")], { seconds: 100 });
       expect(r.code === 1 && /limit_/.test(r.stderr), `${code}: exit ${r.code ?? r.signal}: ${r.stderr.slice(0, 500)}`);
+      const again = await run(h.z8, ["replay", "last", "--dir", join(dir, "d" + code)], { seconds: 100 });
+      expectEqual(again.code, 0, `replay of ${code}: ${again.stdout}${again.stderr}`);
     }
   }),
   test("a full disk stops cleanly, and what was stored is there", async ({ dir }) => {

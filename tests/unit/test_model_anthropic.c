@@ -1,5 +1,6 @@
 /* The Messages API: what is sent, and what recorded-like answers become. */
 #include "model_feed.h"
+#include "vm/effects/model_schema.h"
 
 #define CALL "{\"provider\":\"anthropic\",\"name\":\"claude-x\",\"api_key\":\"sk-1\",\"stream\":true,"
 #define PLAIN CALL "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
@@ -192,19 +193,6 @@ static void classifies_errors(void) {
                "error model_context never 0");
 }
 
-static void one_schema(const char *schema, const char *want);
-static void strips_schemas(void) {
-  one_schema("{\"type\":\"array\",\"minItems\":3,\"items\":{\"type\":\"string\",\"maxLength\":3,\"enum\":[\"minimum\"]}}",
-             "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"minimum\"]}}");
-  one_schema("{\"minItems\":1,\"oneOf\":[{\"properties\":{\"a\":{\"const\":{\"minimum\":1}}}},{\"type\":\"null\"}]}",
-             "{\"minItems\":1,\"anyOf\":[{\"properties\":{\"a\":{\"const\":{\"minimum\":1}}},\"additionalProperties\":false},"
-             "{\"type\":\"null\"}]}");
-  one_schema("{\"type\":\"object\",\"additionalProperties\":{\"minimum\":2,\"type\":\"number\"}}",
-             "{\"type\":\"object\",\"additionalProperties\":{\"type\":\"number\"}}");
-  one_schema("{\"multipleOf\":2, \"type\" : \"integer\" }", "{\"type\":\"integer\"}");
-}
-
-#include "vm/effects/model_schema.h"
 static void one_schema(const char *schema, const char *want) {
   Buf out = {0};
   Err err;
@@ -212,7 +200,20 @@ static void one_schema(const char *schema, const char *want) {
   CHECK_STR(buf_view(&out), str_of(want));
   buf_clear(&out);
   for (size_t i = 0; i < strlen(schema); i++) CHECK(!schema_plain((Str){schema, i}, &out, &err));
+  buf_clear(&out);
+  CHECK(!schema_plain(STR("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"number\"}}"), &out, &err));
+  CHECK(strstr(err.text, "map of any names"));
+  CHECK(!schema_plain(STR("{\"items\":{\"type\":\"object\"}}"), &out, &err));
   buf_deinit(&out);
+}
+
+static void strips_schemas(void) {
+  one_schema("{\"type\":\"array\",\"minItems\":3,\"items\":{\"type\":\"string\",\"maxLength\":3,\"enum\":[\"minimum\"]}}",
+             "{\"type\":\"array\",\"items\":{\"type\":\"string\",\"enum\":[\"minimum\"]}}");
+  one_schema("{\"minItems\":1,\"oneOf\":[{\"properties\":{\"a\":{\"const\":{\"minimum\":1}}}},{\"type\":\"null\"}]}",
+             "{\"minItems\":1,\"anyOf\":[{\"properties\":{\"a\":{\"const\":{\"minimum\":1}}},\"additionalProperties\":false},"
+             "{\"type\":\"null\"}]}");
+  one_schema("{\"multipleOf\":2, \"type\" : \"integer\" }", "{\"type\":\"integer\"}");
 }
 
 int main(void) {

@@ -475,11 +475,10 @@ static void take_usage(ModelReader *r, Str usage, bool last) {
   u->cached = s->read;
   u->cache_write = s->written;
   u->input = s->input + s->written + s->read;
+  (void)model_usage_field(details, "thinking_tokens", &u->reasoning);
   if (!last || !model_usage_field(usage, "output_tokens", &output)) return;
   u->output = output;
   u->has_output = true;
-  if (!model_usage_field(details, "thinking_tokens", &u->reasoning))
-    (void)model_usage_field(details, "reasoning_tokens", &u->reasoning);
 }
 
 static void take_stop(ModelReader *r, Str value) {

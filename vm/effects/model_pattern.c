@@ -23,8 +23,9 @@ static char escaped(char c) {
   case 'd': return '0';
   case 'w': return 'a';
   case 's': return ' ';
-  case 'D': case 'W': return c == 'D' ? 'a' : '-';
+  case 'D':
   case 'S': return 'a';
+  case 'W': return '-';
   case 'n': return '\n';
   case 't': return '\t';
   case 'r': return '\r';
@@ -59,7 +60,8 @@ static bool class_member(Str members, bool negated, Buf *out) {
     buf_put(out, members.at, at);
     return true;
   }
-  if (!negated && members.size) code = members.at[0] == '\\' && members.size > 1 ? escaped(members.at[1]) : members.at[0];
+  bool escape = members.size > 1 && members.at[0] == '\\';
+  if (!negated && members.size) code = escape ? escaped(members.at[1]) : members.at[0];
   for (size_t i = 0; negated && !code && tries[i]; i++) {
     if (!excluded(members, tries[i])) code = tries[i];
   }
@@ -98,7 +100,10 @@ static bool atom(Walk *w) {
   case '.': buf_byte(w->out, 'a'); return true;
   case '[': return class_(w);
   case '(': return group(w);
-  case '*': case '+': case '?': case '{': return false;
+  case '*':
+  case '+':
+  case '?':
+  case '{': return false;
   case '\\':
     stands = escaped(peek(w));
     if (!stands) return false;

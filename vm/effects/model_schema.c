@@ -9,6 +9,7 @@ typedef enum { DATA, SCHEMA, NAMED, LISTED } Mode;
 typedef struct Walk {
   JsonReader r;
   Buf *out;
+  bool open; /* an object whose names the schema does not know was met */
 } Walk;
 
 static bool value(Walk *w, JsonEvent event, size_t start, Mode mode);
@@ -51,13 +52,15 @@ static bool copy(Walk *w, JsonEvent event, size_t start) {
 }
 
 typedef struct Told { /* of an object's schema */
-  bool object, closed;
+  bool object, closed, named;
 } Told;
 
-static void tell(const Walk *w, Str name, JsonEvent event, Told *told) {
+static void tell(Walk *w, Str name, JsonEvent event, Told *told) {
   if (str_equal(name, STR("type")) && event == JSON_STRING) told->object |= str_equal(w->r.string, STR("object"));
-  if (str_equal(name, STR("properties"))) told->object = true;
-  if (str_equal(name, STR("additionalProperties"))) told->closed = true;
+  if (str_equal(name, STR("properties"))) told->object = told->named = true;
+  if (!str_equal(name, STR("additionalProperties"))) return;
+  told->closed = true;
+  w->open |= event != JSON_FALSE;
 }
 
 static bool member(Walk *w, Mode mode, Told *told) {
@@ -86,6 +89,7 @@ static bool object(Walk *w, Mode mode) {
     if (!member(w, mode, &told)) return false;
   }
   if (told.object && !told.closed) json_member_bool(w->out, "additionalProperties", false);
+  w->open |= told.object && !told.named;
   buf_byte(w->out, '}');
   return event == JSON_OBJECT_END;
 }
@@ -116,5 +120,8 @@ bool schema_plain(Str schema, Buf *out, Err *err) {
   bool ok = value(&w, first, 0, SCHEMA) && json_next(&w.r) == JSON_END;
   json_deinit(&w.r);
   if (!ok) FAIL(err, ERR_INVALID, "the schema of the answer is no JSON");
-  return ok;
+  else if (w.open)
+    FAIL(err, ERR_INVALID, "the answer holds a map of any names, which Anthropic cannot be held to; "
+                           "name its fields, or make it a list of pairs");
+  return ok && !w.open;
 }

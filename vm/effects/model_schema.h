@@ -7,7 +7,7 @@
 
 /* Appends the schema without what Anthropic's structured output refuses: bounds of numbers, lengths and counts are
 ** left out (the answer is checked against its type anyway), oneOf becomes anyOf, and an object that does not say
-** whether it may have other properties is said to have none. ERR_INVALID: no JSON. */
+** whether it may have other properties is said to have none. ERR_INVALID: no JSON, or an object of any names. */
 MUST_USE bool schema_plain(Str schema, Buf *out, Err *err);
 
 #endif
