@@ -21,7 +21,7 @@ check: test
 	$(V)for mode in debug hostile clang tsan; do \
 	  $(MAKE) --no-print-directory -j$(JOBS) MODE=$$mode all || exit 1; \
 	  echo "== $$mode"; slow=1; if [ $$mode = tsan ]; then slow=10; fi; \
-	  SLOW=$$slow Z8=$(CURDIR)/build/$$mode/z8 node tests/run.mjs lang diagnostics || exit 1; done
+	  SLOW=$$slow Z8=$(CURDIR)/build/$$mode/z8 node tests/run.mjs lang given testing diagnostics || exit 1; done
 	$(V)$(MAKE) --no-print-directory headers
 
 # Each header compiles alone.

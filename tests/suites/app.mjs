@@ -188,7 +188,7 @@ const queues = (h) => [
     await s.ok("queue", "pause", "slow");
     await s.ok("enqueue", "Add", '{"account_id": "a", "amount": 5}');
     await s.ok("queue", "scale", "slow", "7");
-    await s.stop();
+    await s.stop("SIGKILL");
     await s.serve(file);
     const q = await slow();
     expect(q.paused && q.concurrency === 7 && q.available === 1 && q.executing === 0, JSON.stringify(q));
@@ -451,7 +451,7 @@ const serving = (h) => [
   served(h, "without a running process the verbs hold the directory themselves", async (s) => {
     const file = s.write("q.z8", QUEUES);
     await s.serve(file);
-    await s.stop();
+    await s.stop("SIGKILL"); // what it says it serves is active from then on
     expectEqual((await s.dispatch("Deposit", { account_id: "a", amount: 5 })).reply, 5);
     expectEqual(await s.view("Account", "a", "total"), 5);
     const [{ job }] = await s.rows("enqueue", "Add", '{"account_id": "a", "amount": 2}');

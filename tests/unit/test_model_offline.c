@@ -7,7 +7,8 @@
 #define CALL "{\"provider\":\"offline\","
 #define USER(text) "{\"role\":\"user\",\"content\":\"" text "\"}"
 #define TOOL(name, what, schema) "{\"name\":\"" name "\",\"description\":\"" what "\",\"schema\":\"" schema "\"}"
-#define ID_SCHEMA "{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"id\\\":{\\\"type\\\":\\\"string\\\"}},\\\"required\\\":[\\\"id\\\"]}"
+#define ID_SCHEMA "{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"id\\\":{\\\"type\\\":\\\"string\\\"}}," \
+  "\\\"required\\\":[\\\"id\\\"]}"
 
 /* Without the numbers of usage and raw, which is never there: text | calls | stop. Or the error's text. */
 static void offline(const char *call_json, Buf *got) {
@@ -47,19 +48,23 @@ static void expect_part(const char *call_json, const char *part) {
 
 /* -- the script -- */
 
-#define SCRIPT "\"script\":[\"one\",{\"calls\":[{\"name\":\"T\",\"arguments\":{\"a\":1}},{\"name\":\"U\"},{\"name\":\"V\"," \
+#define SCRIPT "\"script\":[\"one\",{\"calls\":[{\"name\":\"T\",\"arguments\":{\"a\":1}},{\"name\":\"U\"}," \
+  "{\"name\":\"V\"," \
   "\"arguments\":\"{oops\"}],\"text\":\"two\"},{\"answer\":{\"b\":[2]}},7],"
 
 static void follows_a_script(void) {
   expect(CALL SCRIPT "\"messages\":[" USER("q") "]}", "\"one\" | [] end");
   expect(CALL SCRIPT "\"messages\":[" USER("q") ",{\"role\":\"assistant\",\"content\":\"one\"}," USER("r") "]}",
-         "\"two\" | [{\"id\":\"call_1\",\"name\":\"T\",\"arguments\":{\"a\":1}},{\"id\":\"call_2\",\"name\":\"U\",\"arguments\":{}},"
+         "\"two\" | [{\"id\":\"call_1\",\"name\":\"T\",\"arguments\":{\"a\":1}},{\"id\":\"call_2\",\"name\":\"U\","
+         "\"arguments\":{}},"
          "{\"id\":\"call_3\",\"name\":\"V\",\"arguments\":null,\"invalid\":\"{oops\"}] calls");
-  expect(CALL SCRIPT "\"messages\":[" USER("q") ",{\"role\":\"assistant\"},{\"role\":\"assistant\"}]}", "\"{\\\"b\\\":[2]}\" | [] end");
+  expect(CALL SCRIPT "\"messages\":[" USER("q") ",{\"role\":\"assistant\"},"
+    "{\"role\":\"assistant\"}]}", "\"{\\\"b\\\":[2]}\" | [] end");
   expect_part(CALL SCRIPT "\"messages\":[{\"role\":\"assistant\"},{\"role\":\"assistant\"},{\"role\":\"assistant\"}]}",
               "answer 4 of the offline script is neither a string nor");
   expect_part(CALL "\"script\":[\"x\"],\"messages\":[{\"role\":\"assistant\"}]}",
-              "\"model_invalid\",\"message\":\"the offline script has 1 answers, and this conversation asks for number 2");
+              "\"model_invalid\",\"message\":\"the offline script has 1 answers,"
+              " and this conversation asks for number 2");
   expect_part(CALL "\"script\":7,\"messages\":[" USER("q") "]}", "the offline script must be a list of answers");
   expect_part(CALL "\"script\":[{\"calls\":[{}]}],\"messages\":[" USER("q") "]}", "has no name");
 }
@@ -68,37 +73,48 @@ static void follows_a_script(void) {
 
 static void answers_in_words(void) {
   expect(CALL "\"messages\":[" USER("Why is the sky blue?") "]}",
-         "\"This is the offline provider, not a model: it answers by fixed rules. The question was \\\"Why is the sky blue?\\\".\""
+         "\"This is the offline provider, not a model: it answers by fixed rules. The question was \\\"Why is the "
+         "sky blue?\\\".\""
          " | [] end");
-  expect(CALL "\"messages\":[" USER("Look at c1") ",{\"role\":\"assistant\",\"calls\":[{\"id\":\"a\",\"name\":\"Look\",\"arguments\":{}}]},"
+  expect(CALL "\"messages\":[" USER("Look at c1") ",{\"role\":\"assistant\",\"calls\":[{\"id\":\"a\","
+    "\"name\":\"Look\",\"arguments\":{}}]},"
          "{\"role\":\"tool\",\"id\":\"a\",\"name\":\"Look\",\"content\":{\"name\":\"Ada\"}},"
-         "{\"role\":\"tool\",\"id\":\"b\",\"content\":\"gone\",\"error\":true}],\"tools\":[" TOOL("Look", "", ID_SCHEMA) "]}",
-         "\"This is the offline provider, not a model: it answers by fixed rules. The question was \\\"Look at c1\\\". Tools "
+         "{\"role\":\"tool\",\"id\":\"b\",\"content\":\"gone\",\"error\":true}],"
+         "\"tools\":[" TOOL("Look", "", ID_SCHEMA) "]}",
+         "\"This is the offline provider, not a model: it answers by fixed rules. The question was \\\"Look at "
+         "c1\\\". Tools "
          "returned: Look: {\\\"name\\\":\\\"Ada\\\"}; a tool failed: gone.\" | [] end");
 }
 
 static void calls_tools(void) {
-#define TOOLS "\"tools\":[" TOOL("Weather", "Tells the weather.", ID_SCHEMA) "," TOOL("LookupCustomer", "Finds one.", ID_SCHEMA) "]"
+#define TOOLS "\"tools\":[" TOOL("Weather", "Tells the weather.", ID_SCHEMA) "," \
+  "" TOOL("LookupCustomer", "Finds one.", ID_SCHEMA) "]"
   expect(CALL "\"messages\":[" USER("customers like c1 complain") "]," TOOLS "}",
          "\"\" | [{\"id\":\"call_1\",\"name\":\"LookupCustomer\",\"arguments\":{\"id\":\"c1\"}}] calls");
   expect_part(CALL "\"messages\":[" USER("nothing in common") "]," TOOLS "}", "[] end");
   expect_part(CALL "\"choice\":\"none\",\"messages\":[" USER("the weather") "]," TOOLS "}", "[] end");
   expect(CALL "\"choice\":\"required\",\"messages\":[" USER("nothing") "]," TOOLS "}",
          "\"\" | [{\"id\":\"call_1\",\"name\":\"Weather\",\"arguments\":{\"id\":\"offline id\"}}] calls");
-  expect(CALL "\"choice\":\"LookupCustomer\",\"messages\":[" USER("weather in \\\"Rome, Italy\\\" or 'Oslo'") "]," TOOLS "}",
+  expect(CALL "\"choice\":\"LookupCustomer\",\"messages\":[" USER("weather in \\\"Rome, Italy\\\" or 'Oslo'") "],"
+    "" TOOLS "}",
          "\"\" | [{\"id\":\"call_1\",\"name\":\"LookupCustomer\",\"arguments\":{\"id\":\"Rome, Italy\"}}] calls");
   /* once for each question; ids go on counting */
-  expect(CALL "\"messages\":[" USER("weather x1") ",{\"role\":\"assistant\",\"calls\":[{\"id\":\"call_1\",\"name\":\"Weather\","
-         "\"arguments\":{}}]},{\"role\":\"tool\",\"id\":\"call_1\",\"content\":\"wet\"}," USER("weather x2") "]," TOOLS "}",
+  expect(CALL "\"messages\":[" USER("weather x1") ",{\"role\":\"assistant\",\"calls\":[{\"id\":\"call_1\","
+    "\"name\":\"Weather\","
+         "\"arguments\":{}}]},{\"role\":\"tool\",\"id\":\"call_1\",\"content\":\"wet\"}," USER("weather x2") "],"
+         "" TOOLS "}",
          "\"\" | [{\"id\":\"call_2\",\"name\":\"Weather\",\"arguments\":{\"id\":\"x2\"}}] calls");
 }
 
 static void answers_by_schema(void) {
-#define VERDICT "\"answer\":{\"name\":\"Verdict\",\"schema\":\"{\\\"type\\\":\\\"object\\\",\\\"properties\\\":{\\\"kind\\\":{\\\"enum\\\":" \
-  "[\\\"billing\\\",\\\"other\\\"]},\\\"why\\\":{\\\"type\\\":\\\"string\\\"}},\\\"required\\\":[\\\"kind\\\",\\\"why\\\"]}\"}"
+#define VERDICT "\"answer\":{\"name\":\"Verdict\",\"schema\":\"{\\\"type\\\":\\\"object\\\"," \
+  "\\\"properties\\\":{\\\"kind\\\":{\\\"enum\\\":" \
+  "[\\\"billing\\\",\\\"other\\\"]},\\\"why\\\":{\\\"type\\\":\\\"string\\\"}},\\\"required\\\":[\\\"kind\\\"," \
+    "\\\"why\\\"]}\"}"
   expect(CALL "\"messages\":[" USER("other \\\"thing\\\"") "]," VERDICT "}",
          "\"{\\\"kind\\\":\\\"billing\\\",\\\"why\\\":\\\"offline why\\\"}\" | [] end");
-  expect_part(CALL "\"messages\":[" USER("weather x1") "]," TOOLS "," VERDICT "}", "\"name\":\"Weather\""); /* first the tool */
+  expect_part(CALL "\"messages\":[" USER("weather x1") "]," TOOLS "," VERDICT "}", "\"name\":"
+    "\"Weather\""); /* first the tool */
 }
 
 static void counts_and_cuts(void) {
@@ -107,8 +123,8 @@ static void counts_and_cuts(void) {
   CHECK(strcmp(model_offline(buf_view(&call), &value), "ok") == 0);
   Str usage = value_get(buf_view(&value), "usage");
   int64_t input = 0, output = 0;
-  CHECK(value_int(value_get(usage, "input"), &input) && (uint64_t)input == model_estimate(buf_view(&call)));
-  CHECK(value_int(value_get(usage, "output"), &output));
+  CHECK(value_integer(value_get(usage, "input"), &input) && (uint64_t)input == model_estimate(buf_view(&call)));
+  CHECK(value_integer(value_get(usage, "output"), &output));
   CHECK((uint64_t)output == estimate_text(value_get_text(buf_view(&value), "text")) && output > 10);
   CHECK(value_true(value_get(usage, "exact")));
   CHECK_STR(value_get_text(buf_view(&value), "model"), STR("offline"));
@@ -118,7 +134,8 @@ static void counts_and_cuts(void) {
 }
 
 static void streams_words(void) {
-  Str text = STR("One two,  three\nfour-and-a-word-that-goes-on-and-on-and-on-and-on-for-ever \xe4\xba\x8c\xe4\xba\x8c");
+  Str text = STR("One two,  three\nfour-and-a-word-that-goes-on-and-on-and-on-and-on-for-ever "
+    "\xe4\xba\x8c\xe4\xba\x8c");
   Buf pieces = {0};
   size_t count = 0;
   for (size_t at = 0, size; (size = model_offline_piece(text, at)) > 0; at += size, count++) {
@@ -135,7 +152,8 @@ static void refuses_bad_calls(void) {
   CHECK(strcmp(model_offline(STR("\xff\x00"), &value), "error") == 0);
   buf_deinit(&value);
   expect_part(CALL "\"messages\":[]}", "\"class\":\"never\"");
-  expect_part(CALL "\"messages\":[" USER("q") "],\"answer\":{\"name\":\"A\",\"schema\":\"{\\\"required\\\":[\\\"a\\\"],\\\"properties\\\":"
+  expect_part(CALL "\"messages\":[" USER("q") "],\"answer\":{\"name\":\"A\","
+    "\"schema\":\"{\\\"required\\\":[\\\"a\\\"],\\\"properties\\\":"
               "{\\\"a\\\":{\\\"$ref\\\":\\\"#\\\"}}}\"}}", "has no end");
   ModelHttp http;
   Buf body = {0};
@@ -148,7 +166,8 @@ static void refuses_bad_calls(void) {
 static void survives_damage(void) {
   Buf call = {0};
   uint32_t seed = 11;
-  feed_encode(CALL SCRIPT "\"messages\":[" USER("weather 'x' 12") ",{\"role\":\"assistant\",\"content\":\"one\"}]," TOOLS "," VERDICT
+  feed_encode(CALL SCRIPT "\"messages\":[" USER("weather 'x' 12") ",{\"role\":\"assistant\",\"content\":\"one\"}],"
+    "" TOOLS "," VERDICT
               ",\"max_tokens\":99}", &call);
   for (size_t i = 0; i < call.size + 3000; i++) {
     Buf value = {0}, copy = {0};
@@ -165,9 +184,12 @@ static void survives_damage(void) {
 
 /* Schemas and patterns likewise. */
 static void survives_damaged_schemas(void) {
-  const char *schema = "{\"type\":\"object\",\"required\":[\"a\",\"b\",\"c\"],\"properties\":{\"a\":{\"$ref\":\"#/$defs/D\"},"
-                       "\"b\":{\"type\":\"array\",\"minItems\":2,\"items\":{\"type\":\"integer\",\"minimum\":-5,\"multipleOf\":3}},"
-                       "\"c\":{\"type\":\"string\",\"pattern\":\"^[a-z]{2}(x|\\\\d+)$\"}},\"$defs\":{\"D\":{\"type\":\"string\","
+  const char *schema = "{\"type\":\"object\",\"required\":[\"a\",\"b\",\"c\"],"
+    "\"properties\":{\"a\":{\"$ref\":\"#/$defs/D\"},"
+                       "\"b\":{\"type\":\"array\",\"minItems\":2,\"items\":{\"type\":\"integer\",\"minimum\":-5,"
+                       "\"multipleOf\":3}},"
+                       "\"c\":{\"type\":\"string\",\"pattern\":\"^[a-z]{2}(x|\\\\d+)$\"}},"
+                       "\"$defs\":{\"D\":{\"type\":\"string\","
                        "\"minLength\":3,\"maxLength\":5}}}";
   uint32_t seed = 5;
   for (int i = 0; i < 6000; i++) {
@@ -194,7 +216,8 @@ static void instance_with(const char *schema, const char *message, const char *w
   Hints hints;
   Err err = {0};
   hints_read(&hints, str_of(message));
-  if (schema_instance(str_of(schema), STR("f"), *message ? &hints : NULL, &value, &err)) feed_json(buf_view(&value), &json);
+  bool ok = schema_instance(str_of(schema), STR("f"), *message ? &hints : NULL, &value, &err);
+  if (ok) feed_json(buf_view(&value), &json);
   else buf_text(&json, err.text);
   CHECK_STR(buf_view(&json), str_of(want));
   buf_deinit(&value);
@@ -228,12 +251,14 @@ static void makes_smallest_values(void) {
            "[null,\"offline f 2\"]");
   instance("{\"properties\":{\"a\":{\"type\":\"integer\"},\"b\":{}},\"required\":[\"b\",\"b\",\"c\"]}",
            "{\"b\":\"offline b\",\"c\":\"offline c\"}");
-  instance("{\"anyOf\":[{\"$ref\":\"#/$defs/D\"}],\"$defs\":{\"D\":{\"type\":\"object\",\"required\":[\"next\"],\"properties\":"
+  instance("{\"anyOf\":[{\"$ref\":\"#/$defs/D\"}],\"$defs\":{\"D\":{\"type\":\"object\",\"required\":[\"next\"],"
+    "\"properties\":"
            "{\"next\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/D\"}]}}}}}", "{\"next\":null}");
 }
 
 static void ends_with_hostile_schemas(void) {
-  const char *endless = "the smallest value of the schema of \"f\" is too large or has no end; let what refers to itself be "
+  const char *endless = "the smallest value of the schema of \"f\" is too large or has no end; let what refers to "
+    "itself be "
                         "optional";
   instance("{\"$ref\":\"#\"}", endless);
   instance("{\"type\":\"array\",\"minItems\":1e300,\"items\":{\"$ref\":\"#\"}}", endless);
@@ -246,7 +271,8 @@ static void ends_with_hostile_schemas(void) {
 }
 
 static void takes_hints(void) {
-#define FIELDS "{\"properties\":{\"amount\":{\"type\":\"number\",\"minimum\":1},\"who\":{\"type\":\"string\"},\"n\":{\"type\":\"integer\"}}," \
+#define FIELDS "{\"properties\":{\"amount\":{\"type\":\"number\",\"minimum\":1},\"who\":{\"type\":\"string\"}," \
+  "\"n\":{\"type\":\"integer\"}}," \
   "\"required\":[\"who\",\"amount\",\"n\"]}"
   instance_with(FIELDS, "Refund -3 or $1,250.50 to c1, 2 times", "{\"who\":\"c1\",\"amount\":1250.5,\"n\":-3}");
   instance_with(FIELDS, "don't say \"x y\" 'til it's 7", "{\"who\":\"x y\",\"amount\":7,\"n\":0}");
@@ -257,7 +283,8 @@ static void takes_hints(void) {
   instance_with("{\"type\":\"string\",\"maxLength\":3}", "'long one' a1", "\"a1\"");
   instance_with("{\"type\":\"string\"}", "see https://x.org/a?b", "\"offline f\"");
   instance_with("{\"type\":\"string\"}", "\xe2\x80\x9cmots\xe2\x80\x9d", "\"mots\"");
-  CHECK(words_shared(STR("lookup_customers"), STR("A customer!")) && words_shared(STR("HTTPRefund"), STR("httprefund")));
+  CHECK(words_shared(STR("lookup_customers"), STR("A "
+    "customer!")) && words_shared(STR("HTTPRefund"), STR("httprefund")));
   CHECK(!words_shared(STR("Get the weather"), STR("with the for to 12")) && !words_shared(STR(""), STR("x")));
 }
 
@@ -296,9 +323,12 @@ static void near_to(const char *text, uint64_t true_count) {
 }
 
 static void estimates_text(void) {
-  near_to("The customer wrote that she had been charged twice for the same order, and that nobody had answered her messages.", 24);
-  near_to("\xd0\x9a\xd0\xbb\xd0\xb8\xd0\xb5\xd0\xbd\xd1\x82\xd0\xba\xd0\xb0 \xd0\xbd\xd0\xb0\xd0\xbf\xd0\xb8\xd1\x81\xd0\xb0\xd0\xbb\xd0\xb0", 8);
-  near_to("\xe5\xae\xa2\xe6\x88\xb7\xe5\x86\x99\xe9\x81\x93\xef\xbc\x8c\xe5\x90\x8c\xe4\xb8\x80\xe7\xac\x94\xe8\xae\xa2\xe5\x8d\x95", 11);
+  near_to("The customer wrote that she had been charged twice for the same order,"
+    " and that nobody had answered her messages.", 24);
+  near_to("\xd0\x9a\xd0\xbb\xd0\xb8\xd0\xb5\xd0\xbd\xd1\x82\xd0\xba\xd0\xb0 "
+    "\xd0\xbd\xd0\xb0\xd0\xbf\xd0\xb8\xd1\x81\xd0\xb0\xd0\xbb\xd0\xb0", 8);
+  near_to("\xe5\xae\xa2\xe6\x88\xb7\xe5\x86\x99\xe9\x81\x93"
+          "\xef\xbc\x8c\xe5\x90\x8c\xe4\xb8\x80\xe7\xac\x94\xe8\xae\xa2\xe5\x8d\x95", 11);
   near_to("{\"type\":\"object\",\"properties\":{\"customer_id\":{\"type\":\"string\"}}}", 16);
   near_to("018f3a2b-7c4d-7e5f-8a9b-000000000042", 26);
   near_to("1234567890 0987654321", 8);
@@ -312,10 +342,13 @@ static void estimates_calls(void) {
       CALL "\"messages\":[" USER("hello") "]}",
       CALL "\"messages\":[" USER("hello") "," USER("hello") "]}",
       CALL "\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") "," USER("hello") "]}",
-      CALL "\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") "," USER("hello") "],\"answer\":{\"name\":\"A\","
+      CALL "\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") "," USER("hello") "],"
+      "\"answer\":{\"name\":\"A\","
            "\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}}",
-      CALL "\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") ",{\"role\":\"assistant\",\"raw\":\"0123456789012345678901"
-           "2345678901234567890123456789\",\"calls\":[{\"id\":\"a\",\"name\":\"b\",\"arguments\":{\"c\":[1,2]}}]}]," TOOLS "}",
+      CALL "\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") ",{\"role\":\"assistant\","
+      "\"raw\":\"0123456789012345678901"
+           "2345678901234567890123456789\",\"calls\":[{\"id\":\"a\",\"name\":\"b\",\"arguments\":{\"c\":[1,"
+           "2]}}]}]," TOOLS "}",
       "{\"provider\":\"anthropic\",\"system\":\"Be brief and kind.\",\"messages\":[" USER("hello") "]," TOOLS "}"};
   uint64_t before = 0;
   for (size_t i = 0; i < COUNT_OF(growing); i++) {

@@ -4,9 +4,11 @@
 #define CALL "{\"provider\":\"ollama\",\"name\":\"q\",\"stream\":true,"
 #define PLAIN CALL "\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
 #define ONCE "{\"provider\":\"ollama\",\"name\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
-#define LINE(message) "{\"model\":\"q:7b\",\"created_at\":\"2026-01-01T00:00:00Z\",\"message\":" message ",\"done\":false}\n"
+#define LINE(message) "{\"model\":\"q:7b\",\"created_at\":\"2026-01-01T00:00:00Z\",\"message\":" message "," \
+  "\"done\":false}\n"
 #define TEXT(text) LINE("{\"role\":\"assistant\",\"content\":\"" text "\"}")
-#define DONE(reason) "{\"model\":\"q:7b\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true,\"done_reason\":\"" \
+#define DONE(reason) "{\"model\":\"q:7b\",\"message\":{\"role\":\"assistant\",\"content\":\"\"},\"done\":true," \
+  "\"done_reason\":\"" \
   reason "\",\"total_duration\":5191566416,\"prompt_eval_count\":26,\"eval_count\":298,\"eval_duration\":4799921000}\n"
 
 static void sends_a_plain_call(void) {
@@ -30,33 +32,44 @@ static void sends_a_plain_call(void) {
 
 static void sends_all_of_it(void) {
   expect_body("{\"provider\":\"ollama\",\"name\":\"q\",\"system\":\"S\",\"max_tokens\":7,\"temperature\":0,\"seed\":3,"
-              "\"stop\":[\"a\",\"b\"],\"effort\":\"high\",\"answer\":{\"name\":\"A\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"},"
-              "\"tools\":[{\"name\":\"Look\",\"description\":\"Looks.\",\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}],\"messages\":["
-              "{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"\",\"calls\":[{\"id\":\"call_1\","
-              "\"name\":\"Look\",\"arguments\":{\"k\":1}}]},{\"role\":\"tool\",\"id\":\"call_1\",\"content\":{\"v\":1}},"
+              "\"stop\":[\"a\",\"b\"],\"effort\":\"high\",\"answer\":{\"name\":\"A\","
+              "\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"},"
+              "\"tools\":[{\"name\":\"Look\",\"description\":\"Looks.\","
+              "\"schema\":\"{\\\"type\\\":\\\"object\\\"}\"}],\"messages\":["
+              "{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"content\":\"\","
+              "\"calls\":[{\"id\":\"call_1\","
+              "\"name\":\"Look\",\"arguments\":{\"k\":1}}]},{\"role\":\"tool\",\"id\":\"call_1\","
+              "\"content\":{\"v\":1}},"
               "{\"role\":\"tool\",\"id\":\"call_1\",\"name\":\"Look\",\"content\":\"no\",\"error\":true},"
               "{\"role\":\"assistant\",\"content\":\"x\",\"raw\":\"{\\\"role\\\": \\\"assistant\\\"}\"},"
               "{\"role\":\"assistant\",\"content\":\"y\",\"raw\":\"[1]\"}]}",
-              "{\"model\":\"q\",\"messages\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\",\"content\":\"q\"},"
-              "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"Look\",\"arguments\":{\"k\":1}}}]},"
+              "{\"model\":\"q\",\"messages\":[{\"role\":\"system\",\"content\":\"S\"},{\"role\":\"user\","
+              "\"content\":\"q\"},"
+              "{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"Look\","
+              "\"arguments\":{\"k\":1}}}]},"
               "{\"role\":\"tool\",\"tool_name\":\"Look\",\"content\":\"{\\\"v\\\":1}\"},"
               "{\"role\":\"tool\",\"tool_name\":\"Look\",\"content\":\"Error: no\"},{\"role\": \"assistant\"},"
-              "{\"role\":\"assistant\",\"content\":\"y\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"Look\","
+              "{\"role\":\"assistant\",\"content\":\"y\"}],\"tools\":[{\"type\":\"function\","
+              "\"function\":{\"name\":\"Look\","
               "\"description\":\"Looks.\",\"parameters\":{\"type\":\"object\"}}}],\"format\":{\"type\":\"object\"},"
-              "\"think\":\"high\",\"options\":{\"num_predict\":7,\"temperature\":0.0,\"seed\":3,\"stop\":[\"a\",\"b\"]},"
+              "\"think\":\"high\",\"options\":{\"num_predict\":7,\"temperature\":0.0,\"seed\":3,\"stop\":[\"a\","
+              "\"b\"]},"
               "\"truncate\":false,\"shift\":false,\"stream\":false}");
 }
 
 static void refuses_what_it_has_not(void) {
   ModelHttp http;
   Buf body = {0};
-  feed_request(CALL "\"tools\":[{\"name\":\"T\",\"schema\":\"{}\"}],\"choice\":\"required\",\"messages\":[{\"role\":\"user\","
+  feed_request(CALL "\"tools\":[{\"name\":\"T\",\"schema\":\"{}\"}],\"choice\":\"required\","
+    "\"messages\":[{\"role\":\"user\","
                "\"content\":\"q\"}]}", &http, &body);
   CHECK(body.size && memmem(body.at, body.size, "choice", 6) && body.at[0] != '{');
   buf_deinit(&body);
-  expect_body("{\"provider\":\"ollama\",\"name\":\"q\",\"tools\":[{\"name\":\"T\",\"schema\":\"{}\"}],\"choice\":\"none\","
+  expect_body("{\"provider\":\"ollama\",\"name\":\"q\",\"tools\":[{\"name\":\"T\",\"schema\":\"{}\"}],"
+    "\"choice\":\"none\","
               "\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}",
-              "{\"model\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"truncate\":false,\"shift\":false,"
+              "{\"model\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"truncate\":false,"
+              "\"shift\":false,"
               "\"stream\":false}");
 }
 
@@ -75,21 +88,26 @@ static void misses_counts(void) {
 
 static void reads_calls(void) {
   const char *stream = TEXT("")
-      LINE("{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"Look\",\"arguments\":{\"a\":{\"b\":1}}}},"
+      LINE("{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"function\":{\"name\":\"Look\","
+      "\"arguments\":{\"a\":{\"b\":1}}}},"
            "{\"function\":{\"index\":0,\"name\":\"Now\",\"arguments\":{}}}]}")
-      LINE("{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"x9\",\"function\":{\"name\":\"Text\",\"arguments\":\"{\\\"c\\\":2}\"}},"
+      LINE("{\"role\":\"assistant\",\"content\":\"\",\"tool_calls\":[{\"id\":\"x9\","
+      "\"function\":{\"name\":\"Text\",\"arguments\":\"{\\\"c\\\":2}\"}},"
            "{\"function\":{\"name\":\"Bad\",\"arguments\":[1]}},{\"function\":{\"name\":\"None\"}}]}") DONE("stop");
   expect_reply(PLAIN, 200, stream, false,
                "\"\" | [{\"id\":\"call_1\",\"name\":\"Look\",\"arguments\":{\"a\":{\"b\":1}}},"
-               "{\"id\":\"call_2\",\"name\":\"Now\",\"arguments\":{}},{\"id\":\"x9\",\"name\":\"Text\",\"arguments\":{\"c\":2}},"
+               "{\"id\":\"call_2\",\"name\":\"Now\",\"arguments\":{}},{\"id\":\"x9\",\"name\":\"Text\","
+               "\"arguments\":{\"c\":2}},"
                "{\"id\":\"call_4\",\"name\":\"Bad\",\"arguments\":null,\"invalid\":\"[1]\"},"
                "{\"id\":\"call_5\",\"name\":\"None\",\"arguments\":{}}] | \"calls\" | null | 26 0 0 298 0 true | nil");
   damage(PLAIN, stream);
   /* ids go on counting where the conversation stands */
-  expect_reply(CALL "\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\",\"calls\":[{\"id\":\"call_1\","
+  expect_reply(CALL "\"messages\":[{\"role\":\"user\",\"content\":\"q\"},{\"role\":\"assistant\","
+    "\"calls\":[{\"id\":\"call_1\","
                "\"name\":\"Look\",\"arguments\":{}}]},{\"role\":\"tool\",\"id\":\"call_1\",\"content\":\"v\"}]}", 200,
                LINE("{\"tool_calls\":[{\"function\":{\"name\":\"Look\",\"arguments\":{}}}]}") DONE("stop"), false,
-               "\"\" | [{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{}}] | \"calls\" | null | 26 0 0 298 0 true | nil");
+               "\"\" | [{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{}}] | \"calls\" | null | 26 0 0 298 0 "
+               "true | nil");
 }
 
 static void keeps_thinking(void) {
@@ -97,28 +115,36 @@ static void keeps_thinking(void) {
       LINE("{\"role\":\"assistant\",\"content\":\"\",\"thinking\":\"so.\"}") TEXT("Yes")
       LINE("{\"tool_calls\":[{\"function\":{\"name\":\"Look\",\"arguments\":{\"a\":1}}}]}") DONE("stop");
   expect_reply(PLAIN, 200, stream, false,
-               "\"Yes\" | [{\"id\":\"call_1\",\"name\":\"Look\",\"arguments\":{\"a\":1}}] | \"calls\" | null | 26 0 0 298 0 true | "
-               "{\"role\":\"assistant\",\"content\":\"Yes\",\"thinking\":\"Hm, so.\",\"tool_calls\":[{\"function\":{\"name\":\"Look\","
+               "\"Yes\" | [{\"id\":\"call_1\",\"name\":\"Look\",\"arguments\":{\"a\":1}}] | \"calls\" | null | 26 "
+               "0 0 298 0 true | "
+               "{\"role\":\"assistant\",\"content\":\"Yes\",\"thinking\":\"Hm, so.\","
+               "\"tool_calls\":[{\"function\":{\"name\":\"Look\","
                "\"arguments\":{\"a\":1}}}]}");
   damage(PLAIN, stream);
 }
 
 static void fails_within_streams(void) {
-  expect_reply(PLAIN, 200, "{\"error\":\"model runner has unexpectedly stopped\"}\n", false, "error model_server wait 0");
+  expect_reply(PLAIN, 200, "{\"error\":\"model runner has unexpectedly stopped\"}\n", false, "error model_server "
+    "wait 0");
   expect_reply(PLAIN, 200, TEXT("a") "{\"error\":\"an error was encountered while running the model\"}\n", false,
                "unknown model_server unknown 0");
   expect_reply(PLAIN, 200, TEXT("a"), true, "unknown model_network unknown 0");
   expect_reply(PLAIN, 200, TEXT("a"), false, "unknown model_network unknown 0");
-  expect_reply(PLAIN, 404, "{\"error\":\"model \\\"q\\\" not found, try pulling it first\"}", false, "error model_invalid never 0");
-  expect_reply(PLAIN, 400, "{\"error\":\"the input length exceeds the context length\"}", false, "error model_context never 0");
+  expect_reply(PLAIN, 404, "{\"error\":\"model \\\"q\\\" not found, try pulling it first\"}", false, "error "
+    "model_invalid never 0");
+  expect_reply(PLAIN, 400, "{\"error\":\"the input length exceeds the context length\"}", false, "error "
+    "model_context never 0");
 }
 
 static void reads_whole_answers(void) {
-  const char *answer = "{\"model\":\"q\",\"message\":{\"role\":\"assistant\",\"content\":\"{\\\"a\\\":1}\",\"thinking\":\"t\"},"
+  const char *answer = "{\"model\":\"q\",\"message\":{\"role\":\"assistant\",\"content\":\"{\\\"a\\\":1}\","
+    "\"thinking\":\"t\"},"
                        "\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":2,\"eval_count\":3}";
-  expect_reply(ONCE, 200, answer, false, "\"{\\\"a\\\":1}\" | [] | \"end\" | null | 2 0 0 3 0 true | {\"role\":\"assistant\","
+  expect_reply(ONCE, 200, answer, false, "\"{\\\"a\\\":1}\" | [] | \"end\" | null | 2 0 0 3 0 true | {\"role\":"
+    "\"assistant\","
                "\"content\":\"{\\\"a\\\":1}\",\"thinking\":\"t\"}");
-  expect_reply(PLAIN, 200, answer, false, "\"{\\\"a\\\":1}\" | [] | \"end\" | null | 2 0 0 3 0 true | {\"role\":\"assistant\","
+  expect_reply(PLAIN, 200, answer, false, "\"{\\\"a\\\":1}\" | [] | \"end\" | null | 2 0 0 3 0 true | {\"role\":"
+    "\"assistant\","
                "\"content\":\"{\\\"a\\\":1}\",\"thinking\":\"t\"}");
   expect_reply(ONCE, 200, "{\"models\":[]}", false, "unknown model_reply unknown 0");
   damage(ONCE, answer);

@@ -11,7 +11,7 @@ typedef struct Live {
   RunStatus status; /* of the watched run, once it is over */
   uint32_t failed;  /* runs that no other one started and that failed */
   bool serve;       /* set before live_open: crons are taken, nobody is told that only waits are left */
-  bool aside;       /* set before live_open: what runs say meanwhile is not what was asked for: it goes to err, as text */
+  bool aside;       /* set before live_open: what runs say meanwhile was not asked for: it goes to err, as text */
 } Live;
 
 /* The directory (made if need be), a scheduler that listens, signals that stop it. False: *status

@@ -504,7 +504,7 @@ static void take_stop(ModelReader *r, Str value) {
 
 static bool index_of(Str value, uint64_t *index) {
   int64_t n;
-  if (!value_int(value_get(value, "index"), &n) || n < 0) return false;
+  if (!value_integer(value_get(value, "index"), &n) || n < 0) return false;
   *index = (uint64_t)n;
   return true;
 }
@@ -519,7 +519,7 @@ static void event(ModelReader *r, Str name, Str json, Str value) {
   Str type = value_get_text(value, "type"), slice = {0};
   uint64_t index;
   if (type.size == 0) type = name;
-  if (str_equal(type, STR("error")) || !value_is_nil(value_get(value, "error"))) {
+  if (str_equal(type, STR("error"))) { /* with nothing under "error", or model.c had taken it */
     model_fail_by(r, value);
   } else if (str_equal(type, STR("message_start"))) {
     take_message(r, value_get(value, "message"), false);
@@ -540,10 +540,6 @@ static void event(ModelReader *r, Str name, Str json, Str value) {
 static void whole(ModelReader *r, Str json, Str value) {
   Str content, block;
   ValueList list;
-  if (!value_is_nil(value_get(value, "error"))) {
-    model_fail_by(r, value);
-    return;
-  }
   if (!value_list(value_get(value, "content"), &list) || !json_slice(json, STR("content"), &content)) {
     model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the answer has no list of content blocks; is this a Messages API?");
     return;

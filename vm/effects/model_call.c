@@ -30,7 +30,7 @@ static bool text_field(Str map, const char *name, Str *out, Err *err) {
 static bool int_field(Str map, const char *name, bool *has, int64_t *out, Err *err) {
   Str value = value_get(map, name);
   *has = !value_is_nil(value);
-  if (!*has || value_int(value, out)) return true;
+  if (!*has || value_integer(value, out)) return true;
   FAIL(err, ERR_INVALID, "a model call's %s must be an int", name);
   return false;
 }
@@ -65,8 +65,11 @@ static bool is_object(Str json) {
 /* -- whom to ask -- */
 
 static bool url_check(Str url, Err *err) {
-  bool scheme = url.size > 8 && (strncasecmp(url.at, "http://", 7) == 0 || strncasecmp(url.at, "https://", 8) == 0);
-  if (scheme && is_visible(url) && url.size <= URL_BYTES_MAX && memchr(url.at, '#', url.size) == NULL) return true;
+  size_t scheme = url.size > 7 && strncasecmp(url.at, "http://", 7) == 0    ? 7
+                  : url.size > 8 && strncasecmp(url.at, "https://", 8) == 0 ? 8
+                                                                            : 0;
+  bool host = scheme > 0 && url.at[scheme] != '/' && url.at[scheme] != '?' && url.at[scheme] != ':';
+  if (host && is_visible(url) && url.size <= URL_BYTES_MAX && memchr(url.at, '#', url.size) == NULL) return true;
   FAIL(err, ERR_INVALID, "a model's url begins with http:// or https:// and has no spaces, like %s",
        provider_info[PROVIDER_OPENAI].url);
   return false;

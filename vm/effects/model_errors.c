@@ -182,7 +182,7 @@ static bool is_status(int64_t n) { return n >= 400 && n <= 599; }
 static void said_code(Said *s, Str code) {
   int64_t number = 0;
   bool is_word = value_text(code, &s->words[0]);
-  if (is_word ? !int_parse(s->words[0], &number) : !value_int(code, &number)) return;
+  if (is_word ? !int_parse(s->words[0], &number) : !value_integer(code, &number)) return;
   if (is_status(number) && s->status == 0) s->status = (int)number;
 }
 

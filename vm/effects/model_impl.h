@@ -104,7 +104,7 @@ void model_arguments(Buf *out, const ModelToolCall *call);
 
 bool value_text(Str value, Str *out);         /* a string */
 bool value_bytes(Str value, Str *out);        /* a string or bytes */
-bool value_int(Str value, int64_t *out);      /* an int, or a float without fraction */
+bool value_integer(Str value, int64_t *out);      /* an int, or a float without fraction */
 bool value_number(Str value, double *out);    /* an int or a float */
 bool value_true(Str value);                   /* true, and nothing else */
 bool value_is_nil(Str value);                 /* nil or absent */

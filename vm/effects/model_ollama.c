@@ -2,7 +2,7 @@
 **
 ** - Arguments of calls are objects, calls have no ids (older servers) and are answered by the tool's name.
 ** - A prompt that is too long would be cut in silence: `truncate` and `shift` false make it say so.
-** - An error may come as a line after status 200. Counts of zero are left out.
+** - An error may come as a line after status 200 (model.c sees to it). Counts of zero are left out.
 ** - Thinking has a field of its own; a message that has some is kept in `raw` (JSON) and goes back as it came. */
 #include "vm/base/json.h"
 #include "vm/effects/model_impl.h"
@@ -223,17 +223,13 @@ static void take_done(ModelReader *r, Str value) {
 static void event(ModelReader *r, Str name, Str json, Str value) {
   (void)name;
   (void)json;
-  if (!value_is_nil(value_get(value, "error"))) {
-    model_fail_by(r, value);
-    return;
-  }
   model_reply_set(&r->reply.model, value_get_text(value, "model"));
   take_message(r, value_get(value, "message"));
   if (!r->over && value_true(value_get(value, "done"))) take_done(r, value);
 }
 
 static void whole(ModelReader *r, Str json, Str value) {
-  if (value_is_nil(value_get(value, "error")) && !value_is_map(value_get(value, "message"))) {
+  if (!value_is_map(value_get(value, "message"))) {
     model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the answer has no message; is this Ollama's /api/chat?");
     return;
   }

@@ -200,7 +200,7 @@ static void take_call(ModelReader *r, Str item) {
   Str id = value_get_text(item, "id"), name = value_get_text(function, "name");
   int64_t index;
   if (!value_is_map(item)) return;
-  bool numbered = value_int(index_value, &index) && index >= 0;
+  bool numbered = value_integer(index_value, &index) && index >= 0;
   ReplyCall *call = numbered ? call_numbered(r, (uint64_t)index, id, name) : call_unnumbered(r, id, name);
   if (!call) return;
   if (call->id.size == 0) model_reply_set(&call->id, id);
@@ -270,7 +270,7 @@ static bool first_choice(Str value, Str *out) {
   int64_t index;
   if (!value_list(value_get(value, "choices"), &l)) return false;
   while (value_next(&l, out))
-    if (value_is_map(*out) && (!value_int(value_get(*out, "index"), &index) || index == 0)) return true;
+    if (value_is_map(*out) && (!value_integer(value_get(*out, "index"), &index) || index == 0)) return true;
   return false;
 }
 

@@ -366,7 +366,7 @@ static void whole(ModelReader *r, Str json, Str value) {
 /* Which call a piece belongs to; without a number to the last. */
 static uint64_t index_of(const ModelReader *r, Str value) {
   int64_t index;
-  if (value_int(value_get(value, "output_index"), &index) && index >= 0) return (uint64_t)index;
+  if (value_integer(value_get(value, "output_index"), &index) && index >= 0) return (uint64_t)index;
   return r->reply.call_count > 0 ? r->reply.calls[r->reply.call_count - 1].index : 0;
 }
 
@@ -469,7 +469,7 @@ static void event(ModelReader *r, Str name, Str json, Str value) {
   Str type = value_get_text(value, "type");
   int64_t number;
   if (type.size == 0) type = name;
-  if (value_int(value_get(value, "sequence_number"), &number) && number >= 0) {
+  if (value_integer(value_get(value, "sequence_number"), &number) && number >= 0) {
     r->has_after = true;
     r->resume_after = (uint64_t)number;
   }

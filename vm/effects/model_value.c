@@ -111,7 +111,7 @@ bool value_bytes(Str value, Str *out) {
   return true;
 }
 
-bool value_int(Str value, int64_t *out) {
+bool value_integer(Str value, int64_t *out) {
   CborReader r = cbor_reader(value);
   double f;
   Err ignored;

@@ -17,8 +17,8 @@
 typedef struct Decider Decider;
 Decider *decider_new(const Program *program);
 void decider_free(Decider *d);
-/* The values of the program's `config`, as an encoded map by name; copied. Guards, decides, views, middleware and `where`
-** may read them; evolve may not, the compiler sees to that: a state follows from its events alone. */
+/* The values of the program's `config`, as an encoded map by name; copied. Guards, decides, views, middleware and
+** `where` may read them; evolve may not, the compiler sees to that: a state follows from its events alone. */
 void decider_configure(Decider *d, Str map);
 
 /* What is decided or admitted is said in these words. Strs live until the decider's next call that may
