@@ -77,8 +77,9 @@ void model_reader_header(ModelReader *r, Str name, Str value);
 /* Bytes of the body, cut anywhere. New text of the answer is appended to `text`. False: it is over, or cannot be
 ** read; nothing more is needed. */
 bool model_reader_feed(ModelReader *r, Str bytes, Buf *text);
-/* The connection ended: by itself, or `lost` (then `why` says how; sent: the request had left). Gives "ok" with a reply,
-** "error" or "unknown" with an error. A stream that broke after content is "unknown", with what had come in data.partial. */
+/* The connection ended: by itself, or `lost` (then `why` says how; sent: the request had left). Gives "ok" with a
+** reply, "error" or "unknown" with an error. A stream that broke after content is "unknown", with what had come in
+** data.partial. */
 const char *model_reader_end(ModelReader *r, bool lost, bool sent, Str why, Buf *value);
 /* Of a background response: its id as soon as it is known, and the last event's number; false: none. */
 bool model_reader_resume(const ModelReader *r, Str *id, uint64_t *after);
