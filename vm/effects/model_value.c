@@ -204,7 +204,7 @@ static size_t sound_size(Str s, size_t *lost) {
 }
 
 static void mend(Str json, Buf *out) {
-  size_t lost;
+  size_t lost = 1;
   while (json.size > 0) {
     size_t size = sound_size(json, &lost);
     if (size > 0) buf_put(out, json.at, size);
