@@ -252,6 +252,19 @@ static void test_leaves(void) {
   code_done(&without);
 }
 
+static bool stray_one(void *context, const StrayLetter *letter) {
+  uint32_t *count = context;
+  CHECK_STR(letter->handler, STR("Seen"));
+  CHECK(letter->position == 4097 && letter->note.size > 0);
+  return ++*count > 0;
+}
+
+static uint32_t strays(World *w) {
+  uint32_t count = 0;
+  Err err;
+  return handlers_strays(app_store(w->app), stray_one, &count, &err) ? count : UINT32_MAX;
+}
+
 /* An event that does not fit what the program says it is: no run can begin, others go on, another program heals it. */
 static void test_misfit(void) {
   static const char text[] =
@@ -280,12 +293,12 @@ static void test_misfit(void) {
   CHECK_HAS(put(&w, "b", 2, &plain), "ok");
   CHECK_STR(buf_view(&w.printed), STR("text 2;"));
   CHECK_HAS(buf_view(&w.notices), "handler Seen cannot begin with the event at position 4097");
-  CHECK(handler(&w, "Seen").dead == 1);
+  CHECK(handler(&w, "Seen").dead == 1 && strays(&w) == 1);
   Code healed;
   NEED(code_make(&healed, seeing) && world_activate(&w, &healed, &err));
   (void)world_run(&w);
   CHECK_STR(buf_view(&w.printed), STR("text 2;a 1 1;"));
-  CHECK(handler(&w, "Seen").dead == 0);
+  CHECK(handler(&w, "Seen").dead == 0 && strays(&w) == 0);
   world_stop(&w);
   code_done(&first);
   code_done(&second);

@@ -245,6 +245,27 @@ static bool dead_row(void *context, const RunRow *row) {
   return true;
 }
 
+static bool dead_stray(void *context, const StrayLetter *letter) {
+  DeadPage *page = context;
+  Cli *cli = page->cli;
+  Buf name = {0};
+  buf_format(&name, STR_FMT "@%" PRIu64, STR_ARG(letter->handler), letter->position);
+  if (cli->json) {
+    buf_byte(&cli->out, '{');
+    json_name(&cli->out, "run");
+    buf_text(&cli->out, "null");
+    json_text(&cli->out, "what", buf_view(&name));
+    json_text(&cli->out, "note", letter->note);
+    buf_text(&cli->out, "}\n");
+  } else {
+    buf_format(&cli->out, "%-36s  %-28.*s  " STR_FMT "\n", "(until another program is active)",
+               STR_ARG(buf_view(&name)), STR_ARG(letter->note));
+  }
+  page->count++;
+  buf_deinit(&name);
+  return true;
+}
+
 static bool dead_one(Cli *cli, const RunRow *row, bool retry, Err *err) {
   const char *why = cli->args.values[OPTION_WHY];
   Record event = retry ? (Record){.kind = RECORD_REVIVED, .REVIVED = {.by = str_of(operator_name())}}
@@ -286,7 +307,10 @@ int verb_dead(Cli *cli) {
     return output_error(cli, EXIT_USAGE, "z8 dead, z8 dead retry ID, z8 dead drop ID; --all instead of ID: every one");
   if (session_open(cli, &status) != SESSION_OPEN) return status;
   if (act) return dead_act(cli, retry);
-  if (!store_run_each(node_store(cli->node), 1, RUN_STATUS_DEAD, dead_row, &page, &err)) status = output_err(cli, &err);
+  Store *store = node_store(cli->node);
+  if (!store_run_each(store, 1, RUN_STATUS_DEAD, dead_row, &page, &err) ||
+      !handlers_strays(store, dead_stray, &page, &err))
+    status = output_err(cli, &err);
   else if (page.count == 0 && !cli->json) buf_text(&cli->out, "there are no dead letters\n");
   mem_free(page.numbers);
   return status;

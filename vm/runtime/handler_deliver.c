@@ -43,6 +43,36 @@ static bool delivery_decode(Str value, Delivery *d, int64_t *due_us) {
   return ok;
 }
 
+/* ---- letters without a run ---------------------------------------------------- */
+
+typedef struct Strays {
+  bool (*each)(void *context, const StrayLetter *letter);
+  void *context;
+} Strays;
+
+static bool stray_see(void *context, Str key, Str value) {
+  const Strays *strays = context;
+  Delivery d = {0};
+  int64_t due_us;
+  CborReader r = cbor_reader(value);
+  Err ignored;
+  uint64_t items;
+  StrayLetter letter = {0};
+  bool stray = key.size >= 9 && delivery_decode(value, &d, &due_us) && d.state == DELIVERY_DEAD && d.run == 0;
+  if (!stray || !cbor_array(&r, &items, &ignored)) return true;
+  for (uint32_t i = 0; i + 1 < DELIVERY_ITEMS; i++)
+    if (!cbor_skip(&r, NULL, &ignored)) return true;
+  if (!cbor_text(&r, &letter.note, &ignored)) return true;
+  letter.handler = (Str){key.at, key.size - 9};
+  for (size_t i = key.size - 8; i < key.size; i++) letter.position = letter.position << 8 | (uint8_t)key.at[i];
+  return strays->each(strays->context, &letter);
+}
+
+bool handlers_strays(Store *store, bool (*each)(void *context, const StrayLetter *letter), void *context, Err *err) {
+  Strays strays = {each, context};
+  return store_kv_each(store, SPACE_DELIVERY, (Str){0}, (Str){0}, stray_see, &strays, err);
+}
+
 /* ---- lines and places ------------------------------------------------------- */
 
 void line_ready(Handler *x, Line *line) {

@@ -43,4 +43,13 @@ typedef struct HandlerInfo { /* for the CLI and the control room */
   bool strong;
 } HandlerInfo;
 void handlers_each(Handlers *h, bool (*each)(void *context, const HandlerInfo *info), void *context);
+
+/* Dead letters that have no run: events whose payload fits nothing that the handler could begin with. They are tried
+** again when another program becomes active. Strs are valid during the call. */
+typedef struct StrayLetter {
+  Str handler, note;
+  uint64_t position;
+} StrayLetter;
+MUST_USE bool handlers_strays(Store *store, bool (*each)(void *context, const StrayLetter *letter), void *context,
+                              Err *err);
 #endif
