@@ -230,10 +230,10 @@ static __attribute__((noinline)) bool slow_set_field(Machine *m, Value *base, ui
 
 /* The same with a note of each instruction: for the coverage of tests. */
 #define LOOP_FUNCTION static Stop run_covered(Machine *m, Fiber *f)
-#define DISPATCH_BEGIN                             \
-  next:                                            \
-  m->program->cover[pc - m->bundle->code] = 1;     \
-  w = *pc++;                                       \
+#define DISPATCH_BEGIN                                                                \
+  next: /* several threads may note the same one */                                   \
+  __atomic_store_n(&m->program->cover[pc - m->bundle->code], 1, __ATOMIC_RELAXED);    \
+  w = *pc++;                                                                          \
   switch ((Op)(w & 0xff)) {
 #include "vm/core/interp_body.h"
 #undef LOOP_FUNCTION
