@@ -16,7 +16,7 @@
 #include "vm/base/err.h"
 
 #define NONE_INDEX UINT32_MAX
-#define BUNDLE_FORMAT 2 /* opcode numbers and sections belong to this number */
+#define BUNDLE_FORMAT 3 /* opcode numbers and sections belong to this number */
 
 typedef struct Range32 { /* count items from index `first` of a pool */
   uint32_t first, count;
@@ -263,6 +263,44 @@ typedef struct BundleTest {
   uint8_t crashes;
 } BundleTest;
 
+/* A model: what its declaration says is what its function gives, a call's map without messages. Here stands what a node
+** must know before any call. */
+typedef struct BundleModel {
+  uint32_t name, doc;
+  uint32_t fn;            /* () -> map */
+  uint32_t provider;      /* constant; NONE_INDEX: whichever has a key in the environment, else offline */
+  uint32_t key;           /* constant: the secret that holds its key, or NONE_INDEX */
+  uint32_t requests;      /* its limits; 0: none */
+  int64_t requests_per_us;
+  int64_t tokens, tokens_per_us;
+  Range32 fallbacks;      /* into `indexes`: constants, names of models */
+} BundleModel;
+
+typedef struct BundleAiAgent {
+  uint32_t name, doc;
+  uint32_t workflow;       /* whose runs are its runs */
+  uint32_t model;          /* constant: the model's name */
+  uint32_t strategy;       /* constant: as it is written */
+  Range32 tools;           /* into `indexes`: constants, names of tools, agents and workflows */
+  uint32_t answer;         /* type */
+  uint32_t max_iterations;
+} BundleAiAgent;
+
+/* `limit NAME: {…}` and `budget NAME: {…}`: what all calls together may take in a length of time. */
+typedef enum { ALLOWANCE_LIMIT, ALLOWANCE_BUDGET } AllowanceKind;
+enum { BY_TENANT = 1, BY_AGENT = 2, BY_MODEL = 4, BY_PROVIDER = 8, BY_ALL = 15 };
+typedef struct BundleAllowance {
+  uint32_t name;
+  uint8_t kind;                           /* AllowanceKind */
+  uint8_t by;                             /* BY_*: one for each of these, else one for all */
+  uint32_t provider, model, agent, tool;  /* constants: only calls of these; NONE_INDEX: of any. tool: calls of that
+                                             tool, and no model's; LIMIT only, and then only `requests` */
+  uint32_t requests;                      /* 0: no such bound, here and below */
+  int64_t requests_per_us;                /* of a BUDGET 0: for ever, here and below */
+  int64_t tokens, tokens_per_us;
+  int64_t nanodollars, nanodollars_per_us; /* BUDGET only */
+} BundleAllowance;
+
 typedef struct BundleExtern {
   uint32_t library, name; /* constants */
   Range32 params;         /* into `fields` */
@@ -347,6 +385,12 @@ typedef struct Bundle {
   uint32_t cron_count;
   BundleTest *tests;
   uint32_t test_count;
+  BundleModel *models;
+  uint32_t model_count;
+  BundleAiAgent *ai_agents;
+  uint32_t ai_agent_count;
+  BundleAllowance *allowances;
+  uint32_t allowance_count;
   BundleSource *sources;
   uint32_t source_count;
 } Bundle;

@@ -2,7 +2,7 @@
 **
 **   "Z8B1"                     magic
 **   u32                        BUNDLE_FORMAT
-**   u32 x 29                   how many items each pool has, in the order of BUNDLE_POOLS
+**   u32 x 32                   how many items each pool has, in the order of BUNDLE_POOLS
 **   u32 u32                    constant: the bundle's name; function: the script
 **   u32 x code_count           code, so that it lies 4-byte aligned in the file
 **   constants                  kind, then: varint zigzag (INT, DURATION), 8 bytes (FLOAT),
@@ -26,18 +26,19 @@
   POOL(code) POOL(const) POOL(index) POOL(patch) POOL(field) POOL(type) POOL(shape) POOL(fn) \
   POOL(handler) POOL(line) POOL(site) POOL(query) POOL(workflow) POOL(tool) POOL(extern) \
   POOL(config) POOL(method) POOL(clause) POOL(view) POOL(invariant) POOL(agent) POOL(route) \
-  POOL(router) POOL(subscriber) POOL(worker) POOL(queue) POOL(cron) POOL(test) POOL(source)
+  POOL(router) POOL(subscriber) POOL(worker) POOL(queue) POOL(cron) POOL(test) POOL(model) POOL(ai_agent) \
+  POOL(allowance) POOL(source)
 
 #define POOL_ONE(pool) +1
 enum { BUNDLE_POOL_COUNT = 0 BUNDLE_POOLS(POOL_ONE) };
 #undef POOL_ONE
 enum { BUNDLE_HEAD_BYTES = 4 + 4 + 4 * BUNDLE_POOL_COUNT + 8 };
-_Static_assert(BUNDLE_POOL_COUNT == 29, "the drawing above says 29");
+_Static_assert(BUNDLE_POOL_COUNT == 32, "the drawing above says 32");
 
 /* What the bounds of single members cannot say (wellformed.c): order, tiling, kinds of
 ** functions. Fills err with ERR_CORRUPT. */
 MUST_USE bool bundle_wellformed(const Bundle *bundle, Err *err);
-/* The same of agents, routers, handlers, workers, queues, crons and tests (wellformed_app.c).
+/* The same of agents, routers, handlers, workers, queues, crons, tests, models and their agents (wellformed_app.c).
 ** *indexes: how many items of that pool ranges have claimed so far; it adds its own. */
 MUST_USE bool bundle_application_wellformed(const Bundle *bundle, uint64_t *indexes, Err *err);
 

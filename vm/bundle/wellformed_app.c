@@ -133,6 +133,44 @@ static const char *test_wrong(const Bundle *b, const BundleTest *t) {
   return kind_of(b, t->fn, FNKIND_TEST, 0) ? NULL : "its function";
 }
 
+/* ---- models and their agents ---- */
+
+static bool texts(const Bundle *b, Range32 names) {
+  for (uint32_t i = 0; i < names.count; i++) {
+    if (!is_text(b, b->indexes[names.first + i])) return false;
+  }
+  return true;
+}
+
+/* Both or neither, and none below zero; forever: the amount may be without a time. */
+static bool bound_sound(int64_t amount, int64_t per_us, bool forever) {
+  if (amount < 0 || per_us < 0) return false;
+  return amount > 0 ? per_us > 0 || forever : per_us == 0;
+}
+
+static const char *model_wrong(const Bundle *b, const BundleModel *m) {
+  if (m->fn >= b->fn_count || b->fns[m->fn].min_args != 0) return "its function";
+  if (!bound_sound(m->requests, m->requests_per_us, false) || !bound_sound(m->tokens, m->tokens_per_us, false))
+    return "limit";
+  return texts(b, m->fallbacks) ? NULL : "a fallback is no name";
+}
+
+static const char *ai_agent_wrong(const Bundle *b, const BundleAiAgent *a) {
+  if (b->workflows[a->workflow].name != a->name) return "its workflow";
+  return texts(b, a->tools) ? NULL : "a tool is no name";
+}
+
+static const char *allowance_wrong(const Bundle *b, const BundleAllowance *a) {
+  (void)b;
+  bool budget = a->kind == ALLOWANCE_BUDGET;
+  if (!bound_sound(a->requests, a->requests_per_us, budget) || !bound_sound(a->tokens, a->tokens_per_us, budget) ||
+      !bound_sound(a->nanodollars, a->nanodollars_per_us, budget))
+    return "bounds";
+  if (!budget && a->nanodollars > 0) return "a limit counts no money";
+  if (a->tool != NONE_INDEX && (budget || a->tokens > 0)) return "a tool has requests only";
+  return a->requests > 0 || a->tokens > 0 || a->nanodollars > 0 ? NULL : "it bounds nothing";
+}
+
 /* ---- the walk ---- */
 
 typedef struct Claims { /* items of pools that ranges have claimed so far */
@@ -170,6 +208,9 @@ bool bundle_application_wellformed(const Bundle *b, uint64_t *indexes, Err *err)
   EACH(queue, queues, (void)0)
   EACH(cron, crons, (void)0)
   EACH(test, tests, (void)0)
+  EACH(model, models, c.indexes += b->models[i].fallbacks.count)
+  EACH(ai_agent, ai_agents, c.indexes += b->ai_agents[i].tools.count)
+  EACH(allowance, allowances, (void)0)
   *indexes = c.indexes;
   if (claims_fit(b, &c)) return true;
   FAIL(err, ERR_CORRUPT, "bundle: router 0: ranges overlap");

@@ -190,6 +190,24 @@ static bool check_effect_operand(Check *c, const Ins *i, uint8_t kind, uint32_t 
       return true;
     case EFFECT_SNOOZE:
     case EFFECT_GIVE_UP: NEED(args == 1, "an effect with a wrong number of operands"); return true;
+    case EFFECT_MODEL:
+      NEED(is_string(b, i->ext2), "an effect's name is not a string");
+      NEED(args == 1, "an effect with a wrong number of operands");
+      return true;
+    case EFFECT_APPROVE:
+      NEED(i->ext2 < b->tool_count, "no such tool");
+      NEED(args == 3, "an effect with a wrong number of operands");
+      return true;
+    case EFFECT_FIT:
+      NEED(i->ext2 < b->shape_count, "no such shape");
+      NEED(args == 1, "an effect with a wrong number of operands");
+      return true;
+    case EFFECT_BUDGET: NEED(args == 1, "an effect with a wrong number of operands"); return true;
+    case EFFECT_NOTE:
+    case EFFECT_RECALL: NEED(args == 3, "an effect with a wrong number of operands"); return true;
+    case EFFECT_REMEMBER: NEED(args == 4, "an effect with a wrong number of operands"); return true;
+    case EFFECT_BUDGET_END:
+    case EFFECT_BUDGET_LEFT: NEED(args == 0, "an effect with a wrong number of operands"); return true;
     case EFFECT_STUB: NEED(is_string(b, i->ext2), "an effect's name is not a string"); return true;
     default: return true;
   }

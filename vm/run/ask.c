@@ -699,6 +699,8 @@ void run_ask(Run *run, Fiber *f) {
     case EFFECT_PATCHED: ask_patched(run, f, false); return;
     case EFFECT_DEPRECATE_PATCH: ask_patched(run, f, true); return;
     case EFFECT_DISPATCH: case EFFECT_VIEW: case EFFECT_ENQUEUE: case EFFECT_TEST: case EFFECT_STUB:
+    case EFFECT_MODEL: case EFFECT_APPROVE: case EFFECT_BUDGET: case EFFECT_BUDGET_END: case EFFECT_BUDGET_LEFT:
+    case EFFECT_FIT: case EFFECT_RECALL: case EFFECT_REMEMBER: case EFFECT_NOTE:
       ask_world(run, f, kind); return;
     case EFFECT_SNOOZE: case EFFECT_GIVE_UP: ask_leave(run, f, kind); return;
     case EFFECT_TOOL: tool_begin(run, f); return;

@@ -47,6 +47,9 @@ typedef enum {
   REQUEST_PERSON,   /* an unknown outcome: a person must settle command `seq` */
   REQUEST_TURN,     /* a job or handling whose attempt failed or was snoozed: not before due_us, and when it is its
                        turn, deliver ANSWERED with nil: the next attempt begins. `attempt` is that one's number */
+  REQUEST_APPROVAL, /* a person decides on command `seq`: deliver ANSWERED with {verdict, arguments, by, why}, or with nil
+                       at due_us (0: never). `target` is the tool, operands (question, within, arguments). A DROP
+                       follows with the commit in which the answer is on record */
   REQUEST_DEAD      /* its attempts are used up: deliver REVIVED when a person asks for another one */
 } RequestKind;
 
@@ -58,6 +61,8 @@ typedef struct Request {
   uint32_t extern_index;  /* FOREIGN: in the bundle */
   Str target;             /* effect's target, signal's name, workflow's name, limit's name */
   Str operands;           /* encoded array; OUTPUT: the text, SIGNAL: the encoded value */
+  Str scopes;             /* MODEL, BUDGET_LEFT, START: the budgets around, outermost first: an encoded list of
+                             [run (16 bytes), seq, limits map]; empty: none */
   Str key;                /* idempotency key for what leaves (of the tool around it, or the command's own) */
   int64_t timeout_us;     /* 0: the effect's default */
   int64_t due_us;         /* TIMER */

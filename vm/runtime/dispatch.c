@@ -141,6 +141,7 @@ static void before_commit(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_OUTPUT:
     case REQUEST_AWAIT:
     case REQUEST_ADMIT:
+    case REQUEST_APPROVAL:
       return;
   }
 }
@@ -276,6 +277,7 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_PERSON:
     case REQUEST_TURN:
     case REQUEST_DEAD:
+    case REQUEST_APPROVAL:
       return; /* done before */
   }
 }
@@ -302,6 +304,7 @@ static void open_again(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_PERSON:
     case REQUEST_TURN:
     case REQUEST_DEAD:
+    case REQUEST_APPROVAL:
       before_commit(s, slot, r);
       return;
     case REQUEST_EFFECT:
