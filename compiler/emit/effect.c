@@ -75,10 +75,11 @@ static void builtin_to(Body *b, Expr *e, uint8_t base) {
     http_to(b, e, base);
     return;
   }
-  bool named = s->effect == EFFECT_FILE_READ || s->effect == EFFECT_FILE_WRITE;
+  bool named = s->effect == EFFECT_FILE_READ || s->effect == EFFECT_FILE_WRITE || s->effect == EFFECT_MODEL;
   uint32_t name = named ? const_text(b->e, s->effect_arg) : NONE_INDEX;
   Ask a = {s->effect, name, named ? name : 0};
   uint32_t count = args_to(b, e->args, USE_OWN);
+  if (s->effect == EFFECT_NOTE && count == 2) emit(b, OP_LOADNIL, reg_take(b), 0, 0), count++;
   ask(b, &a, base, count, e->because, e->span);
 }
 

@@ -16,6 +16,7 @@
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
 #include "vm/base/text.h"
+#include "vm/effects/model_offline.h"
 #include "vm/effects/work.h"
 
 typedef struct Drop {
@@ -119,6 +120,20 @@ bool job_operands(Effects *e, Job *job, Str *out) {
   return false;
 }
 
+/* ---- models without a server ------------------------------------------------ */
+
+static void model_work(Effects *e, Job *job) {
+  Str operands, call;
+  Buf value = {0};
+  Err err;
+  if (!job_operands(e, job, &operands)) return;
+  CborReader r = cbor_reader(operands);
+  uint64_t count;
+  if (!cbor_array(&r, &count, &err) || count != 1 || !cbor_skip(&r, &call, &err)) call = STR("\xf6");
+  const char *outcome = model_offline(call, &value);
+  job_done(e, job, outcome, &value);
+}
+
 /* ---- the thread ------------------------------------------------------------ */
 
 static void job_start(Effects *e, Job *job) {
@@ -131,6 +146,9 @@ static void job_start(Effects *e, Job *job) {
     case EFFECT_FILE_READ:
     case EFFECT_FILE_WRITE:
       file_work(e, job);
+      return;
+    case EFFECT_MODEL:
+      model_work(e, job);
       return;
     case EFFECT_FOREIGN:
       if (e->foreign == NULL) e->foreign = foreign_new(e);

@@ -228,6 +228,19 @@ static void ask_output(Run *run, Fiber *f, EffectKind kind) {
   buf_deinit(&operands);
 }
 
+/* A line of the record, for whoever reads it. */
+static void ask_note(Run *run, Fiber *f) {
+  Buf *operands = &run->scratch;
+  uint64_t seq;
+  if (!ask_operands(run, f, 0, operands)) return;
+  if (memory_recalls(run, f, EFFECT_NOTE, CLASS_NONE, (Str){"", 0}, buf_view(operands))) return;
+  if (!ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) return;
+  (void)memory_asked(run, seq, buf_view(operands));
+  memory_confirm(run, seq, encoded_nil);
+  fiber_answer(run->machine, f, VALUE_NIL);
+  run_ready_first(run, f->id);
+}
+
 /* A run as an operand: a handle, or its id as text. */
 static bool run_operand(Run *run, Fiber *f, Value v, Uuid *id) {
   if (value_is_kind(v, OBJ_HANDLE)) {
@@ -688,6 +701,7 @@ void run_ask(Run *run, Fiber *f) {
     case EFFECT_NOW: case EFFECT_RANDOM: case EFFECT_UUID: case EFFECT_ARGS: case EFFECT_ENV: case EFFECT_SECRET:
       ask_read(run, f, kind); return;
     case EFFECT_PRINT: case EFFECT_LOG: ask_output(run, f, kind); return;
+    case EFFECT_NOTE: ask_note(run, f); return;
     case EFFECT_HTTP: case EFFECT_FILE_READ: case EFFECT_FILE_WRITE: case EFFECT_FOREIGN:
       ask_world(run, f, kind); return;
     case EFFECT_SLEEP: ask_sleep(run, f); return;
@@ -700,7 +714,7 @@ void run_ask(Run *run, Fiber *f) {
     case EFFECT_DEPRECATE_PATCH: ask_patched(run, f, true); return;
     case EFFECT_DISPATCH: case EFFECT_VIEW: case EFFECT_ENQUEUE: case EFFECT_TEST: case EFFECT_STUB:
     case EFFECT_MODEL: case EFFECT_APPROVE: case EFFECT_BUDGET: case EFFECT_BUDGET_END: case EFFECT_BUDGET_LEFT:
-    case EFFECT_FIT: case EFFECT_RECALL: case EFFECT_REMEMBER: case EFFECT_NOTE:
+    case EFFECT_FIT: case EFFECT_RECALL: case EFFECT_REMEMBER:
       ask_world(run, f, kind); return;
     case EFFECT_SNOOZE: case EFFECT_GIVE_UP: ask_leave(run, f, kind); return;
     case EFFECT_TOOL: tool_begin(run, f); return;
