@@ -358,6 +358,7 @@ typedef struct Unit {
   uint32_t source; /* index in the compilation's sources */
   bool standard;   /* of the standard library */
   bool application; /* has something that names commands, events or jobs */
+  bool models;      /* names a module for models, or declares what needs them */
   Decl *decls;     /* in order */
   Stmt *script;    /* statements outside declarations, in order */
   struct Unit *next;
