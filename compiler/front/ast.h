@@ -416,6 +416,7 @@ typedef struct Unit {
   bool standard;   /* of the standard library */
   bool models;     /* has something of models: the library's part about them is needed */
   bool application; /* has something that names commands, events or jobs */
+  bool models;      /* names a module for models, or declares what needs them */
   Decl *decls;     /* in order */
   Stmt *script;    /* statements outside declarations, in order */
   struct Unit *next;
