@@ -7,7 +7,7 @@
 **
 ** and where a person is to be asked first, instead of the last one
 **
-**   fn Wire.put(r, why): return agent.permitted(APPROVE(Wire.question(r…), within, r), x -> Wire.act(x, why), why)
+**   fn Wire.put(r, why): return approval.permitted(APPROVE(Wire.question(r…), within, r), x -> Wire.act(x, why))
 **   fn Wire.called(arguments, why): return Wire.put(FIT arguments, why)
 **
 ** Workflows and ai_agents that are called likewise. `approve … for Wire(…)` uses the record and Wire.act, too. */
@@ -98,7 +98,7 @@ static Decl *put_make(Companions *k, const Setting *ask) {
   Expr *act = made_lambda(c, k->span, x, call_of(k, k->act, two(k, made_name(c, k->span, x), why)));
   Arg *args = made_arg(c, NULL, approve);
   args->next = made_arg(c, NULL, act);
-  return function_made(k, "put", record_params(k, r, why), made_library_call(c, k->span, "agent", "permitted", args));
+  return function_made(k, "put", record_params(k, r, why), made_library_call(c, k->span, "approval", "permitted", args));
 }
 
 static void called_make(Companions *k, const Decl *next) {

@@ -69,7 +69,7 @@ static Type *approve_type(Checker *c, const Symbol *tool) {
   return type_optional(c->types, signature_parse(c, str_of(text))->result);
 }
 
-/* As it is written it becomes agent.decided(APPROVE, r -> Tool.act(r, why)); what is made by a tool's `ask` (asks) is the
+/* As it is written it becomes approval.decided(APPROVE, r -> Tool.act(r, why)); what is made by a tool's `ask` (asks) is the
 ** effect itself. */
 Type *approve_infer(Checker *c, Expr *e) {
   purity_effect(c, e->span, STR("approve"));
@@ -100,7 +100,7 @@ Type *approve_infer(Checker *c, Expr *e) {
   Arg *args = made_arg(c, NULL, effect);
   args->next = made_arg(c, NULL, made_lambda(c, e->span, r, call));
   Expr *next = e->next;
-  *e = *made_library_call(c, e->span, "agent", "decided", args);
+  *e = *made_library_call(c, e->span, "approval", "decided", args);
   e->next = next;
   expr_infer(c, e, NULL);
   return approve_type(c, tool);

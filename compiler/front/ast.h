@@ -414,7 +414,6 @@ struct Decl {
 typedef struct Unit {
   uint32_t source; /* index in the compilation's sources */
   bool standard;   /* of the standard library */
-  bool models;     /* has something of models: the library's part about them is needed */
   bool application; /* has something that names commands, events or jobs */
   bool models;      /* names a module for models, or declares what needs them */
   Decl *decls;     /* in order */
