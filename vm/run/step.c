@@ -117,7 +117,7 @@ static bool long_wait(const Wait *w) {
   if (w->dropped || w->effect == 0) return true; /* nobody waits for it; of an attempt */
   switch ((RequestKind)w->kind) {
     case REQUEST_TIMER: return w->timeout_us >= 1000000;
-    case REQUEST_AWAIT: return true;
+    case REQUEST_AWAIT: case REQUEST_APPROVAL: return true;
     default: return false;
   }
 }
@@ -164,21 +164,36 @@ static bool awaits_child(const Run *run, const Wait *w) {
   return false;
 }
 
-bool run_dormant(const Run *run) {
-  if (!run_parked(run)) return false;
+/* The late result of a dropped await is on record as discarded: who dropped it must be here when it comes. */
+static bool awaits_children_only(const Run *run) {
   for (uint32_t i = 0; i < run->wait_count; i++) {
     const Wait *w = run->waits[i];
-    /* The late result of a dropped one is on record as discarded: who dropped it must be here when it comes. */
     if (w->kind == REQUEST_AWAIT && (w->dropped || !awaits_child(run, w))) return false;
   }
   return true;
+}
+
+bool run_dormant(const Run *run) { return run_parked(run) && awaits_children_only(run); }
+
+bool run_parkable(const Run *run) {
+  if (run->ended || run->ready_count > 0) return false;
+  for (uint32_t i = 0; i < run->wait_count; i++) {
+    const Wait *w = run->waits[i];
+    bool model = w->kind == REQUEST_EFFECT && w->effect == EFFECT_MODEL;
+    if (!model && !long_wait(w)) return false;
+  }
+  return awaits_children_only(run);
+}
+
+static bool has_due(const Wait *w) {
+  return !w->dropped && (w->kind == REQUEST_TIMER || (w->kind == REQUEST_APPROVAL && w->due_us != 0));
 }
 
 int64_t run_wake_us(const Run *run) {
   int64_t wake = 0;
   for (uint32_t i = 0; i < run->wait_count; i++) {
     const Wait *w = run->waits[i];
-    if (w->kind == REQUEST_TIMER && !w->dropped && (wake == 0 || w->due_us < wake)) wake = w->due_us;
+    if (has_due(w) && (wake == 0 || w->due_us < wake)) wake = w->due_us;
   }
   return wake;
 }
