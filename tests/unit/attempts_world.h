@@ -76,6 +76,7 @@ static const char *kind_word(RequestKind kind) {
     case REQUEST_PERSON: return "person";
     case REQUEST_TURN: return "turn";
     case REQUEST_DEAD: return "dead";
+    case REQUEST_APPROVAL: return "approval";
   }
   return "?";
 }
@@ -99,7 +100,7 @@ static void request_text(const World *w, const Request *r, Buf *out) {
 
 static bool is_open(RequestKind kind) {
   return kind == REQUEST_EFFECT || kind == REQUEST_TIMER || kind == REQUEST_AWAIT || kind == REQUEST_ADMIT ||
-         kind == REQUEST_TURN || kind == REQUEST_PERSON;
+         kind == REQUEST_TURN || kind == REQUEST_PERSON || kind == REQUEST_APPROVAL;
 }
 
 static void open_remove(World *w, uint64_t seq) {
