@@ -209,7 +209,9 @@ bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count
   return true;
 }
 
-static void bounds_fold(Checker *c, const Expr *map, bool budget, Bounds *out) {
+/* False: there is nothing among its entries that bounds. */
+static bool bounds_fold(Checker *c, const Expr *map, bool budget, Bounds *out) {
+  bool any = false;
   for (const Arg *arg = map->args; arg; arg = arg->next) {
     Str name = entry_name(arg);
     if (str_equal(name, STR("requests")) || str_equal(name, STR("calls")))
@@ -218,7 +220,10 @@ static void bounds_fold(Checker *c, const Expr *map, bool budget, Bounds *out) {
       rate_fold(c, arg->value, "tokens", budget, false, &out->tokens, &out->tokens_per_us);
     else if (str_equal(name, STR("usd")))
       rate_fold(c, arg->value, "usd", budget, true, &out->nanodollars, &out->nanodollars_per_us);
+    else continue;
+    any = true;
   }
+  return any;
 }
 
 /* ---- checks ---- */
@@ -276,7 +281,7 @@ void model_check(Checker *c, Decl *model) {
   type_check_setting(c, model, "temperature", c->t_float, "a number, from 0 on");
   prices_check(c, model);
   const Expr *limit = setting_value(model, "limit"), *fallback = setting_value(model, "fallback");
-  if (limit && keys_known(c, limit, keys, COUNT_OF(keys), "limit")) bounds_fold(c, limit, false, &model->model->limit);
+  if (limit && keys_known(c, limit, keys, COUNT_OF(keys), "limit")) (void)bounds_fold(c, limit, false, &model->model->limit);
   if (fallback && fallback->kind != EXPR_LIST && fallback->kind != EXPR_BAD)
     REPORT(c, SETTING_RANGE, fallback->span, STR("fallback"), STR("a list of models: [ smart ]"));
   for (NameList *n = model->model->fallbacks; n; n = n->next) model_known(c, n->name, n->span);
@@ -333,7 +338,7 @@ void allowance_check(Checker *c, Decl *decl) {
   Allowance *a = decl->allowance = ARENA_NEW(c->arena, Allowance);
   name_style_check(c, decl->name, decl->name_span, true, budget ? "a budget" : "a limit");
   if (!keys_known(c, decl->value, budget ? budgets : limits, COUNT_OF(limits), budget ? "budget" : "limit")) return;
-  bounds_fold(c, decl->value, budget, &a->bounds);
+  bool any = bounds_fold(c, decl->value, budget, &a->bounds);
   for (const Arg *arg = decl->value->args; arg; arg = arg->next) {
     Str name = entry_name(arg);
     if (str_equal(name, STR("by"))) by_fold(c, arg->value, a);
@@ -344,8 +349,7 @@ void allowance_check(Checker *c, Decl *decl) {
       model_known(c, a->model, arg->value->span);
   }
   const Bounds *b = &a->bounds;
-  if (!b->requests && !b->tokens && !b->nanodollars)
-    REPORT(c, BOUNDS_NOTHING, decl->name_span, decl->name->text);
+  if (!any) REPORT(c, BOUNDS_NOTHING, decl->name_span, decl->name->text);
   if (a->tool && (b->tokens || a->provider || a->model))
     REPORT(c, SETTING_RANGE, decl->name_span, decl->name->text, STR("a limit of a tool: requests only"));
 }
