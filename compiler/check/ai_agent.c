@@ -1,14 +1,17 @@
 /* Agents that a model thinks for. A declaration becomes a workflow whose body is
 **
 **   budget {…}:
-**     return agent.run({agent, question, system, model, tools, answer, …}, run -> strategy.react(run))
+**     return agent.run({agent, question, system, model, tools, answer, …}, run ->
+*strategy.react(run))
 **
-** so that its runs are runs like all others. What the library gets is data: nothing in the machine knows of agents. */
+** so that its runs are runs like all others. What the library gets is data: nothing in the machine
+*knows of agents. */
 #include "compiler/check/made.h"
 
 enum { ITERATIONS = 10, REPAIRS = 2, MEMORY = 20 };
 
-static const char *const strategies[] = {"direct", "cot", "react", "tot", "got", "aot", "revise", "adaptive"};
+static const char *const strategies[] = {"direct", "cot", "react",  "tot",
+                                         "got",    "aot", "revise", "adaptive"};
 
 /* ---- what it is told ---- */
 
@@ -44,7 +47,8 @@ static Expr *question_value(Checker *c, const Decl *agent) {
   }
   for (const Field *f = agent->fields; f; f = f->next) {
     if (name_is(f->name, "conversation") || name_is(f->name, "details")) continue;
-    Str label = diag_format(c->diags, "%s" STR_FMT ": ", parts.first ? "\n" : "", STR_ARG(f->name->text));
+    Str label =
+        diag_format(c->diags, "%s" STR_FMT ": ", parts.first ? "\n" : "", STR_ARG(f->name->text));
     made_item(&parts, made_text(c, span, label));
     made_item(&parts, made_name(c, span, f->name));
   }
@@ -56,9 +60,11 @@ static Expr *question_value(Checker *c, const Decl *agent) {
 static const char *tool_effect(const Decl *decl) {
   const Setting *s = decl->kind == DECL_TOOL ? setting_named(decl, "effect") : NULL;
   if (decl->kind != DECL_TOOL) return "agent";
-  if (s && s->first && s->first->kind == EXPR_NAME && name_is(s->first->name, "read")) return "read";
-  return s && s->first && s->first->kind == EXPR_NAME && name_is(s->first->name, "irreversible") ? "irreversible"
-                                                                                                  : "reversible";
+  if (s && s->first && s->first->kind == EXPR_NAME && name_is(s->first->name, "read"))
+    return "read";
+  return s && s->first && s->first->kind == EXPR_NAME && name_is(s->first->name, "irreversible")
+             ? "irreversible"
+             : "reversible";
 }
 
 static Expr *tool_entry(Checker *c, AiTool *tool, Span span) {
@@ -69,7 +75,8 @@ static Expr *tool_entry(Checker *c, AiTool *tool, Span span) {
   made_entry(c, &map, "description", made_text(c, span, decl->doc));
   made_entry(c, &map, "schema", tool->schema);
   made_entry(c, &map, "effect", made_text(c, span, str_of(tool_effect(decl))));
-  made_entry(c, &map, "asks", made_bool(c, span, decl->kind == DECL_TOOL && setting_named(decl, "ask")));
+  made_entry(c, &map, "asks",
+             made_bool(c, span, decl->kind == DECL_TOOL && setting_named(decl, "ask")));
   made_entry(c, &map, "call", made_name(c, span, decl->called->name));
   return made_map(c, span, &map);
 }
@@ -81,7 +88,8 @@ static void report_no_tool(Checker *c, const Expr *e) {
 }
 
 static bool may_call(const Decl *decl) {
-  return decl && (decl->kind == DECL_TOOL || decl->kind == DECL_WORKFLOW || decl->kind == DECL_AI_AGENT);
+  return decl &&
+         (decl->kind == DECL_TOOL || decl->kind == DECL_WORKFLOW || decl->kind == DECL_AI_AGENT);
 }
 
 static Expr *tools_value(Checker *c, Decl *agent) {
@@ -131,7 +139,8 @@ static Expr *answer_value(Checker *c, Decl *agent) {
     fit = made_member(c, span, made_fit(c, span, name, made_name(c, span, value)), field);
   }
   ai->answer_schema = made_text(c, span, STR("{}"));
-  made_entry(c, &map, "name", made_text(c, span, record ? ai->answer->name->text : agent->name->text));
+  made_entry(c, &map, "name",
+             made_text(c, span, record ? ai->answer->name->text : agent->name->text));
   made_entry(c, &map, "schema", ai->answer_schema);
   made_entry(c, &map, "wrapped", made_bool(c, span, !record));
   made_entry(c, &map, "fit", made_lambda(c, span, value, fit));
@@ -152,13 +161,18 @@ static Expr *strategy_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "strategy");
   Span span = s ? s->first->span : agent->name_span;
   Name *run = made_label(c, STR("run"));
-  const Expr *call = s && s->first->kind == EXPR_CALL ? s->first : NULL, *name = call ? call->left : s ? s->first : NULL;
+  const Expr *call = s && s->first->kind == EXPR_CALL ? s->first : NULL, *name = call ? call->left
+                                                                                 : s  ? s->first
+                                                                                      : NULL;
   Arg *args = made_arg(c, NULL, made_name(c, span, run));
   if (call) args->next = call->args;
   agent->ai->strategy = s ? source_text(c, span) : agent->ai->tools ? STR("react") : STR("direct");
-  if (!name) return made_lambda(c, span, run, made_library_call(c, span, "strategy", agent->ai->strategy.at, args));
+  if (!name)
+    return made_lambda(c, span, run,
+                       made_library_call(c, span, "strategy", agent->ai->strategy.at, args));
   const Decl *own = name->kind == EXPR_NAME ? declared_decl(c, name->name) : NULL;
-  if (own && own->strategy) return made_lambda(c, span, run, made_call(c, span, made_name(c, span, name->name), args));
+  if (own && own->strategy)
+    return made_lambda(c, span, run, made_call(c, span, made_name(c, span, name->name), args));
   for (size_t i = 0; name->kind == EXPR_NAME && i < COUNT_OF(strategies); i++) {
     if (name_is(name->name, strategies[i]))
       return made_lambda(c, span, run, made_library_call(c, span, "strategy", strategies[i], args));
@@ -169,22 +183,27 @@ static Expr *strategy_value(Checker *c, Decl *agent) {
 
 /* ---- numbers and words ---- */
 
-static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual, int64_t least) {
+static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual,
+                          int64_t least) {
   const Setting *s = setting_named(agent, setting);
   if (!s) return made_int(c, agent->name_span, usual);
-  bool good = s->first->kind != EXPR_INT || (s->first->integer >= least && s->first->integer <= 1000000);
+  bool good =
+      s->first->kind != EXPR_INT || (s->first->integer >= least && s->first->integer <= 1000000);
   if (s->first->kind == EXPR_STRING || s->first->kind == EXPR_UNARY) good = false;
   if (!good)
-    REPORT(c, SETTING_RANGE, s->first->span, s->name->text, diag_format(c->diags, "a whole number, at least %" PRId64, least));
+    REPORT(c, SETTING_RANGE, s->first->span, s->name->text,
+           diag_format(c->diags, "a whole number, at least %" PRId64, least));
   return s->first;
 }
 
 static Expr *on_limit_value(Checker *c, const Decl *agent) {
   const Setting *s = setting_named(agent, "on_limit");
   if (!s) return made_text(c, agent->name_span, STR("error"));
-  bool word = s->first->kind == EXPR_NAME && (name_is(s->first->name, "error") || name_is(s->first->name, "answer"));
+  bool word = s->first->kind == EXPR_NAME &&
+              (name_is(s->first->name, "error") || name_is(s->first->name, "answer"));
   if (!word && s->first->kind != EXPR_BAD)
-    REPORT(c, SETTING_WORD, s->first->span, s->name->text, STR("error"), STR("answer"), source_text(c, s->first->span));
+    REPORT(c, SETTING_WORD, s->first->span, s->name->text, STR("error"), STR("answer"),
+           source_text(c, s->first->span));
   return made_text(c, s->first->span, word ? s->first->name->text : STR("error"));
 }
 
@@ -198,7 +217,9 @@ static Expr *budget_value(Checker *c, const Decl *agent, Expr **degrade) {
     next = arg->next;
     arg->next = NULL;
     bool model = arg->name && name_is(arg->name, "degrade") && arg->value->kind == EXPR_NAME;
-    if (model) *degrade = made_lambda(c, arg->value->span, NULL, model_value(c, arg->value->span, arg->value->name));
+    if (model)
+      *degrade = made_lambda(c, arg->value->span, NULL,
+                             model_value(c, arg->value->span, arg->value->name));
     else made_add(&map, arg);
     if (model) agent->ai->degrade = arg->value;
   }
@@ -211,7 +232,8 @@ static Expr *run_value(Checker *c, Decl *agent, Expr *degrade) {
   const Setting *model = setting_named(agent, "model"), *prompt = setting_named(agent, "prompt");
   Span span = agent->name_span;
   MadeMap map = {0};
-  agent->ai->model = model && model->first->kind == EXPR_NAME ? model->first->name : made_label(c, STR("fast"));
+  agent->ai->model =
+      model && model->first->kind == EXPR_NAME ? model->first->name : made_label(c, STR("fast"));
   made_entry(c, &map, "agent", made_text(c, span, agent->name->text));
   made_entry(c, &map, "question", question_value(c, agent));
   made_entry(c, &map, "system", prompt ? prompt->first : made_nil(c, span));
@@ -257,6 +279,7 @@ void ai_agent_check(Checker *c, const Decl *agent) {
   name_style_check(c, agent->name, agent->name_span, true, "an ai_agent");
   if (model && model->first->kind != EXPR_NAME && model->first->kind != EXPR_BAD)
     REPORT(c, MODEL_UNKNOWN, model->first->span, source_text(c, model->first->span));
-  else if (model && model->first->kind == EXPR_NAME) model_known(c, model->first->name, model->first->span);
+  else if (model && model->first->kind == EXPR_NAME)
+    model_known(c, model->first->name, model->first->span);
   if (agent->ai->degrade) model_known(c, agent->ai->degrade->name, agent->ai->degrade->span);
 }

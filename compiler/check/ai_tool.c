@@ -1,16 +1,19 @@
 /* What a model may call, made callable with what a model sends. For a tool Wire(account, amount):
 **
-**   type Wire.arguments: account, amount       its parameters as a record: types, defaults, constraints
+**   type Wire.arguments: account, amount       its parameters as a record: types, defaults,
+*constraints
 **   fn Wire.act(r, why): return Wire(r.account, r.amount) because why
 **   fn Wire.question(account, amount): …       where it has `ask`
 **   fn Wire.called(arguments, why): return Wire.act(FIT arguments, why)
 **
 ** and where a person is to be asked first, instead of the last one
 **
-**   fn Wire.put(r, why): return approval.permitted(APPROVE(Wire.question(r…), within, r), x -> Wire.act(x, why))
+**   fn Wire.put(r, why): return approval.permitted(APPROVE(Wire.question(r…), within, r), x ->
+*Wire.act(x, why))
 **   fn Wire.called(arguments, why): return Wire.put(FIT arguments, why)
 **
-** Workflows and ai_agents that are called likewise. `approve … for Wire(…)` uses the record and Wire.act, too. */
+** Workflows and ai_agents that are called likewise. `approve … for Wire(…)` uses the record and
+*Wire.act, too. */
 #include "compiler/check/made.h"
 
 typedef struct Companions {
@@ -21,7 +24,8 @@ typedef struct Companions {
 } Companions;
 
 static Decl *function_made(const Companions *k, const char *what, Field *params, Expr *value) {
-  Decl *fn = made_decl(k->c, k->decl->unit, DECL_FN, k->span, made_dotted(k->c, k->decl->name->text, what));
+  Decl *fn = made_decl(k->c, k->decl->unit, DECL_FN, k->span,
+                       made_dotted(k->c, k->decl->name->text, what));
   fn->fields = params;
   fn->body = made_return(k->c, k->span, value);
   return fn;
@@ -62,7 +66,8 @@ static Arg *two(const Companions *k, Expr *first, Name *why) {
 static void arguments_make(Companions *k) {
   Checker *c = k->c;
   Field **last;
-  k->arguments = made_decl(c, k->decl->unit, DECL_TYPE, k->span, made_dotted(c, k->decl->name->text, "arguments"));
+  k->arguments = made_decl(c, k->decl->unit, DECL_TYPE, k->span,
+                           made_dotted(c, k->decl->name->text, "arguments"));
   k->arguments->fields = fields_clone(c, k->decl->fields, false);
   for (last = &k->arguments->fields; *last;) {
     if (is_hidden_param(k->decl, *last)) *last = (*last)->next;
@@ -80,7 +85,8 @@ static void act_make(Companions *k) {
 }
 
 static Expr *question_of(const Companions *k, const Setting *ask, Name *r) {
-  Decl *question = function_made(k, "question", fields_clone(k->c, k->decl->fields, true), ask->first);
+  Decl *question =
+      function_made(k, "question", fields_clone(k->c, k->decl->fields, true), ask->first);
   return call_of(k, question, fields_of(k, r));
 }
 
@@ -98,7 +104,8 @@ static Decl *put_make(Companions *k, const Setting *ask) {
   Expr *act = made_lambda(c, k->span, x, call_of(k, k->act, two(k, made_name(c, k->span, x), why)));
   Arg *args = made_arg(c, NULL, approve);
   args->next = made_arg(c, NULL, act);
-  return function_made(k, "put", record_params(k, r, why), made_library_call(c, k->span, "approval", "permitted", args));
+  return function_made(k, "put", record_params(k, r, why),
+                       made_library_call(c, k->span, "approval", "permitted", args));
 }
 
 static void called_make(Companions *k, const Decl *next) {

@@ -40,7 +40,8 @@ bool start_run_rewrite(Checker *c, Expr *e) {
   Expr *call = e->operand, *member = call->kind == EXPR_CALL ? call->left : NULL;
   if (!member || member->kind != EXPR_MEMBER || member->left->kind != EXPR_NAME) return false;
   const Symbol *symbol = scope_find(c, member->left->name);
-  if (!symbol || !symbol->decl || !symbol->decl->ai || !name_is(member->name, "StartRun")) return false;
+  if (!symbol || !symbol->decl || !symbol->decl->ai || !name_is(member->name, "StartRun"))
+    return false;
   call->left = member->left;
   call->asks = true;
   e->kind = EXPR_START;
@@ -50,13 +51,15 @@ bool start_run_rewrite(Checker *c, Expr *e) {
 /* ---- approve ---- */
 
 static void question_require(Checker *c, Expr *question) {
-  expr_require(c, question, c->t_string, DIAG_ARGUMENT_TYPE, STR("the question of `approve`"), (Span){0}, NULL);
+  expr_require(c, question, c->t_string, DIAG_ARGUMENT_TYPE, STR("the question of `approve`"),
+               (Span){0}, NULL);
 }
 
 /* The tool's own name, with its arguments as a record of them. */
 static Symbol *approved_tool(Checker *c, Expr *e) {
   Expr *call = e->operand;
-  Symbol *symbol = call->left->kind == EXPR_NAME ? scope_resolve(c, call->left->name, call->left->span) : NULL;
+  Symbol *symbol =
+      call->left->kind == EXPR_NAME ? scope_resolve(c, call->left->name, call->left->span) : NULL;
   if (symbol && symbol->kind == SYMBOL_TOOL && symbol->decl->arguments) return symbol;
   if (symbol || call->left->kind != EXPR_NAME)
     REPORT(c, APPROVE_NOT_TOOL, call->left->span, source_text(c, call->left->span));
@@ -69,7 +72,8 @@ static Type *approve_type(Checker *c, const Symbol *tool) {
   return type_optional(c->types, signature_parse(c, str_of(text))->result);
 }
 
-/* As it is written it becomes approval.decided(APPROVE, r -> Tool.act(r, why)); what is made by a tool's `ask` (asks) is the
+/* As it is written it becomes approval.decided(APPROVE, r -> Tool.act(r, why)); what is made by a
+*tool's `ask` (asks) is the
 ** effect itself. */
 Type *approve_infer(Checker *c, Expr *e) {
   purity_effect(c, e->span, STR("approve"));
@@ -92,8 +96,9 @@ Type *approve_infer(Checker *c, Expr *e) {
   effect->next = effect->because = NULL;
   effect->asks = true;
   effect->name = tool->decl->name;
-  effect->operand = made_call(c, e->operand->span, made_name(c, e->operand->span, tool->decl->arguments->name),
-                              e->operand->args);
+  effect->operand =
+      made_call(c, e->operand->span, made_name(c, e->operand->span, tool->decl->arguments->name),
+                e->operand->args);
   Arg *act = made_arg(c, NULL, made_name(c, e->span, r));
   act->next = made_arg(c, NULL, because ? because : made_nil(c, e->span));
   Expr *call = made_call(c, e->span, made_name(c, e->span, tool->decl->act->name), act);
@@ -124,12 +129,14 @@ void budget_check(Checker *c, Stmt *s) {
   static const char *const keys[] = {"usd", "tokens", "calls"};
   purity_effect(c, s->span, STR("budget"));
   expr_infer(c, s->value, NULL);
-  if (s->value->kind != EXPR_MAP || s->value->args) keys_known(c, s->value, keys, COUNT_OF(keys), "budget");
+  if (s->value->kind != EXPR_MAP || s->value->args)
+    keys_known(c, s->value, keys, COUNT_OF(keys), "budget");
   for (const Arg *arg = s->value->kind == EXPR_MAP ? s->value->args : NULL; arg; arg = arg->next) {
     bool usd = arg->name && name_is(arg->name, "usd");
     Type *wanted = usd ? c->t_decimal : c->t_int, *have = arg->value->type;
     if (have && type_fit(have, wanted) == FIT_NO && arg->value->kind != EXPR_BAD)
-      REPORT(c, BOUND_AMOUNT, arg->value->span, usd ? STR("an amount of dollars, like 0.50d") : STR("a whole number"));
+      REPORT(c, BOUND_AMOUNT, arg->value->span,
+             usd ? STR("an amount of dollars, like 0.50d") : STR("a whole number"));
   }
   if (!s->final) { /* the same as try: … finally: the scope is over */
     s->final = ARENA_NEW(c->arena, Stmt);
@@ -148,7 +155,8 @@ static Expr *stub_map(Checker *c, const Arg *arg, const char *kind, const char *
   return made_map(c, span, &map);
 }
 
-/* {name, arguments: {…}}: nothing is checked, because a model may call anything. Arguments by place get the names of the
+/* {name, arguments: {…}}: nothing is checked, because a model may call anything. Arguments by place
+*get the names of the
 ** tool's parameters. */
 static Expr *stub_call(Checker *c, Expr *call) {
   const Symbol *symbol = call->left->kind == EXPR_NAME ? scope_find(c, call->left->name) : NULL;
@@ -175,10 +183,14 @@ static Expr *stub_calls(Checker *c, const Arg *arg) {
 
 static Expr *model_answer(Checker *c, Arg *arg) {
   switch ((StubKind)arg->stub) {
-    case STUB_CALLS: return stub_calls(c, arg);
-    case STUB_RAISE: return stub_map(c, arg, "raise", "code", arg->value);
-    case STUB_LOST: return stub_map(c, arg, "lost", NULL, NULL);
-    case STUB_VALUE: break;
+    case STUB_CALLS:
+      return stub_calls(c, arg);
+    case STUB_RAISE:
+      return stub_map(c, arg, "raise", "code", arg->value);
+    case STUB_LOST:
+      return stub_map(c, arg, "lost", NULL, NULL);
+    case STUB_VALUE:
+      break;
   }
   bool text = arg->value->kind == EXPR_STRING || arg->value->kind == EXPR_INTERP;
   return stub_map(c, arg, text ? "text" : "value", text ? "text" : "value", arg->value);
@@ -194,7 +206,8 @@ static Expr *approve_answer(Checker *c, Arg *arg) {
     if (str_equal(e->text, STR("approve"))) return verdict_map(c, arg, STR("approved"));
     if (str_equal(e->text, STR("deny"))) return verdict_map(c, arg, STR("denied"));
   }
-  if (arg->stub == STUB_VALUE && e->kind == EXPR_NIL) return stub_map(c, arg, "timeout", NULL, NULL);
+  if (arg->stub == STUB_VALUE && e->kind == EXPR_NIL)
+    return stub_map(c, arg, "timeout", NULL, NULL);
   if (arg->stub == STUB_VALUE && e->kind == EXPR_MAP) {
     MadeMap map = {0};
     made_entry(c, &map, "kind", made_text(c, e->span, STR("verdict")));

@@ -1,5 +1,7 @@
-/* JSON Schemas of records: what a model is told of a tool's arguments and of the answer that is wanted. Types that
-** JSON has not are texts or numbers, as the admission of values reads them back (vm/run). What a `where` asks stands in the
+/* JSON Schemas of records: what a model is told of a tool's arguments and of the answer that is
+*wanted. Types that
+** JSON has not are texts or numbers, as the admission of values reads them back (vm/run). What a
+*`where` asks stands in the
 ** description, in the program's own words. */
 #include "compiler/check/made.h"
 #include "vm/base/json.h"
@@ -37,7 +39,9 @@ static void simple(Schema *s, const char *type, const char *format, Str descript
 static Str field_words(Schema *s, const Field *f) {
   Str where = f->where ? source_text(s->c, f->where->span) : (Str){0};
   if (!where.size) return f->doc;
-  return f->doc.size ? diag_format(s->c->diags, STR_FMT " (" STR_FMT ")", STR_ARG(f->doc), STR_ARG(where)) : where;
+  return f->doc.size
+             ? diag_format(s->c->diags, STR_FMT " (" STR_FMT ")", STR_ARG(f->doc), STR_ARG(where))
+             : where;
 }
 
 static void object_put(Schema *s, const Field *fields, Str description) {
@@ -101,14 +105,18 @@ static void literal_put(Schema *s, const Expr *literal) {
 }
 
 static const char *literal_type(const Expr *literal) {
-  return literal->kind == EXPR_STRING ? "string" : literal->kind == EXPR_BOOL ? "boolean" : "integer";
+  return literal->kind == EXPR_STRING ? "string"
+         : literal->kind == EXPR_BOOL ? "boolean"
+                                      : "integer";
 }
 
 /* All are literals of one kind: an enumeration. */
 static bool enum_put(Schema *s, const Type *type, Str description) {
   const Type *first = type->members[0];
   for (uint32_t i = 0; i < type->member_count; i++) {
-    if (type->members[i]->kind != TYPE_LITERAL || type->members[i]->literal->kind != first->literal->kind) return false;
+    if (type->members[i]->kind != TYPE_LITERAL ||
+        type->members[i]->literal->kind != first->literal->kind)
+      return false;
   }
   described(s, literal_type(first->literal), description);
   buf_text(s->out, ",\"enum\":[");
@@ -175,24 +183,59 @@ static void any_put(Schema *s, Str description) {
 
 static void type_put(Schema *s, const Type *type, Str description) {
   switch (type->kind) {
-    case TYPE_ANY: any_put(s, description); return;
-    case TYPE_NIL: simple(s, "null", NULL, description); return;
-    case TYPE_BOOL: simple(s, "boolean", NULL, description); return;
-    case TYPE_INT: simple(s, "integer", NULL, description); return;
-    case TYPE_FLOAT: case TYPE_DECIMAL: simple(s, "number", NULL, description); return;
-    case TYPE_STRING: simple(s, "string", NULL, description); return;
-    case TYPE_BYTES: simple(s, "string", NULL, description.size ? description : STR("base64")); return;
-    case TYPE_TIME: simple(s, "string", "date-time", description); return;
-    case TYPE_DURATION:
-      simple(s, "string", NULL, description.size ? description : STR("a length of time, like 30s, 5m, 8h or 2d"));
+    case TYPE_ANY:
+      any_put(s, description);
       return;
-    case TYPE_LIST: list_put(s, type, description); return;
-    case TYPE_MAP: map_put(s, type, description); return;
-    case TYPE_RECORD: record_put(s, type->decl, description); return;
-    case TYPE_OBJECT: shape_put(s, type->fields, description); return;
-    case TYPE_UNION: union_put(s, type, description); return;
-    case TYPE_LITERAL: const_put(s, type, description); return;
-    case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR: impossible(s, type); return;
+    case TYPE_NIL:
+      simple(s, "null", NULL, description);
+      return;
+    case TYPE_BOOL:
+      simple(s, "boolean", NULL, description);
+      return;
+    case TYPE_INT:
+      simple(s, "integer", NULL, description);
+      return;
+    case TYPE_FLOAT:
+    case TYPE_DECIMAL:
+      simple(s, "number", NULL, description);
+      return;
+    case TYPE_STRING:
+      simple(s, "string", NULL, description);
+      return;
+    case TYPE_BYTES:
+      simple(s, "string", NULL, description.size ? description : STR("base64"));
+      return;
+    case TYPE_TIME:
+      simple(s, "string", "date-time", description);
+      return;
+    case TYPE_DURATION:
+      simple(s, "string", NULL,
+             description.size ? description : STR("a length of time, like 30s, 5m, 8h or 2d"));
+      return;
+    case TYPE_LIST:
+      list_put(s, type, description);
+      return;
+    case TYPE_MAP:
+      map_put(s, type, description);
+      return;
+    case TYPE_RECORD:
+      record_put(s, type->decl, description);
+      return;
+    case TYPE_OBJECT:
+      shape_put(s, type->fields, description);
+      return;
+    case TYPE_UNION:
+      union_put(s, type, description);
+      return;
+    case TYPE_LITERAL:
+      const_put(s, type, description);
+      return;
+    case TYPE_FUNCTION:
+    case TYPE_HANDLE:
+    case TYPE_SEALED:
+    case TYPE_ERROR:
+      impossible(s, type);
+      return;
   }
 }
 

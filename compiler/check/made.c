@@ -144,7 +144,8 @@ Field *made_field(Checker *c, Span span, Name *name, TypeExpr *type, Expr *value
 
 Decl *made_decl(Checker *c, Unit *unit, DeclKind kind, Span span, Name *name) {
   Decl *decl = ARENA_NEW(c->arena, Decl), **last = &unit->decls;
-  *decl = (Decl){.kind = kind, .span = span, .name_span = span, .name = name, .made = true, .unit = unit};
+  *decl = (Decl){
+      .kind = kind, .span = span, .name_span = span, .name = name, .made = true, .unit = unit};
   while (*last) last = &(*last)->next;
   *last = decl;
   return decl;

@@ -1,12 +1,14 @@
-/* Nodes that nobody wrote: what a declaration of a model or an ai_agent stands for, as a tree of its own. They
-** bear the span of what they were made for. Names made here are not interned, so no program can name what they
+/* Nodes that nobody wrote: what a declaration of a model or an ai_agent stands for, as a tree of
+*its own. They
+** bear the span of what they were made for. Names made here are not interned, so no program can
+*name what they
 ** declare, and nothing that a program declares hides what they mean. */
 #ifndef Z8_MADE_H
 #define Z8_MADE_H
 
 #include "compiler/check/checker.h"
 
-Name *made_label(Checker *c, Str text);              /* a name of its own */
+Name *made_label(Checker *c, Str text);                       /* a name of its own */
 Name *made_dotted(Checker *c, Str before, const char *after); /* "Wire.arguments" */
 
 Expr *made_name(Checker *c, Span span, Name *name);
@@ -18,7 +20,8 @@ Expr *made_member(Checker *c, Span span, Expr *object, Name *name);
 Expr *made_call(Checker *c, Span span, Expr *callee, Arg *args);
 /* module.name(args), of the library. */
 Expr *made_library_call(Checker *c, Span span, const char *module, const char *name, Arg *args);
-Expr *made_lambda(Checker *c, Span span, Name *parameter, Expr *value); /* parameter NULL: it has none */
+Expr *made_lambda(Checker *c, Span span, Name *parameter,
+                  Expr *value); /* parameter NULL: it has none */
 Expr *made_fit(Checker *c, Span span, Name *type, Expr *value);
 Arg *made_arg(Checker *c, Name *name, Expr *value); /* name NULL: by its place */
 

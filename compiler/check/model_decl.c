@@ -1,4 +1,5 @@
-/* Models: a declaration becomes a function of its name that gives the call's settings; what a node must know before
+/* Models: a declaration becomes a function of its name that gives the call's settings; what a node
+*must know before
 ** any call (provider, key, limits, fallbacks) stands beside it. And `limit NAME`, `budget NAME`. */
 #include "compiler/check/made.h"
 #include "vm/base/text.h"
@@ -36,8 +37,9 @@ static void provider_check(Checker *c, const Decl *model) {
   if (e->kind == EXPR_BAD || provider_of(model)) return;
   for (int i = 0; i < PROVIDER_COUNT; i++) words[i] = str_of(provider_info[i].name);
   Str have = source_text(c, e->span);
-  report_nearest(c, REPORT(c, MODEL_PROVIDER, e->span, model->name->text, str_join3(c, "`", have, "`")), have, words,
-                 PROVIDER_COUNT);
+  report_nearest(
+      c, REPORT(c, MODEL_PROVIDER, e->span, model->name->text, str_join3(c, "`", have, "`")), have,
+      words, PROVIDER_COUNT);
 }
 
 static void ability_check(Checker *c, const Decl *model, const char *setting, uint8_t can) {
@@ -50,7 +52,8 @@ static void ability_check(Checker *c, const Decl *model, const char *setting, ui
 
 /* The name of the secret, where the program says it in so many words. */
 static Str secret_name(const Expr *e) {
-  bool call = e && e->kind == EXPR_CALL && e->left->kind == EXPR_NAME && name_is(e->left->name, "secret");
+  bool call =
+      e && e->kind == EXPR_CALL && e->left->kind == EXPR_NAME && name_is(e->left->name, "secret");
   const Arg *arg = call ? e->args : NULL;
   return arg && arg->value && arg->value->kind == EXPR_STRING ? arg->value->text : (Str){0};
 }
@@ -62,7 +65,8 @@ static Expr *key_value(Checker *c, const Decl *model, const ProviderInfo *provid
   bool usual = !given && provider && provider->key && !setting_named(model, "url");
   if (!usual) return given;
   Expr *name = made_text(c, model->name_span, str_of(provider->key));
-  return made_call(c, model->name_span, made_name(c, model->name_span, made_label(c, STR("secret"))),
+  return made_call(c, model->name_span,
+                   made_name(c, model->name_span, made_label(c, STR("secret"))),
                    made_arg(c, NULL, name));
 }
 
@@ -84,18 +88,21 @@ static Expr *fallback_value(Checker *c, Decl *model) {
 }
 
 static Expr *settings_map(Checker *c, Decl *model) {
-  static const char *const plain[] = {"url",  "name",    "temperature", "max_tokens",   "seed",  "stop",
-                                      "effort", "background", "timeout", "max_attempts", "price", "script"};
+  static const char *const plain[] = {"url",     "name",         "temperature", "max_tokens",
+                                      "seed",    "stop",         "effort",      "background",
+                                      "timeout", "max_attempts", "price",       "script"};
   const ProviderInfo *provider = provider_of(model);
   Expr *stream = setting_value(model, "stream"), *key = key_value(c, model, provider);
   MadeMap map = {0};
   made_entry(c, &map, "model", made_text(c, model->name_span, model->name->text));
-  made_entry(c, &map, "provider", made_text(c, model->name_span, provider ? str_of(provider->name) : STR("offline")));
+  made_entry(c, &map, "provider",
+             made_text(c, model->name_span, provider ? str_of(provider->name) : STR("offline")));
   for (size_t i = 0; i < COUNT_OF(plain); i++) {
     Expr *value = setting_value(model, plain[i]);
     if (value) made_entry(c, &map, plain[i], value);
   }
-  if (!setting_named(model, "name")) made_entry(c, &map, "name", made_text(c, model->name_span, model->name->text));
+  if (!setting_named(model, "name"))
+    made_entry(c, &map, "name", made_text(c, model->name_span, model->name->text));
   if (key) made_entry(c, &map, "api_key", key);
   made_entry(c, &map, "stream", stream ? stream : made_bool(c, model->name_span, true));
   Expr *fallback = fallback_value(c, model);
@@ -142,7 +149,8 @@ Expr *model_value(Checker *c, Span span, Name *name) {
     c->out->default_models |= name_is(name, "fast") ? 1 : 2;
     return made_library_call(c, span, "model", name_is(name, "fast") ? "fast" : "smart", NULL);
   }
-  if (!decl || (decl->kind != DECL_MODEL && !decl->model)) return made_nil(c, span); /* model_known tells */
+  if (!decl || (decl->kind != DECL_MODEL && !decl->model))
+    return made_nil(c, span); /* model_known tells */
   return made_call(c, span, made_name(c, span, name), NULL);
 }
 
@@ -151,8 +159,8 @@ Expr *model_value(Checker *c, Span span, Name *name) {
 /* Dollars to nanodollars. */
 static bool decimal_nano(Decimal d, int64_t *out) {
   Decimal scaled;
-  return decimal_mul(d, decimal_from_int(1000000000), &scaled) && decimal_round(scaled, 0, ROUND_UP, &scaled) &&
-         decimal_to_int(scaled, out);
+  return decimal_mul(d, decimal_from_int(1000000000), &scaled) &&
+         decimal_round(scaled, 0, ROUND_UP, &scaled) && decimal_to_int(scaled, out);
 }
 
 static bool amount_fold(Checker *c, Expr *e, bool money, int64_t *out) {
@@ -161,18 +169,23 @@ static bool amount_fold(Checker *c, Expr *e, bool money, int64_t *out) {
   if (!value) return false;
   bool whole = value->kind == EXPR_INT;
   if (!money || whole) {
-    bool fits = whole && value->integer > 0 && value->integer <= (money ? INT64_MAX / 1000000000 : INT64_C(1) << 48);
-    if (!fits) REPORT(c, BOUND_AMOUNT, e->span, money ? STR("an amount of dollars above zero") : STR("a whole number above zero"));
+    bool fits = whole && value->integer > 0 &&
+                value->integer <= (money ? INT64_MAX / 1000000000 : INT64_C(1) << 48);
+    if (!fits)
+      REPORT(c, BOUND_AMOUNT, e->span,
+             money ? STR("an amount of dollars above zero") : STR("a whole number above zero"));
     *out = fits ? value->integer * (money ? 1000000000 : 1) : 0;
     return fits;
   }
-  bool good = value->kind == EXPR_DECIMAL && decimal_parse(value->text, &decimal) && decimal_nano(decimal, out) && *out > 0;
+  bool good = value->kind == EXPR_DECIMAL && decimal_parse(value->text, &decimal) &&
+              decimal_nano(decimal, out) && *out > 0;
   if (!good) REPORT(c, BOUND_AMOUNT, e->span, STR("an amount of dollars above zero, like 0.50d"));
   return good;
 }
 
 /* `50 per 1m`, or where it may be for ever `50`. */
-static void rate_fold(Checker *c, Expr *e, const char *what, bool forever, bool money, int64_t *amount, int64_t *per_us) {
+static void rate_fold(Checker *c, Expr *e, const char *what, bool forever, bool money,
+                      int64_t *amount, int64_t *per_us) {
   bool rate = e->kind == EXPR_LIST && e->rate;
   if (!rate && !forever) {
     Diag *diag = REPORT(c, RATE_WANTED, e->span, str_of(what));
@@ -191,11 +204,13 @@ static Str entry_name(const Arg *entry) {
 }
 
 /* A map literal whose keys are among these; tells of all others. False: it is no such map. */
-bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count, const char *what) {
+bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count,
+                const char *what) {
   Str names[16];
   for (size_t i = 0; i < count; i++) names[i] = str_of(keys[i]);
   if (e->kind != EXPR_MAP) {
-    if (e->kind != EXPR_BAD) REPORT(c, MAP_WANTED, e->span, str_of(what), diag_format(c->diags, "{ %s: … }", keys[0]));
+    if (e->kind != EXPR_BAD)
+      REPORT(c, MAP_WANTED, e->span, str_of(what), diag_format(c->diags, "{ %s: … }", keys[0]));
     return false;
   }
   for (const Arg *arg = e->args; arg; arg = arg->next) {
@@ -204,7 +219,8 @@ bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count
     for (size_t i = 0; i < count; i++) known = known || str_equal(name, names[i]);
     if (known) continue;
     Span span = arg->name ? arg->name_span : arg->value->span;
-    report_nearest(c, REPORT(c, MAP_KEY, span, str_of(what), name.at ? name : source_text(c, span)), name, names, count);
+    report_nearest(c, REPORT(c, MAP_KEY, span, str_of(what), name.at ? name : source_text(c, span)),
+                   name, names, count);
   }
   return true;
 }
@@ -241,7 +257,8 @@ static void fallback_cycle(Checker *c, const Decl *model) {
   }
 }
 
-static void type_check_setting(Checker *c, const Decl *model, const char *setting, Type *wanted, const char *what) {
+static void type_check_setting(Checker *c, const Decl *model, const char *setting, Type *wanted,
+                               const char *what) {
   const Setting *s = setting_named(model, setting);
   if (!s || !s->first->type || s->first->kind == EXPR_BAD || s->first->kind == EXPR_NIL) return;
   if (type_fit(s->first->type, wanted) != FIT_NO) return;
@@ -255,7 +272,9 @@ static void prices_check(Checker *c, const Decl *model) {
   for (const Arg *arg = e->args; arg; arg = arg->next) {
     Type *type = arg->value->type;
     bool fits = !type || type_fit(type, c->t_decimal) != FIT_NO;
-    if (!fits) REPORT(c, SETTING_RANGE, arg->value->span, STR("price"), STR("in decimals, dollars per million tokens: 0.25d"));
+    if (!fits)
+      REPORT(c, SETTING_RANGE, arg->value->span, STR("price"),
+             STR("in decimals, dollars per million tokens: 0.25d"));
   }
 }
 
@@ -281,7 +300,8 @@ void model_check(Checker *c, Decl *model) {
   type_check_setting(c, model, "temperature", c->t_float, "a number, from 0 on");
   prices_check(c, model);
   const Expr *limit = setting_value(model, "limit"), *fallback = setting_value(model, "fallback");
-  if (limit && keys_known(c, limit, keys, COUNT_OF(keys), "limit")) (void)bounds_fold(c, limit, false, &model->model->limit);
+  if (limit && keys_known(c, limit, keys, COUNT_OF(keys), "limit"))
+    (void)bounds_fold(c, limit, false, &model->model->limit);
   if (fallback && fallback->kind != EXPR_LIST && fallback->kind != EXPR_BAD)
     REPORT(c, SETTING_RANGE, fallback->span, STR("fallback"), STR("a list of models: [ smart ]"));
   for (NameList *n = model->model->fallbacks; n; n = n->next) model_known(c, n->name, n->span);
@@ -294,7 +314,8 @@ static void by_fold(Checker *c, const Expr *e, Allowance *a) {
   static const struct {
     const char *word;
     uint8_t bit;
-  } words[] = {{"tenant", BY_TENANT}, {"agent", BY_AGENT}, {"model", BY_MODEL}, {"provider", BY_PROVIDER}};
+  } words[] = {
+      {"tenant", BY_TENANT}, {"agent", BY_AGENT}, {"model", BY_MODEL}, {"provider", BY_PROVIDER}};
   bool good = e->kind == EXPR_LIST;
   for (const Expr *item = good ? e->first : NULL; item; item = item->next) {
     uint8_t bit = 0;
@@ -305,7 +326,8 @@ static void by_fold(Checker *c, const Expr *e, Allowance *a) {
     good = good && bit;
   }
   if (!good && e->kind != EXPR_BAD)
-    REPORT(c, SETTING_RANGE, e->span, STR("by"), STR("a list of tenant, agent, model and provider"));
+    REPORT(c, SETTING_RANGE, e->span, STR("by"),
+           STR("a list of tenant, agent, model and provider"));
 }
 
 static Name *filter_name(Checker *c, const Expr *e, const char *what) {
@@ -327,17 +349,22 @@ static Name *declared_filter(Checker *c, const Expr *e, const char *what) {
   const Decl *decl = name && name->binding ? name->binding->decl : NULL;
   bool agent = strcmp(what, "agent") == 0;
   if (!name || (decl && (agent ? decl->ai != NULL : decl->kind == DECL_TOOL))) return name;
-  REPORT(c, SETTING_RANGE, e->span, str_of(what), agent ? STR("the name of an ai_agent") : STR("the name of a tool"));
+  REPORT(c, SETTING_RANGE, e->span, str_of(what),
+         agent ? STR("the name of an ai_agent") : STR("the name of a tool"));
   return NULL;
 }
 
 void allowance_check(Checker *c, Decl *decl) {
-  static const char *const limits[] = {"requests", "tokens", "provider", "model", "tool", "agent", "by"};
-  static const char *const budgets[] = {"usd", "tokens", "calls", "provider", "model", "agent", "by"};
+  static const char *const limits[] = {"requests", "tokens", "provider", "model",
+                                       "tool",     "agent",  "by"};
+  static const char *const budgets[] = {"usd",   "tokens", "calls", "provider",
+                                        "model", "agent",  "by"};
   bool budget = decl->kind == DECL_BUDGET;
   Allowance *a = decl->allowance = ARENA_NEW(c->arena, Allowance);
   name_style_check(c, decl->name, decl->name_span, true, budget ? "a budget" : "a limit");
-  if (!keys_known(c, decl->value, budget ? budgets : limits, COUNT_OF(limits), budget ? "budget" : "limit")) return;
+  if (!keys_known(c, decl->value, budget ? budgets : limits, COUNT_OF(limits),
+                  budget ? "budget" : "limit"))
+    return;
   bool any = bounds_fold(c, decl->value, budget, &a->bounds);
   for (const Arg *arg = decl->value->args; arg; arg = arg->next) {
     Str name = entry_name(arg);
@@ -345,11 +372,13 @@ void allowance_check(Checker *c, Decl *decl) {
     else if (str_equal(name, STR("provider"))) a->provider = provider_filter(c, arg->value);
     else if (str_equal(name, STR("agent"))) a->agent = declared_filter(c, arg->value, "agent");
     else if (str_equal(name, STR("tool"))) a->tool = declared_filter(c, arg->value, "tool");
-    else if (str_equal(name, STR("model")) && (a->model = filter_name(c, arg->value, "model")) != NULL)
+    else if (str_equal(name, STR("model")) &&
+             (a->model = filter_name(c, arg->value, "model")) != NULL)
       model_known(c, a->model, arg->value->span);
   }
   const Bounds *b = &a->bounds;
   if (!any) REPORT(c, BOUNDS_NOTHING, decl->name_span, decl->name->text);
   if (a->tool && (b->tokens || a->provider || a->model))
-    REPORT(c, SETTING_RANGE, decl->name_span, decl->name->text, STR("a limit of a tool: requests only"));
+    REPORT(c, SETTING_RANGE, decl->name_span, decl->name->text,
+           STR("a limit of a tool: requests only"));
 }

@@ -1,4 +1,5 @@
-/* Models and their agents, before and after names are declared: what their declarations become, and the schemas that
+/* Models and their agents, before and after names are declared: what their declarations become, and
+*the schemas that
 ** need every type. */
 #include "compiler/check/made.h"
 #include "vm/base/table.h"
@@ -54,7 +55,8 @@ void models_declare(Checker *c, Unit *units) {
 static void schemas_make(Checker *c, Decl *decl) {
   AiAgent *ai = decl->ai;
   if (!ai) return;
-  for (AiTool *tool = ai->tools; tool; tool = tool->next) tool->schema->text = schema_of(c, tool->arguments);
+  for (AiTool *tool = ai->tools; tool; tool = tool->next)
+    tool->schema->text = schema_of(c, tool->arguments);
   if (ai->answer_record) ai->answer_schema->text = schema_of(c, ai->answer_record);
   if (ai->answer) ai->answer_type = type_resolve(c, ai->answer);
 }

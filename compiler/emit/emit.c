@@ -294,7 +294,7 @@ static void declare(Emitter *e, Decl *decl) {
     case DECL_ROUTER: case DECL_IDENTIFY: case DECL_ROUTE: case DECL_BEFORE: case DECL_HANDLER:
     case DECL_ON: case DECL_WORKER: case DECL_QUEUE: case DECL_EVERY: case DECL_START:
     case DECL_TEST: /* application.c */
-    case DECL_MODEL: case DECL_AI_AGENT: case DECL_LIMIT: case DECL_BUDGET: /* models.c */
+    case DECL_MODEL: case DECL_AI_AGENT: case DECL_LIMIT: case DECL_BUDGET: /* model_tables.c */
       return;
   }
 }

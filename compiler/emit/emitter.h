@@ -341,7 +341,7 @@ Str span_text(const Body *b, Span span);
 /* ---- emit.c ---- */
 Function *library_find(const Emitter *e, const char *module, Str name);
 
-/* ---- models.c ---- */
+/* ---- model_tables.c ---- */
 void models_declare(Emitter *e); /* models, ai_agents, limits and budgets to their tables */
 
 /* ---- application.c ---- */

@@ -20,19 +20,23 @@ static bool is_own(const Field *f) {
   return str_equal(f->name->text, STR("conversation")) || str_equal(f->name->text, STR("details"));
 }
 
-/* Besides its own parameters (a query unless it says others) every ai_agent takes the id of a conversation, and whether
+/* Besides its own parameters (a query unless it says others) every ai_agent takes the id of a
+*conversation, and whether
 ** more than the answer is wanted. */
 Decl *ast_ai_agent(Build *b, Tok t, Tok name, FieldList params) {
   Decl *decl = ast_declare(b, DECL_AI_AGENT, t, name);
   Tok at = {.span = name.span};
-  TypeExpr *text = ast_type_name(b, word(b, name.span, "string")), *flag = ast_type_name(b, word(b, name.span, "bool"));
+  TypeExpr *text = ast_type_name(b, word(b, name.span, "string")),
+           *flag = ast_type_name(b, word(b, name.span, "bool"));
   for (const Field *f = params.first; f; f = f->next) {
     if (is_own(f)) DIAG_ADD(b->diags, DIAG_AI_PARAMETER, f->span, f->name->text);
   }
-  if (!params.first) params = ast_fields(params, ast_field(b, word(b, name.span, "query"), text, NULL, NULL));
-  params = ast_fields(params, ast_field(b, word(b, name.span, "conversation"), ast_type_optional(b, text, at),
-                                        ast_nil(b, at), NULL));
-  params = ast_fields(params, ast_field(b, word(b, name.span, "details"), flag, ast_bool(b, at, false), NULL));
+  if (!params.first)
+    params = ast_fields(params, ast_field(b, word(b, name.span, "query"), text, NULL, NULL));
+  params = ast_fields(params, ast_field(b, word(b, name.span, "conversation"),
+                                        ast_type_optional(b, text, at), ast_nil(b, at), NULL));
+  params = ast_fields(
+      params, ast_field(b, word(b, name.span, "details"), flag, ast_bool(b, at, false), NULL));
   return ast_signature(b, decl, params, NULL);
 }
 
@@ -102,7 +106,8 @@ Arg *ast_stub_call(Build *b, Tok t, Expr *call) {
   return arg;
 }
 
-/* Answers one after the other; where all are calls and the list is one answer itself, calls at once. */
+/* Answers one after the other; where all are calls and the list is one answer itself, calls at
+ * once. */
 Arg *ast_stub_list(Build *b, ArgList answers) {
   Arg *list = ast_arg(b, NULL, answers.first->value);
   list->items = answers.first;

@@ -1,10 +1,12 @@
-/* Models, ai_agents, limits and budgets to the bundle's tables: what a node must know of them before any call. What
+/* Models, ai_agents, limits and budgets to the bundle's tables: what a node must know of them
+*before any call. What
 ** they do is code like any other. */
 #include "compiler/emit/emitter.h"
 
 static Range32 names_add(Emitter *e, const NameList *names) {
   Range32 range = {e->out->index_count, 0};
-  for (; names != NULL; names = names->next, range.count++) index_add(e, const_name(e, names->name));
+  for (; names != NULL; names = names->next, range.count++)
+    index_add(e, const_name(e, names->name));
   return range;
 }
 
@@ -53,7 +55,9 @@ static void ai_agent_add(Emitter *e, Decl *decl) {
   *PUSH_ITEM(e, e->out->ai_agents, e->out->ai_agent_count, e->ai_agent_cap) = a;
 }
 
-static uint32_t name_or(Emitter *e, Name *name) { return name != NULL ? const_name(e, name) : NONE_INDEX; }
+static uint32_t name_or(Emitter *e, Name *name) {
+  return name != NULL ? const_name(e, name) : NONE_INDEX;
+}
 
 static void allowance_add(Emitter *e, const Decl *decl) {
   const Allowance *from = decl->allowance;
