@@ -17,7 +17,7 @@ static const char *const modules[] = {
     "json", "base64", "hex", "hash",  "url",  "error",    "handle",  "http", "file",  "core"};
 /* Those that only a program with models needs: reading them takes longer than many a program. */
 static const char *const model_modules[] = {"model", "agent",  "schema", "tolerant", "approval",
-                                            "judge", "search", "graph",  "strategy"};
+                                            "judge", "tree",   "graph",  "strategy"};
 
 /* A file that was met: read once, whoever imports it. */
 typedef struct File {

@@ -352,7 +352,8 @@ Type *calls_infer(Checker *c, Expr *e) {
     return c->t_int;
   }
   const Symbol *symbol = scope_find(c, arg->value->name);
-  bool model = c->declared && ((symbol && symbol->decl && symbol->decl->model) || (!symbol && model_is_default(arg->value->name)));
+  bool model = c->declared && ((symbol && symbol->decl && symbol->decl->model) ||
+                               (!symbol && model_is_default(arg->value->name)));
   e->op = model;
   if (!model && !declared_named(c, arg->value->name, arg->value->span, SYMBOL_TOOL)) return c->t_int;
   word_to_string(c, arg->value);

@@ -446,7 +446,9 @@ static Type *await_infer(Checker *c, Expr *e) {
 }
 
 static bool agent_named(Checker *c, const Expr *call) {
-  const Symbol *symbol = call->kind == EXPR_CALL && call->left->kind == EXPR_NAME ? scope_find(c, call->left->name) : NULL;
+  const Symbol *symbol = call->kind == EXPR_CALL && call->left->kind == EXPR_NAME
+                             ? scope_find(c, call->left->name)
+                             : NULL;
   return symbol && symbol->kind == SYMBOL_WORKFLOW && symbol->decl->ai;
 }
 

@@ -197,7 +197,9 @@ static void stub_nested(Build *b, Arg *answer) {
   for (Arg *item = answer->items, *next; item; item = next) {
     next = item->next;
     if (item->stub == STUB_CALLS && item->items && !item->items->next) calls = ast_args(b, calls, item->items);
-    else DIAG_ADD(b->diags, DIAG_EXPECTED, item->value->span, STR("`call TOOL(…)`, as the others of this list"), STR("this"));
+    else
+      DIAG_ADD(b->diags, DIAG_EXPECTED, item->value->span,
+               STR("`call TOOL(…)`, as the others of this list"), STR("this"));
   }
   answer->items = calls.first;
 }

@@ -71,8 +71,10 @@ Str body_has(DeclKind owner) {
       return STR("a model has provider, name, url, api_key, temperature, max_tokens, price, limit, fallback, timeout, "
                  "max_attempts, effort, seed, stop, stream, background and script");
     case DECL_AI_AGENT:
-      return STR("an ai_agent has model, prompt, task, tools, strategy, answer, repairs, max_iterations, on_limit, memory "
-                 "and budget");
+      return STR(
+          "an ai_agent has model, prompt, task, tools, strategy, answer, repairs, max_iterations, "
+          "on_limit, memory "
+          "and budget");
     case DECL_AGENT:
       return STR("an agent has state, decide, evolve, view, invariant, snapshot and lifespan");
     case DECL_ROUTER:
@@ -104,7 +106,9 @@ void complain_setting(Build *b, Name *name, Span span) {
 
 static bool form_fits(uint8_t wanted, SettingForm form) {
   if (wanted == form) return true;
-  if (form == FORM_ONE) return wanted == FORM_ATTEMPTS || wanted == FORM_WORD || wanted == FORM_BY || wanted == FORM_ASK;
+  if (form == FORM_ONE)
+    return wanted == FORM_ATTEMPTS || wanted == FORM_WORD || wanted == FORM_BY ||
+           wanted == FORM_ASK;
   return form == FORM_BY && wanted == FORM_UNIQUE;
 }
 

@@ -324,7 +324,8 @@ static uint16_t in_line(const Marking *m, const Token *token) {
   const Token *next = token + 1;
   if (m->first == TK_STATE && m->depth == 1 && token->kind == TK_COLON && m->before == TK_ID)
     return is_typed(token) ? TK_TYPED : TK_COLON;
-  bool listed = (m->before == TK_ARROW && m->depth == 0) || (token[1].kind == TK_ID && token[1].tok.name->word == WORD_CALL);
+  bool listed = (m->before == TK_ARROW && m->depth == 0) ||
+                (token[1].kind == TK_ID && token[1].tok.name->word == WORD_CALL);
   if (m->first == TK_STUB && token->kind == TK_LB && listed) return TK_STUBS;
   bool follows = token_ends_operand(m->before) || m->before == TK_COMMA;
   if (m->queues && token->kind == TK_ID && m->depth == 0 && follows && next->kind == TK_COLON)

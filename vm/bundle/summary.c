@@ -193,7 +193,8 @@ static void put_model(const Bundle *b, const BundleModel *m, Buf *out) {
   aside_bound(&a, m->requests, "requests", m->requests_per_us);
   aside_bound(&a, m->tokens, "tokens", m->tokens_per_us);
   for (uint32_t i = 0; i < m->fallbacks.count; i++)
-    buf_format(out, "%s" STR_FMT, i == 0 ? ", fallback " : ", ", STR_ARG(text_of(b, b->indexes[m->fallbacks.first + i])));
+    buf_format(out, "%s" STR_FMT, i == 0 ? ", fallback " : ", ",
+               STR_ARG(text_of(b, b->indexes[m->fallbacks.first + i])));
   aside_end(&a);
 }
 
@@ -201,8 +202,9 @@ static void put_ai_agent(const Bundle *b, const BundleAiAgent *agent, Buf *out) 
   Aside a = {.out = out};
   buf_format(out, "ai_agent " STR_FMT, STR_ARG(text_of(b, agent->name)));
   aside(&a);
-  buf_format(out, "model " STR_FMT ", strategy " STR_FMT ", at most %" PRIu32 " iterations", STR_ARG(text_of(b, agent->model)),
-             STR_ARG(text_of(b, agent->strategy)), agent->max_iterations);
+  buf_format(out, "model " STR_FMT ", strategy " STR_FMT ", at most %" PRIu32 " iterations",
+             STR_ARG(text_of(b, agent->model)), STR_ARG(text_of(b, agent->strategy)),
+             agent->max_iterations);
   for (uint32_t i = 0; i < agent->tools.count; i++)
     buf_format(out, "%s" STR_FMT, i == 0 ? ", tools " : ", ", STR_ARG(text_of(b, b->indexes[agent->tools.first + i])));
   aside_end(&a);
