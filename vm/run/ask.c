@@ -337,12 +337,10 @@ static bool is_nameless(EffectKind kind) {
   return kind == EFFECT_BUDGET_LEFT || kind == EFFECT_RECALL || kind == EFFECT_REMEMBER;
 }
 
-/* (agent, conversation, most) or (agent, conversation, question, answer). */
+/* (agent, conversation, most) or (agent, conversation, question, answer): what is asked and answered may be anything. */
 static bool conversation_operands(Run *run, Fiber *f, EffectKind kind) {
   int64_t most;
-  uint32_t texts = kind == EFFECT_RECALL ? 2 : 3;
-  bool ok = true;
-  for (uint32_t i = 0; i < texts; i++) ok = ok && value_is_text(machine_ask_arg(run->machine, f, i));
+  bool ok = value_is_text(machine_ask_arg(run->machine, f, 0)) && value_is_text(machine_ask_arg(run->machine, f, 1));
   if (kind == EFFECT_RECALL) ok = ok && value_to_int(machine_ask_arg(run->machine, f, 2), &most) && most >= 0;
   if (ok) return true;
   strand_raise(run, f->id, error_fault(run->machine, f, FAULT_TYPE, kind == EFFECT_RECALL
