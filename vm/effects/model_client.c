@@ -12,9 +12,9 @@
 ** bytes of the first have left, and the outcome is "unknown". What failed before a byte left is sent again.
 ** tests/unit/test_model_http.c has a server that does this.
 **
-** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane: the
-** hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's queue;
-** a host that does not answer does not keep calls to others waiting.
+** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane is
+** the hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's
+** queue; a host that does not answer does not keep calls to others waiting.
 **
 ** When a reader has all it needs its outcome leaves at once; the tail of the stream is read so that the connection can
 ** be used again. */
