@@ -16,7 +16,7 @@ static const char *const modules[] = {
     "text", "list",   "map", "bytes", "time", "duration", "decimal", "int",  "float", "math",
     "json", "base64", "hex", "hash",  "url",  "error",    "handle",  "http", "file",  "core"};
 /* Those that only a program with models needs: reading them takes longer than many a program. */
-static const char *const model_modules[] = {"model", "agent",  "schema", "tolerant",
+static const char *const model_modules[] = {"model", "agent",  "schema", "tolerant", "approval",
                                             "judge", "tree",   "graph",  "strategy"};
 
 /* A file that was met: read once, whoever imports it. */

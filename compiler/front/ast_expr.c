@@ -25,6 +25,8 @@ static inline void hold(Build *b, Expr *parent, Expr *child) {
   if (UNLIKELY(child->depth == EXPR_DEPTH_MAX)) cut(b, parent, child);
 }
 
+void ast_hold(Build *b, Expr *parent, Expr *child) { hold(b, parent, child); }
+
 static void hold_list(Build *b, Expr *parent, Expr *first) {
   for (Expr *e = first; e; e = e->next) hold(b, parent, e);
 }

@@ -44,6 +44,7 @@ typedef struct World {
 } World;
 
 static const Hash256 tenant = {{1, 2, 3}};
+static void (*world_patch)(Bundle *bundle); /* between compiler and program; NULL: as it was compiled */
 
 /* ---- the host ---- */
 
@@ -76,6 +77,7 @@ static const char *kind_word(RequestKind kind) {
     case REQUEST_PERSON: return "person";
     case REQUEST_TURN: return "turn";
     case REQUEST_DEAD: return "dead";
+    case REQUEST_APPROVAL: return "approval";
   }
   return "?";
 }
@@ -99,7 +101,7 @@ static void request_text(const World *w, const Request *r, Buf *out) {
 
 static bool is_open(RequestKind kind) {
   return kind == REQUEST_EFFECT || kind == REQUEST_TIMER || kind == REQUEST_AWAIT || kind == REQUEST_ADMIT ||
-         kind == REQUEST_TURN || kind == REQUEST_PERSON;
+         kind == REQUEST_TURN || kind == REQUEST_PERSON || kind == REQUEST_APPROVAL;
 }
 
 static void open_remove(World *w, uint64_t seq) {
@@ -360,6 +362,7 @@ static bool world_compile(World *w, const char *source) {
   diag_render(&w->c->diags, false, &said);
   if (said.size > 0) fprintf(stderr, STR_FMT, STR_ARG(buf_view(&said)));
   if (ok) bundle_write(&w->c->bundle, &bytes);
+  if (ok && world_patch) world_patch(&w->c->bundle);
   ok = ok && program_new(&w->c->bundle, &w->program, &err);
   buf_deinit(&bytes);
   buf_deinit(&said);

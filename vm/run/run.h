@@ -138,11 +138,14 @@ Machine *run_machine(Run *run);
 Uuid run_id(const Run *run);
 const Record *run_head(const Run *run); /* its HEAD record, of this generation: tenant, causation, correlation … */
 uint64_t run_generation(const Run *run);
-/* All waits are long ones (a sleep of a second or more, a signal, another run, a person): worth an image. */
+/* All waits are long ones (a sleep of a second or more, a signal, another run, a person, an approval): worth an image. */
 bool run_parked(const Run *run);
-int64_t run_wake_us(const Run *run);   /* the earliest timer, 0 if none */
-/* Nothing in memory needs to know it: it waits for timers, signals, its own children, a turn or a person only. */
+int64_t run_wake_us(const Run *run);   /* the earliest timer, or end of a wait for approval; 0 if none */
+/* Nothing in memory needs to know it: it waits for timers, signals, its own children, a turn, a person or an
+** approval only. */
 bool run_dormant(const Run *run);
+/* Dormant but for calls of models: it may leave memory while slow replies or limits are waited for. */
+bool run_parkable(const Run *run);
 /* Canonical state of machine and run. */
 void run_image(Run *run, Buf *out, Hash256 *state);
 /* After STEP_ENDED: how, and the encoded result or error. While its attempts are used up: DEAD, or STUCK where an
