@@ -45,8 +45,11 @@ function normal(answer, n, raw) {
   return a;
 }
 
+const types = { 400: "invalid_request_error", 401: "authentication_error", 403: "permission_error", 404: "not_found_error",
+                429: "rate_limit_error", 529: "overloaded_error" };
 function errorParts(provider, error) {
-  const e = { status: 500, type: "server_error", message: "the server says no", ...error };
+  const status = error.status ?? 500;
+  const e = { status, type: types[status] ?? "server_error", message: "the server says no", ...error };
   const body = error.body ?? wires[provider].error(e);
   return { status: e.status, headers: e.headers ?? {}, body: typeof body === "string" ? body : JSON.stringify(body) };
 }
