@@ -472,6 +472,7 @@ static bool call_send(Call *call) {
   call->starting = true;
   c->lanes[call->lane].starting++;
   call_link(call);
+  if (c->tick_us == 0 || c->tick_us > c->now_us + TICK_US) c->tick_us = c->now_us + TICK_US;
   return true;
 }
 
