@@ -10,7 +10,7 @@ const json = (v) => JSON.stringify(v);
 // ---- an agent at work ----
 
 const HELPER = (provider, stream) => `${HOST}${declared("fast", provider, { stream })}
-type Verdict = { label: string, score: int }
+type Verdict: label: string, score: int
 
 tool Look(id: int, deep: bool? = nil) -> { id: int, name: string }:
   effect read
