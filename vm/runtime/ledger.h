@@ -49,6 +49,9 @@ void ledger_free(Ledger *ledger);
 /* Accounts of scopes whose runs are over go. */
 MUST_USE bool ledger_load(Ledger *ledger, Err *err);
 
+/* The store could not be read: what it says may be too little. */
+bool ledger_failed(const Ledger *ledger);
+
 /* ---- accounts ---- */
 Account *ledger_scope(Ledger *ledger, Uuid run, uint64_t seq);
 /* `key` names it; another window begins with nothing spent. *window_us is the one that counts: not an earlier one,
