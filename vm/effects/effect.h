@@ -1,19 +1,24 @@
-/* The outside world. Requests come encoded, outcomes go back encoded; no VM value
-** is known here. One I/O thread drives libcurl's multi interface, file work and the
-** extern helper process; outcomes are queued and the owner is woken through a
-** descriptor.
+/* The outside world. Requests come encoded, outcomes go back encoded; no VM value is known here. One I/O thread
+** drives libcurl's multi interface, file work and the extern helper process; outcomes are queued and the owner is woken
+** through a descriptor.
 **
 ** Outcome words are for ever (they stand in journals):
 **   "ok"       value is the answer
-**   "error"    value is an encoded error [code, message, data, nil]: it is known that nothing was
-*done, or
-**              the world said no
+**   "error"    value is an encoded error [code, message, data, nil]: it is known that nothing was done, or the world
+**              said no
 **   "unknown"  it may have happened: lost after sending, timed out, the helper died
-**   "interrupted"  said by the runtime, not from here: it may have happened, the process ended
-*meanwhile
-** An HTTP reply of any status is "ok"; the program looks at the status. A request that could not be
-*sent at
-** all (refused, no such host) is "error". */
+**   "interrupted"  said by the runtime, not from here: it may have happened, the process ended meanwhile
+** An HTTP reply of any status is "ok"; the program looks at the status. A request that could not be sent at all
+** (refused, no such host) is "error".
+**
+** A MODEL request has one operand, the call of model.h (api_key may be sealed). Its outcome is a reply or an error of
+** model.h. Before it there may be any number of others, with `more` set, which stand in no journal:
+**   "text"     value is raw UTF-8: what came of the answer's text since the last one. Provisional: the reply says what
+**              the text is, and after an error all of it is void.
+**   "resume"   value is encoded [id, after]: by what a background response can be taken up again (`resume` in the call),
+**              as soon as it is known and then at most about once a second.
+** What came while the owner did not look is one "text" and one "resume" per request, so that an owner who is slow is
+** not flooded; a text is never longer than the answer may be. They come in order, and the last without `more`. */
 #ifndef Z8_EFFECT_H
 #define Z8_EFFECT_H
 
@@ -23,12 +28,12 @@
 
 typedef struct EffectRequest {
   uint64_t run, seq;    /* who asked: handed back with the outcome */
-  uint8_t effect;       /* EffectKind: HTTP, FILE_READ, FILE_WRITE, FOREIGN */
+  uint8_t effect;       /* EffectKind: HTTP, FILE_READ, FILE_WRITE, FOREIGN, MODEL */
   uint8_t effect_class; /* EffectClass */
   Str target;           /* effects.def's ext2 text */
   Str operands;         /* encoded array */
   Str key;            /* Idempotency-Key: added to HTTP requests that are not READ and bear none */
-  int64_t timeout_us; /* 0: default, 30 s for HTTP */
+  int64_t timeout_us; /* 0: default, 30 s for HTTP, 600 s for MODEL */
   /* FOREIGN: */
   Str library, symbol;
   const uint8_t *param_kinds;
@@ -38,8 +43,9 @@ typedef struct EffectRequest {
 
 typedef struct EffectOutcome {
   uint64_t run, seq;
-  const char *outcome; /* "ok", "error", "unknown" */
-  Buf value;           /* encoded */
+  const char *outcome; /* "ok", "error", "unknown"; with more "text", "resume" */
+  Buf value;           /* encoded; of "text" the text */
+  bool more;           /* progress: the request goes on */
 } EffectOutcome;
 
 typedef struct EffectOptions {
@@ -48,6 +54,7 @@ typedef struct EffectOptions {
   bool (*secret)(void *context, Str name,
                  Buf *value); /* plaintext, for sealed templates just before sending */
   void *context;
+  int64_t model_idle_us; /* a model's answer has begun, and then nothing came for so long; 0: 120 s */
 } EffectOptions;
 
 typedef struct Effects Effects;
@@ -55,8 +62,9 @@ MUST_USE bool effects_new(const EffectOptions *options, Effects **out, Err *err)
 void effects_free(Effects *e);
 int effects_fd(const Effects *e);                        /* readable when outcomes wait */
 void effects_submit(Effects *e, const EffectRequest *r); /* copies; any thread */
-void effects_drop(Effects *e, uint64_t run,
-                  uint64_t seq); /* best effort: no outcome may come, or one may */
+/* The outcome is not wanted. An HTTP read is cut short and fails; everything else goes on, and its outcome comes: of a
+** call to a model too, because what it used must be known. */
+void effects_drop(Effects *e, uint64_t run, uint64_t seq);
 bool effects_next(Effects *e, EffectOutcome *out); /* false: none now; the caller frees value */
 
 /* `z8 --extern-helper`: what the helper process does until its input ends. */

@@ -16,7 +16,7 @@
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
 #include "vm/base/text.h"
-#include "vm/effects/model_offline.h"
+#include "vm/effects/outbox.h"
 #include "vm/effects/work.h"
 
 typedef struct Drop {
@@ -31,10 +31,10 @@ struct Effects {
   Job *submitted, **submitted_end;
   Drop *drops;
   uint32_t drop_count, drop_cap;
-  EffectOutcome *done;
-  uint32_t done_first, done_count, done_cap;
-  int wake_fd, done_fd;
+  Outbox done;
+  int wake_fd;
   Http *http; /* the thread's own */
+  ModelClient *models;
   Foreign *foreign;
 };
 
@@ -64,6 +64,14 @@ Job *job_new(const EffectRequest *r) {
   return job;
 }
 
+Job *job_trim(Job *job) {
+  EffectRequest *r = &job->request;
+  r->target = r->operands = r->key = r->library = r->symbol = (Str){0};
+  r->param_kinds = NULL;
+  r->param_count = 0;
+  return mem_realloc(job, sizeof *job);
+}
+
 void job_free(Job *job) {
   secrets_wipe(&job->secrets);
   mem_free(job);
@@ -76,15 +84,16 @@ static void signal_fd(int fd) {
 }
 
 void job_done(Effects *e, Job *job, const char *outcome, Buf *value) {
-  EffectOutcome o = {job->request.run, job->request.seq, outcome, *value};
+  EffectOutcome o = {job->request.run, job->request.seq, outcome, *value, false};
   *value = (Buf){0};
-  pthread_mutex_lock(&e->lock);
-  if (e->done_first > 0 && e->done_first == e->done_count) e->done_first = e->done_count = 0;
-  e->done = mem_grow(e->done, &e->done_cap, e->done_count + 1, sizeof *e->done);
-  e->done[e->done_count++] = o;
-  pthread_mutex_unlock(&e->lock);
-  signal_fd(e->done_fd);
+  outbox_put(&e->done, &o);
   job_free(job);
+}
+
+void job_progress(Effects *e, const Job *job, uint64_t *ticket, const char *what, Buf *value) {
+  EffectOutcome o = {job->request.run, job->request.seq, what, *value, true};
+  *value = (Buf){0};
+  outbox_progress(&e->done, ticket, strcmp(what, "text") == 0, &o);
 }
 
 static void error_put(Buf *out, const char *code, Str message) {
@@ -120,20 +129,6 @@ bool job_operands(Effects *e, Job *job, Str *out) {
   return false;
 }
 
-/* ---- models without a server ------------------------------------------------ */
-
-static void model_work(Effects *e, Job *job) {
-  Str operands, call;
-  Buf value = {0};
-  Err err;
-  if (!job_operands(e, job, &operands)) return;
-  CborReader r = cbor_reader(operands);
-  uint64_t count;
-  if (!cbor_array(&r, &count, &err) || count != 1 || !cbor_skip(&r, &call, &err)) call = STR("\xf6");
-  const char *outcome = model_offline(call, &value);
-  job_done(e, job, outcome, &value);
-}
-
 /* ---- the thread ------------------------------------------------------------ */
 
 static void job_start(Effects *e, Job *job) {
@@ -148,7 +143,8 @@ static void job_start(Effects *e, Job *job) {
       file_work(e, job);
       return;
     case EFFECT_MODEL:
-      model_work(e, job);
+      if (e->models == NULL) e->models = model_client_new(e);
+      model_work(e, e->models, job);
       return;
     case EFFECT_FOREIGN:
       if (e->foreign == NULL) e->foreign = foreign_new(e);
@@ -196,19 +192,24 @@ static void batch_work(Effects *e, Batch *b) {
 
 static int wait_ms(const Effects *e) {
   int64_t deadline = e->foreign != NULL ? foreign_deadline_us(e->foreign) : 0;
+  int64_t models = e->models != NULL ? model_client_deadline_us(e->models) : 0;
+  if (deadline == 0 || (models != 0 && models < deadline)) deadline = models;
   if (deadline == 0) return -1;
   int64_t left = (deadline - clock_monotonic_us() + 999) / 1000;
   return left < 0 ? 0 : left > 60000 ? 60000 : (int)left;
 }
 
 static void thread_wait(Effects *e) {
-  struct pollfd fds[2] = {{e->wake_fd, POLLIN, 0}};
+  struct pollfd fds[3] = {{e->wake_fd, POLLIN, 0}};
   uint32_t count = 1;
   int helper = e->foreign != NULL ? foreign_fd(e->foreign) : -1;
+  int models = e->models != NULL ? model_client_fd(e->models) : -1;
   if (helper >= 0) fds[count++] = (struct pollfd){helper, POLLIN, 0};
+  if (models >= 0) fds[count++] = (struct pollfd){models, POLLIN, 0};
   if (e->http != NULL && http_busy(e->http)) http_wait(e->http, fds, count, wait_ms(e));
   else poll(fds, count, wait_ms(e));
   if (e->foreign != NULL) foreign_work(e->foreign, helper >= 0 && fds[1].revents != 0);
+  if (e->models != NULL) model_client_turn(e->models);
 }
 
 static void *thread_main(void *context) {
@@ -220,6 +221,7 @@ static void *thread_main(void *context) {
     thread_wait(e);
   }
   if (e->http != NULL) http_free(e->http);
+  if (e->models != NULL) model_client_free(e->models);
   if (e->foreign != NULL) foreign_free(e->foreign);
   return NULL;
 }
@@ -231,9 +233,12 @@ bool effects_new(const EffectOptions *options, Effects **out, Err *err) {
   e->options = *options;
   e->submitted_end = &e->submitted;
   e->wake_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
-  e->done_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   pthread_mutex_init(&e->lock, NULL);
-  if (e->wake_fd < 0 || e->done_fd < 0) {
+  if (!outbox_init(&e->done, err)) {
+    effects_free(e);
+    return false;
+  }
+  if (e->wake_fd < 0) {
     FAIL(err, ERR_IO, "cannot make an eventfd: %s", strerror(errno));
     effects_free(e);
     return false;
@@ -256,14 +261,14 @@ void effects_submit(Effects *e, const EffectRequest *r) {
   Job *job = job_new(r);
   pthread_mutex_lock(&e->lock);
   if (!e->started) e->started = thread_start(e);
-  bool ok = e->started;
+  bool ok = e->started, first = e->submitted == NULL; /* of a batch: the thread takes all there is */
   if (ok) {
     *e->submitted_end = job;
     e->submitted_end = &job->next;
   }
   pthread_mutex_unlock(&e->lock);
-  if (ok) signal_fd(e->wake_fd);
-  else job_failed(e, job, "error", "http_failed", "the system has no thread left for effects");
+  if (ok && first) signal_fd(e->wake_fd);
+  if (!ok) job_failed(e, job, "error", "http_failed", "the system has no thread left for effects");
 }
 
 void effects_drop(Effects *e, uint64_t run, uint64_t seq) {
@@ -274,21 +279,9 @@ void effects_drop(Effects *e, uint64_t run, uint64_t seq) {
   signal_fd(e->wake_fd);
 }
 
-bool effects_next(Effects *e, EffectOutcome *out) {
-  pthread_mutex_lock(&e->lock);
-  bool any = e->done_first < e->done_count;
-  if (any) {
-    *out = e->done[e->done_first++];
-  } else {
-    uint64_t count;
-    ssize_t n = read(e->done_fd, &count, sizeof count);
-    (void)n;
-  }
-  pthread_mutex_unlock(&e->lock);
-  return any;
-}
+bool effects_next(Effects *e, EffectOutcome *out) { return outbox_take(&e->done, out); }
 
-int effects_fd(const Effects *e) { return e->done_fd; }
+int effects_fd(const Effects *e) { return e->done.fd; }
 
 void effects_free(Effects *e) {
   if (e == NULL) return;
@@ -299,11 +292,9 @@ void effects_free(Effects *e) {
     signal_fd(e->wake_fd);
     pthread_join(e->thread, NULL);
   }
-  for (uint32_t i = e->done_first; i < e->done_count; i++) buf_deinit(&e->done[i].value);
-  mem_free(e->done);
+  outbox_deinit(&e->done);
   mem_free(e->drops);
   if (e->wake_fd >= 0) close(e->wake_fd);
-  if (e->done_fd >= 0) close(e->done_fd);
   pthread_mutex_destroy(&e->lock);
   mem_free(e);
 }

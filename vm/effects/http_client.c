@@ -4,20 +4,17 @@
 ** irreversible calls: on a connection that turns out dead libcurl sends a request
 ** anew by itself, and "sent twice" must not be possible there. Redirects are followed
 ** here, for reads only, so that what is secret does not travel to another host. */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdio.h>
 
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
-#include "vm/effects/curl_api.h"
+#include "vm/effects/connection.h"
 #include "vm/effects/http_message.h"
 #include "vm/effects/work.h"
 
 enum { REDIRECTS_MAX = 10, HANDLES_KEPT = 64, CONNECTIONS_MAX = 256, CONNECTIONS_PER_HOST = 64 };
 #define HTTP_TIMEOUT_US INT64_C(30000000)
-#define CONNECT_TIMEOUT_US INT64_C(10000000)
 
 typedef struct Transfer {
   Http *http;
@@ -29,7 +26,8 @@ typedef struct Transfer {
   Str operands;
   uint32_t redirects;
   bool elsewhere;          /* a redirect led to another host: nothing secret goes there */
-  bool too_large, refused; /* why a callback broke the transfer off */
+  bool too_large;          /* why a callback broke the transfer off */
+  ConnectionGuard guard;
   char error[CURL_ERROR_SIZE];
   struct Transfer *next, **link;
 } Transfer;
@@ -123,41 +121,6 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   return size * count;
 }
 
-static bool is_private4(uint32_t a) {
-  return a >> 24 == 127 || a >> 24 == 10 || a >> 24 == 0 || a >> 20 == 0xac1 || a >> 16 == 0xc0a8 ||
-         a >> 16 == 0xa9fe || a >> 22 == 0x191 /* 100.64/10 */ || a >> 28 >= 0xe;
-}
-
-static bool is_private6(const struct in6_addr *a) {
-  const uint8_t *b = a->s6_addr;
-  if (IN6_IS_ADDR_V4MAPPED(a))
-    return is_private4((uint32_t)b[12] << 24 | (uint32_t)b[13] << 16 | (uint32_t)b[14] << 8 |
-                       b[15]);
-  return IN6_IS_ADDR_LOOPBACK(a) || IN6_IS_ADDR_UNSPECIFIED(a) || IN6_IS_ADDR_LINKLOCAL(a) ||
-         IN6_IS_ADDR_MULTICAST(a) || (b[0] & 0xfe) == 0xfc;
-}
-
-static bool is_private(const struct curl_sockaddr *address) {
-  if (address->family == AF_INET)
-    return is_private4(
-        ntohl(((const struct sockaddr_in *)(const void *)&address->addr)->sin_addr.s_addr));
-  if (address->family == AF_INET6)
-    return is_private6(&((const struct sockaddr_in6 *)(const void *)&address->addr)->sin6_addr);
-  return true;
-}
-
-/* Where addresses of the node's own network are refused: checked on the address, so no name gets
- * around it. */
-static curl_socket_t on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address) {
-  Transfer *t = context;
-  (void)purpose;
-  if (!effects_options(t->http->effects)->allow_loopback && is_private(address)) {
-    t->refused = true;
-    return CURL_SOCKET_BAD;
-  }
-  return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-}
-
 /* ---- sending ---------------------------------------------------------------------- */
 
 static bool is_method(const Transfer *t, const char *method) {
@@ -216,21 +179,13 @@ static int64_t timeout_left(const Transfer *t) {
   int64_t given = t->request.timeout_us > 0        ? t->request.timeout_us
                   : t->job->request.timeout_us > 0 ? t->job->request.timeout_us
                                                    : HTTP_TIMEOUT_US;
-  int64_t left = given - (clock_monotonic_us() - t->job->started_us);
-  return left > 1000 ? left : 1000;
+  return given - (clock_monotonic_us() - t->job->started_us);
 }
 
 static void set_limits(Transfer *t) {
-  int64_t left = timeout_left(t);
-  SET(NOSIGNAL, 1L);
-  SET(TIMEOUT_MS, (long)(left / 1000));
-  SET(CONNECTTIMEOUT_MS, (long)((left < CONNECT_TIMEOUT_US ? left : CONNECT_TIMEOUT_US) / 1000));
-  SET(PROTOCOLS_STR, "http,https");
-  SET(HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
-  SET(SSL_VERIFYPEER, 1L);
-  SET(SSL_VERIFYHOST, 2L);
-  SET(FOLLOWLOCATION, 0L);
-  SET(NETRC, 0L);
+  connection_prepare(&t->http->api, t->easy);
+  connection_guard(&t->http->api, t->easy, &t->guard);
+  connection_timeout(&t->http->api, t->easy, timeout_left(t));
   if (t->job->request.effect_class == CLASS_IRREVERSIBLE) SET(FRESH_CONNECT, 1L);
 }
 
@@ -241,8 +196,6 @@ static void set_callbacks(Transfer *t) {
   SET(HEADERDATA, t);
   SET(WRITEFUNCTION, on_body);
   SET(WRITEDATA, t);
-  SET(OPENSOCKETFUNCTION, on_socket);
-  SET(OPENSOCKETDATA, t);
 }
 
 static void transfer_send(Transfer *t, const char *url) {
@@ -277,6 +230,7 @@ void http_start(Http *h, Job *job) {
   Transfer *t = MEM_NEW(Transfer);
   t->http = h;
   t->job = job;
+  t->guard.allow_private = effects_options(h->effects)->allow_loopback;
   if (!http_request_read(operands, &t->request, &err)) {
     transfer_free(t);
     job_failed(h->effects, job, "error", "bad_value", "%s", err.text);
@@ -289,38 +243,16 @@ void http_start(Http *h, Job *job) {
 
 /* ---- how it ended ------------------------------------------------------------------- */
 
-static bool possibly_sent(Transfer *t, CURLcode code) {
-  long bytes = 0;
-  switch (code) {
-    case CURLE_COULDNT_RESOLVE_HOST:
-    case CURLE_COULDNT_RESOLVE_PROXY:
-    case CURLE_COULDNT_CONNECT:
-    case CURLE_SSL_CONNECT_ERROR:
-    case CURLE_PEER_FAILED_VERIFICATION:
-    case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
-    case CURLE_SSL_CERTPROBLEM:
-    case CURLE_SSL_CACERT_BADFILE:
-      return false;
-    default:
-      break;
-  }
-  t->http->api.easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &bytes);
-  return bytes > 0 || t->redirects > 0;
-}
-
 static void transfer_failed(Transfer *t, CURLcode code) {
   Job *job = t->job;
   Http *h = t->http;
-  bool unknown = job->request.effect_class != CLASS_READ && possibly_sent(t, code);
+  bool unknown = job->request.effect_class != CLASS_READ && (t->redirects > 0 || connection_sent(&h->api, t->easy, code));
   bool late = code == CURLE_OPERATION_TIMEDOUT;
   char why[CURL_ERROR_SIZE + 80];
   if (t->too_large)
     snprintf(why, sizeof why, "the reply is larger than the limit of %" PRIu64 " MB",
              LIMIT_HTTP_BODY_BYTES >> 20);
-  else if (t->refused)
-    snprintf(why, sizeof why, "its address is in a private network, which this node does not call");
-  else snprintf(why, sizeof why, "%s", t->error[0] != 0 ? t->error : h->api.easy_strerror(code));
+  else snprintf(why, sizeof why, "%s", connection_why(&h->api, &t->guard, code, t->error));
   Buf origin = {0};
   buf_str(&origin, http_origin(str_of(t->request.url.at)));
   Buf method = {0};

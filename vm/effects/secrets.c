@@ -126,9 +126,38 @@ void secrets_mask(const Secrets *s, Str text, Buf *out) {
   }
 }
 
+static void mask_item(const Secrets *s, const CborItem *item, Str whole, Buf *out) {
+  Buf masked = {0};
+  if (item->kind != CBOR_TEXT && item->kind != CBOR_BYTES) {
+    buf_str(out, whole);
+    return;
+  }
+  secrets_mask(s, item->bytes, &masked);
+  Str text = masked.size > 0 ? buf_view(&masked) : STR("");
+  if (item->kind == CBOR_TEXT && utf8_valid(text)) cbor_put_text(out, text);
+  else cbor_put_bytes(out, text);
+  buf_deinit(&masked);
+}
+
+void secrets_mask_value(const Secrets *s, Str value, Buf *out) {
+  CborReader r = cbor_reader(value);
+  CborItem item;
+  Err err;
+  while (r.at < r.end) {
+    const char *start = (const char *)r.at;
+    if (!cbor_next(&r, &item, &err)) break;
+    mask_item(s, &item, (Str){start, (size_t)((const char *)r.at - start)}, out);
+  }
+}
+
 static void wipe(Buf *buf) {
   if (buf->at != NULL) explicit_bzero(buf->at, buf->size);
   buf_deinit(buf);
+}
+
+void secrets_forget(Secrets *s) {
+  wipe(&s->resolved);
+  s->resolved = (Buf){0};
 }
 
 void secrets_wipe(Secrets *s) {

@@ -14,6 +14,8 @@ typedef struct Job {
 
 Job *job_new(const EffectRequest *r);
 void job_free(Job *job);
+/* Without its strings, which are not needed any more: it may have to wait long. The job may move. */
+Job *job_trim(Job *job);
 
 /* From the I/O thread: the job is over and freed. `value` is taken over. */
 void job_done(Effects *e, Job *job, const char *outcome, Buf *value);
@@ -23,6 +25,9 @@ void job_failed(Effects *e, Job *job, const char *outcome, const char *code, con
 /* The operands with sealed parts resolved; points into the job or its secrets. False: the job was
  * failed. */
 MUST_USE bool job_operands(Effects *e, Job *job, Str *out);
+/* Progress: "text" (value joins what waits) or "resume" (value takes its place). `value` is taken over; ticket: 0 at
+ * first, one for each of both. */
+void job_progress(Effects *e, const Job *job, uint64_t *ticket, const char *what, Buf *value);
 const EffectOptions *effects_options(const Effects *e);
 
 /* ---- files.c ---- */
@@ -38,6 +43,26 @@ void http_drop(Http *http, uint64_t run, uint64_t seq); /* only a READ is cut sh
 bool http_busy(const Http *http);
 /* Waits for its own sockets and the others', then does what can be done. */
 void http_wait(Http *http, struct pollfd *others, uint32_t count, int timeout_ms);
+
+/* ---- model_work.c ---- */
+typedef struct ModelClient ModelClient;
+typedef struct ModelReader ModelReader;
+/* Offline calls are answered at once; others are given to the client. */
+void model_work(Effects *e, ModelClient *client, Job *job);
+/* The reader's last word as the job's outcome, secrets masked; frees both. */
+void model_work_done(Effects *e, Job *job, ModelReader *reader, bool lost, bool sent, const char *why);
+/* Text that came, as progress; secrets masked. */
+void model_work_text(Effects *e, const Job *job, uint64_t *ticket, Str text);
+
+/* ---- model_client.c ---- */
+struct ModelHttp;
+ModelClient *model_client_new(Effects *e); /* loads nothing yet */
+void model_client_free(ModelClient *client);
+/* All are taken over. */
+void model_client_start(ModelClient *client, Job *job, ModelReader *reader, struct ModelHttp *http);
+int model_client_fd(const ModelClient *client);         /* readable when turn has to do; -1: nothing is on its way */
+int64_t model_client_deadline_us(const ModelClient *client); /* when it has to do anyway; 0: never */
+void model_client_turn(ModelClient *client);            /* does what can be done without waiting */
 
 /* ---- foreign.c ---- */
 typedef struct Foreign Foreign;

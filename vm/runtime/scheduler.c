@@ -341,6 +341,10 @@ static int outcome_order(const void *a, const void *b) {
 static void outcomes_take(Scheduler *s) {
   EffectOutcome o;
   while (s->effects != NULL && s->in_flight > 0 && effects_next(s->effects, &o)) {
+    if (o.more) {
+      buf_deinit(&o.value);
+      continue;
+    }
     s->in_flight--;
     if (!s->options.seeded) {
       outcome_deliver(s, &o);
