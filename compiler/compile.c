@@ -15,6 +15,9 @@
 static const char *const modules[] = {
     "text", "list",   "map", "bytes", "time", "duration", "decimal", "int",  "float", "math",
     "json", "base64", "hex", "hash",  "url",  "error",    "handle",  "http", "file",  "core"};
+/* Those that only a program with models needs: reading them takes longer than many a program. */
+static const char *const model_modules[] = {"model", "agent",  "schema", "tolerant", "approval",
+                                            "judge", "tree",   "graph",  "strategy"};
 
 /* A file that was met: read once, whoever imports it. */
 typedef struct File {
@@ -59,14 +62,28 @@ static void unit_append(Pipeline *p, Unit *unit) {
   p->last = &unit->next;
 }
 
-static void load_standard(Pipeline *p) {
-  for (size_t i = 0; i < COUNT_OF(modules); i++) {
-    Str text = stdlib_source(str_of(modules[i]));
+static void load_standard(Pipeline *p, const char *const *names, size_t count) {
+  for (size_t i = 0; i < count; i++) {
+    Str text = stdlib_source(str_of(names[i]));
     uint32_t index;
-    Str path = diag_format(&p->out->diags, "std/%s.z8", modules[i]);
+    Str path = diag_format(&p->out->diags, "std/%s.z8", names[i]);
     if (!text.at || !source_add(p, path, text, true, &index)) continue;
     unit_append(p, parse_unit(p->out->arena, p->names, &p->out->diags, index));
   }
+}
+
+/* The program's own units are last in the order: it is the one in which they run. */
+static void load_models(Pipeline *p) {
+  bool needed = false;
+  Unit **first = &p->out->units;
+  while (*first && (*first)->standard) first = &(*first)->next;
+  for (const Unit *unit = *first; unit; unit = unit->next) needed |= unit->models;
+  if (!needed) return;
+  Unit *own = *first, **last = p->last;
+  p->last = first;
+  load_standard(p, model_modules, COUNT_OF(model_modules));
+  *p->last = own;
+  p->last = last;
 }
 
 /* ---- paths ---- */
@@ -131,6 +148,9 @@ static bool module_is_known(Str name, Str *nearest) {
   for (size_t i = 0; i < COUNT_OF(modules); i++) {
     names[i] = str_of(modules[i]);
     if (str_equal(names[i], name)) return true;
+  }
+  for (size_t i = 0; i < COUNT_OF(model_modules); i++) {
+    if (str_equal(str_of(model_modules[i]), name)) return true;
   }
   for (size_t i = 0; i < NATIVE_COUNT; i++) {
     if (str_equal(str_of(native_info[i].module), name)) return true;
@@ -208,8 +228,9 @@ bool compile(Arena *arena, Str root_path, SourceReader reader, CompileOptions op
                 .files = table_new(),
                 .base = 1,
                 .last = &out->units};
-  load_standard(&p);
+  load_standard(&p, modules, COUNT_OF(modules));
   file_load(&p, root_path, NULL, (Span){0, 0});
+  load_models(&p);
   table_free(p.files);
   if (diags->error_count > 0) return false;
   check_program(arena, diags, out->units, (CheckOptions){.strict = options.strict}, &out->checked);

@@ -44,6 +44,12 @@ const char *effect_class_word(EffectClass c) {
   return "?";
 }
 
+const ProviderInfo provider_info[PROVIDER_COUNT] = {
+#define PROVIDER(id, word, url, key, can, meaning) {word, url, key, can},
+#include "lang/providers.def"
+#undef PROVIDER
+};
+
 const FaultInfo fault_info[FAULT_COUNT] = {
 #define FAULT(name, code, catchable, message) {code, message, catchable},
 #include "lang/faults.def"

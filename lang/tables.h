@@ -88,5 +88,26 @@ typedef struct NativeInfo {
 } NativeInfo;
 extern const NativeInfo native_info[];
 
+/* providers of models */
+enum {
+  CAN_TOOLS = 1, CAN_PARALLEL = 2, CAN_CHOICE = 4, CAN_SCHEMA = 8, CAN_SEED = 16, CAN_STOP = 32, CAN_BACKGROUND = 64,
+  CAN_CACHE = 128
+};
+typedef enum {
+#define PROVIDER(id, ...) PROVIDER_##id,
+#include "lang/providers.def"
+#undef PROVIDER
+} ProviderId;
+enum { PROVIDER_COUNT = 0
+#define PROVIDER(id, ...) +1
+#include "lang/providers.def"
+#undef PROVIDER
+};
+typedef struct ProviderInfo {
+  const char *name, *url, *key; /* key: the secret that usually holds it, or NULL */
+  uint8_t can;                  /* CAN_* */
+} ProviderInfo;
+extern const ProviderInfo provider_info[PROVIDER_COUNT];
+
 /* How a record's fields and names are read: see vm/journal/record.h for the structs. */
 #endif

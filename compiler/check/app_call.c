@@ -197,6 +197,7 @@ static void because_infer(Checker *c, Expr *e) {
 }
 
 Type *dispatch_infer(Checker *c, Expr *e) {
+  if (start_run_rewrite(c, e)) return expr_infer(c, e, NULL);
   purity_effect(c, e->span, STR("dispatch"));
   dispatch_operand(c, e);
   options_check(c, e, dispatch_options, COUNT_OF(dispatch_options), STR("dispatch"));
@@ -350,7 +351,11 @@ Type *calls_infer(Checker *c, Expr *e) {
     REPORT0(c, CALLS_TOOL, e->span);
     return c->t_int;
   }
-  if (!declared_named(c, arg->value->name, arg->value->span, SYMBOL_TOOL)) return c->t_int;
+  const Symbol *symbol = scope_find(c, arg->value->name);
+  bool model = c->declared && ((symbol && symbol->decl && symbol->decl->model) ||
+                               (!symbol && model_is_default(arg->value->name)));
+  e->op = model;
+  if (!model && !declared_named(c, arg->value->name, arg->value->span, SYMBOL_TOOL)) return c->t_int;
   word_to_string(c, arg->value);
   e->left->type = c->t_any;
   e->resolution = CALL_CALLS;

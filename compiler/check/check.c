@@ -317,6 +317,11 @@ void unit_enter(Checker *c, Unit *unit) {
 
 void unit_leave(Checker *c, uint32_t mark) { scope_close(c, mark); }
 
+static void strategy_check(Checker *c, const Decl *decl) {
+  name_style_check(c, decl->name, decl->name_span, true, "a strategy");
+  if (!decl->fields) REPORT(c, STRATEGY_PARAMETER, decl->name_span, decl->name->text);
+}
+
 void decl_check(Checker *c, Decl *decl) {
   switch (decl->kind) {
     case DECL_IMPORT:
@@ -342,8 +347,17 @@ void decl_check(Checker *c, Decl *decl) {
       extern_check(c, decl);
       return;
     case DECL_FN:
-      name_style_check(c, decl->name, decl->name_span, false, "a function");
+      if (decl->model) {
+        model_check(c, decl);
+        return;
+      }
+      if (decl->strategy) strategy_check(c, decl);
+      else name_style_check(c, decl->name, decl->name_span, false, "a function");
       break;
+    case DECL_LIMIT:
+    case DECL_BUDGET:
+      allowance_check(c, decl);
+      return;
     case DECL_UPCAST:
     case DECL_QUERY:
       break;
@@ -432,10 +446,12 @@ static void library_walk(Checker *c) {
 }
 
 static void whole_check(Checker *c, Unit *units) {
+  models_declare(c, units);
   declare_units(c, units);
   implied_declare(c, units);
   builtins_init(c, units);
   units_resolve(c, units);
+  models_resolve(c, units);
   routers_resolve(c, units);
   for (Unit *unit = units; unit; unit = unit->next) {
     if (unit->standard) continue;
@@ -459,6 +475,7 @@ void check_program(Arena *arena, Diags *diags, Unit *units, CheckOptions options
   c.clauses = table_new();
   c.names = table_new();
   whole_check(&c, units);
+  models_end(&c);
   table_free(c.messages);
   table_free(c.clauses);
   table_free(c.names);

@@ -153,6 +153,7 @@ typedef struct Checked {
   Function *functions; /* every function, lambda, branch… by next */
   Types *types;
   Function *script; /* the root file's */
+  uint8_t default_models; /* of the library's that are used: 1 fast, 2 smart */
 } Checked;
 
 typedef struct CheckOptions {

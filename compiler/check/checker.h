@@ -207,6 +207,7 @@ struct Checker {
   uint32_t comprehensions;
   Name *name_key, *name_error; /* `key` of tools, `e` of an unless */
   Name *name_state, *name_message, *name_meta, *name_outcome, *name_decide; /* of what nobody wrote */
+  struct Table *declared;           /* see models.c; NULL: a program without models */
   struct Table *messages, *clauses; /* see router.c */
   struct Table *names;              /* of clauses, views and crons: how many there are of each */
   uint32_t routers;
@@ -434,6 +435,31 @@ void made_note(Checker *c, const Symbol *event);
 void evolve_warn(Checker *c, const Expr *event, const Decl *agent, const Symbol *symbol);
 void routers_resolve(Checker *c, Unit *units);
 void app_warn(Checker *c, Unit *units);
+
+/* ---- models: models.c, model_decl.c, ai_agent.c, ai_tool.c, json_schema.c, infer_model.c ---- */
+void models_declare(Checker *c, Unit *units); /* before names are declared: what declarations become */
+void models_resolve(Checker *c, Unit *units); /* once every type is known: schemas */
+void models_end(Checker *c);
+Decl *declared_decl(Checker *c, Name *name); /* the program's own of that name; in a program with models */
+const Setting *setting_named(const Decl *decl, const char *name);
+void model_become(Checker *c, Decl *model);
+void model_check(Checker *c, Decl *model);
+Expr *model_value(Checker *c, Span span, Name *name);
+bool model_known(Checker *c, Name *name, Span span); /* false: told */
+bool model_is_default(const Name *name);
+void allowance_check(Checker *c, Decl *decl);
+bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count, const char *what);
+void ai_agent_begin(Checker *c, Decl *agent);
+void ai_agent_become(Checker *c, Decl *agent);
+void ai_agent_check(Checker *c, const Decl *agent);
+void companions_make(Checker *c, Decl *decl);
+Str schema_of(Checker *c, const Decl *record);
+Type *ask_infer(Checker *c, Expr *call, Type *type);
+bool start_run_rewrite(Checker *c, Expr *dispatch);
+Type *approve_infer(Checker *c, Expr *e);
+Type *fit_infer(Checker *c, Expr *e);
+void budget_check(Checker *c, Stmt *s);
+void stub_answers_check(Checker *c, Stmt *s);
 
 /* ---- purity.c ---- */
 void purity_effect(Checker *c, Span span, Str word);

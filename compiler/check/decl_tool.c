@@ -144,7 +144,8 @@ void extern_check(Checker *c, Decl *decl) {
 /* ---- workflow, config ---- */
 
 void workflow_check(Checker *c, Decl *decl) {
-  name_style_check(c, decl->name, decl->name_span, true, "a workflow");
+  if (decl->ai) ai_agent_check(c, decl);
+  else name_style_check(c, decl->name, decl->name_span, true, "a workflow");
   if (decl->function) body_walk(c, decl_body(decl));
 }
 

@@ -674,6 +674,7 @@ Type *call_infer(Checker *c, Expr *e, Type *expected) {
   if (e->left->kind == EXPR_NAME && e->left->name->text.size == 9 && confirmed_rewrite(c, e))
     return confirmed_infer(c, e);
   Type *type = callee_infer(c, e);
+  if (e->asks || e->resolution == CALL_WORKFLOW) type = ask_infer(c, e, type);
   if (e->because) because_check(c, e);
   return type;
 }

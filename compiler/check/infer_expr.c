@@ -189,6 +189,7 @@ static Type *spread_list(Checker *c, Expr *item) {
 static Type *list_infer(Checker *c, Expr *e, Type *expected) {
   Type *want = expected_kind(expected, TYPE_LIST, TYPE_LIST);
   Type *elem = want ? want->elem : NULL, *joined = NULL;
+  if (e->rate) REPORT0(c, RATE_PLACE, e->span);
   bool exact = want != NULL, told = false;
   for (Expr *item = e->first; item; item = item->next) {
     Type *type = item->kind == EXPR_SPREAD ? spread_list(c, item) : expr_infer(c, item, elem);
@@ -444,8 +445,17 @@ static Type *await_infer(Checker *c, Expr *e) {
   return c->t_any;
 }
 
+static bool agent_named(Checker *c, const Expr *call) {
+  const Symbol *symbol = call->kind == EXPR_CALL && call->left->kind == EXPR_NAME
+                             ? scope_find(c, call->left->name)
+                             : NULL;
+  return symbol && symbol->kind == SYMBOL_WORKFLOW && symbol->decl->ai;
+}
+
 static Type *start_infer(Checker *c, Expr *e) {
   Expr *call = e->operand;
+  bool asks = call->asks;
+  call->asks = asks || agent_named(c, call);
   Type *result = expr_infer(c, call, NULL);
   if (call->kind != EXPR_CALL ||
       (call->resolution != CALL_WORKFLOW && call->resolution != CALL_BAD)) {
@@ -575,6 +585,10 @@ static Type *infer_kind(Checker *c, Expr *e, Type *expected) {
       return dispatch_infer(c, e);
     case EXPR_ENQUEUE:
       return enqueue_infer(c, e);
+    case EXPR_APPROVE:
+      return approve_infer(c, e);
+    case EXPR_FIT:
+      return fit_infer(c, e);
     case EXPR_BAD:
       return c->t_any;
   }

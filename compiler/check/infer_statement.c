@@ -311,6 +311,8 @@ bool expr_is_pure_value(const Expr *e) {
     case EXPR_RACE:
     case EXPR_DISPATCH:
     case EXPR_ENQUEUE:
+    case EXPR_APPROVE:
+    case EXPR_FIT:
     case EXPR_BAD:
       return false;
     case EXPR_COMPREHENSION:
@@ -400,6 +402,11 @@ void statement_check(Checker *c, Stmt *s) {
       break;
     case STMT_CONTINUE_AS_NEW:
       continue_check(c, s);
+      return;
+    case STMT_BUDGET:
+      budget_check(c, s);
+      return;
+    case STMT_END_BUDGET:
       return;
     default:
       app_statement(c, s);

@@ -23,7 +23,8 @@ static void edge_place(Checker *c, Body *to, Span span) {
 
 void purity_edge(Checker *c, Body *to, Span span, EdgeKind kind) {
   Body *from = c->frame->body;
-  if (to->state == BODY_NEW && to->function.unit->standard) {
+  bool later = kind != EDGE_INNER; /* lambdas and branches are walked where they stand */
+  if (later && to->state == BODY_NEW && to->function.unit->standard) {
     GROW(c, c->pending, c->pending_count, c->pending_cap);
     c->pending[c->pending_count++] = to;
   }

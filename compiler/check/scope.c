@@ -286,6 +286,7 @@ static Str style_changed(Checker *c, Str text, bool camel) {
 /* Constants may also be UPPER_CASE: the caller asks for them with camel false and skips those. */
 void name_style_check(Checker *c, Name *name, Span span, bool camel, const char *what) {
   if (LIKELY(style_fits(name->text, camel)) || c->unit->standard) return;
+  if (memchr(name->text.at, '.', name->text.size)) return; /* nobody wrote it */
   Str better = style_changed(c, name->text, camel);
   Diag *diag = REPORT(c, NAME_STYLE, span, name->text, str_of(what),
                       camel ? STR("UpperCamel") : STR("snake_case"));

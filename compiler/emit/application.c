@@ -279,7 +279,8 @@ static void application_add(Emitter *e, Decl *decl) {
     case DECL_COMMAND: case DECL_EVENT: case DECL_UPCAST: case DECL_WORKFLOW: case DECL_QUERY:
     case DECL_TOOL: case DECL_EXTERN: case DECL_DECIDE: case DECL_EVOLVE: case DECL_VIEW:
     case DECL_INVARIANT: case DECL_IDENTIFY: case DECL_ROUTE: case DECL_BEFORE: case DECL_ON:
-    case DECL_START: return;
+    case DECL_START:
+    case DECL_MODEL: case DECL_AI_AGENT: case DECL_LIMIT: case DECL_BUDGET: return; /* model_tables.c */
   }
 }
 

@@ -275,6 +275,36 @@ void parallel_stmt(Body *b, Stmt *s) {
   regs_release(b, mark);
 }
 
+/* ---- people, forms, budgets ---- */
+
+void approve_to(Body *b, Expr *e, uint8_t target) {
+  uint8_t base = window_begin(b, target);
+  Ask a = {EFFECT_APPROVE, const_name(b->e, e->symbol->name), tool_index(b->e, e->symbol->decl)};
+  expr_to(b, e->left, reg_take(b), USE_OWN);
+  if (e->high != NULL) expr_to(b, e->high, reg_take(b), USE_OWN);
+  else emit(b, OP_LOADNIL, reg_take(b), 0, 0);
+  expr_to(b, e->operand, reg_take(b), USE_OWN);
+  ask(b, &a, base, 3, NULL, e->span);
+  landed(b, base, target);
+}
+
+void fit_to(Body *b, Expr *e, uint8_t target) {
+  uint8_t base = window_begin(b, target);
+  Ask a = {EFFECT_FIT, const_name(b->e, e->name), shape_index(b->e, e->symbol->type->decl)};
+  expr_to(b, e->operand, reg_take(b), USE_OWN);
+  ask(b, &a, base, 1, NULL, e->span);
+  landed(b, base, target);
+}
+
+void budget_effect(Body *b, Stmt *s) {
+  uint16_t mark = b->next;
+  bool begins = s->kind == STMT_BUDGET;
+  Ask a = {begins ? EFFECT_BUDGET : EFFECT_BUDGET_END, NONE_INDEX, 0};
+  if (begins) expr_to(b, s->value, reg_take(b), USE_OWN);
+  ask(b, &a, (uint8_t)mark, begins, NULL, s->span);
+  regs_release(b, mark);
+}
+
 /* ---- statements ---- */
 
 static void signal_stmt(Body *b, Stmt *s, uint8_t base) {

@@ -183,7 +183,7 @@ static bool path_is_module(Str path, const char *module) {
          memcmp(path.at + 4, module, size) == 0;
 }
 
-static Function *library_find(const Emitter *e, const char *module, Str name) {
+Function *library_find(const Emitter *e, const char *module, Str name) {
   for (const Unit *u = e->checked->units; u != NULL; u = u->next) {
     if (!u->standard || !path_is_module(e->diags->sources[u->source].path, module)) continue;
     for (const Decl *d = u->decls; d != NULL; d = d->next) {
@@ -282,7 +282,7 @@ static void declare(Emitter *e, Decl *decl) {
     case DECL_TOOL: tool_index(e, decl); return;
     case DECL_EXTERN: externs_declare(e, decl); return;
     case DECL_TYPE: case DECL_COMMAND: case DECL_EVENT:
-      if (decl->function != NULL) shape_index(e, decl);
+      if (decl->function != NULL && !decl->made) shape_index(e, decl);
       return;
     case DECL_FN:
     case DECL_CONST:
@@ -294,6 +294,7 @@ static void declare(Emitter *e, Decl *decl) {
     case DECL_ROUTER: case DECL_IDENTIFY: case DECL_ROUTE: case DECL_BEFORE: case DECL_HANDLER:
     case DECL_ON: case DECL_WORKER: case DECL_QUEUE: case DECL_EVERY: case DECL_START:
     case DECL_TEST: /* application.c */
+    case DECL_MODEL: case DECL_AI_AGENT: case DECL_LIMIT: case DECL_BUDGET: /* model_tables.c */
       return;
   }
 }
@@ -307,6 +308,7 @@ static void declare_units(Emitter *e) {
     for (Decl *d = u->decls; d != NULL && !u->standard; d = d->next) declare(e, d);
   }
   application_declare(e);
+  models_declare(e);
 }
 
 /* Functions and shapes name one another: both lists are worked off until nothing new comes. */

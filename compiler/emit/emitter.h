@@ -58,7 +58,7 @@ typedef struct Emitter {
   uint32_t const_cap, field_cap, index_cap, type_cap, shape_cap, fn_cap, code_cap, handler_cap,
       line_cap, site_cap, query_cap, workflow_cap, tool_cap, extern_cap, config_cap, patch_cap,
       method_cap, source_cap, clause_cap, view_cap, invariant_cap, agent_cap, route_cap, router_cap,
-      subscriber_cap, worker_cap, queue_cap, cron_cap, test_cap;
+      subscriber_cap, worker_cap, queue_cap, cron_cap, test_cap, model_cap, ai_agent_cap, allowance_cap;
   uint64_t *const_hashes;
   uint32_t const_hash_cap;
   ConstTable table;
@@ -295,9 +295,12 @@ void await_to(Body *b, Expr *e, uint8_t target);
 void dispatch_to(Body *b, Expr *e, uint8_t target);
 void enqueue_to(Body *b, Expr *e, uint8_t target);
 void start_to(Body *b, Expr *e, uint8_t target);
+void approve_to(Body *b, Expr *e, uint8_t target);
+void fit_to(Body *b, Expr *e, uint8_t target);
 void race_to(Body *b, Expr *e, uint8_t target);
 void parallel_for_to(Body *b, Expr *e, uint8_t target);
 void parallel_stmt(Body *b, Stmt *s);
+void budget_effect(Body *b, Stmt *s); /* STMT_BUDGET: it begins; STMT_END_BUDGET */
 void effect_stmt(Body *b, Stmt *s); /* SLEEP, SIGNAL, CANCEL, SNOOZE, CONTINUE_AS_NEW */
 Str patch_of(Expr *cond,
              bool truth); /* the id surely true where cond is `truth`; at NULL if none */
@@ -334,6 +337,12 @@ void return_reg(Body *b, uint8_t reg);
 void return_value(Body *b, Expr *value);
 void variable_check(Body *b, const Symbol *symbol, uint8_t reg, const Type *type);
 Str span_text(const Body *b, Span span);
+
+/* ---- emit.c ---- */
+Function *library_find(const Emitter *e, const char *module, Str name);
+
+/* ---- model_tables.c ---- */
+void models_declare(Emitter *e); /* models, ai_agents, limits and budgets to their tables */
 
 /* ---- application.c ---- */
 const Setting *setting_find(const Decl *decl, const char *name);

@@ -173,6 +173,8 @@ static void kind_to(Body *b, Expr *e, uint8_t target, Use use) {
     case EXPR_START: start_to(b, e, target); return;
     case EXPR_DISPATCH: dispatch_to(b, e, target); return;
     case EXPR_ENQUEUE: enqueue_to(b, e, target); return;
+    case EXPR_APPROVE: approve_to(b, e, target); return;
+    case EXPR_FIT: fit_to(b, e, target); return;
     case EXPR_PARALLEL_FOR: parallel_for_to(b, e, target); return;
     case EXPR_RACE: race_to(b, e, target); return;
     case EXPR_BAD: emit(b, OP_LOADNIL, target, 0, 0); return;

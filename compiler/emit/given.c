@@ -40,7 +40,21 @@ static void when_stmt(Body *b, Stmt *s) {
   if (b->fn->outcome != NULL) emit(b, OP_MOVE, var_read(b, b->fn->outcome), base, 0);
 }
 
+/* What a model or a person answers: one list, made by the checker. */
+static void stub_answers(Body *b, Stmt *s) {
+  bool model = s->test == STUB_MODEL;
+  uint8_t base = reg_take(b);
+  if (model) load_text(b, base, s->name->text);
+  uint8_t list = model ? reg_take(b) : base;
+  expr_to(b, s->value, list, USE_OWN);
+  test_ask(b, model ? "stub model" : "stub approve", base, model ? 2 : 1, s->span);
+}
+
 static void stub_stmt(Body *b, Stmt *s) {
+  if (s->test != STUB_TOOL) {
+    stub_answers(b, s);
+    return;
+  }
   uint8_t base = regs_take(b, 2), list = (uint8_t)(base + 1);
   load_text(b, base, s->name->text);
   emit(b, OP_NEWLIST, list, 0, 0);
@@ -58,7 +72,7 @@ static void stub_stmt(Body *b, Stmt *s) {
 
 void calls_to(Body *b, Expr *e, uint8_t base) {
   uint32_t count = args_to(b, e->args, USE_OWN);
-  test_ask(b, "calls", base, count, e->span);
+  test_ask(b, e->op ? "calls model" : "calls", base, count, e->span);
 }
 
 /* ---- what was not as expected ---- */

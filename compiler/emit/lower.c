@@ -233,6 +233,11 @@ static void stmt_kind(Body *b, Stmt *s) {
     case STMT_THEN:
     case STMT_STUB:
     case STMT_EXPECT: test_stmt(b, s); return;
+    case STMT_BUDGET:
+      budget_effect(b, s);
+      try_stmt(b, s);
+      return;
+    case STMT_END_BUDGET: budget_effect(b, s); return;
     case STMT_PASS: case STMT_BRANCH: case STMT_BAD: return;
     case STMT_EMIT: case STMT_REPLY: case STMT_REJECT: return; /* calls by now: see check.h */
   }

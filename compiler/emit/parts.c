@@ -34,7 +34,7 @@ void expr_parts(Expr *e, PartFn *see, void *context) {
     case EXPR_BINARY:
     case EXPR_COMPREHENSION:
     case EXPR_TRY:
-    case EXPR_AWAIT: case EXPR_START: case EXPR_PARALLEL_FOR: break;
+    case EXPR_AWAIT: case EXPR_START: case EXPR_PARALLEL_FOR: case EXPR_APPROVE: case EXPR_FIT: break;
     case EXPR_DISPATCH:
     case EXPR_ENQUEUE: /* the options are in `right`, of the same Args */
       see_one(e->operand, see, context);

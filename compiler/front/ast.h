@@ -96,6 +96,9 @@ typedef enum {
                          because */
   EXPR_ENQUEUE,       /* enqueue operand [args]: operand gives a job, an EXPR_CALL; because. Args:
                          schedule_in, at, priority … */
+  EXPR_APPROVE,       /* approve left for operand(…) [within high]; because. [check] operand becomes the record of the
+                         tool's arguments, symbol the tool */
+  EXPR_FIT,           /* [check] only: operand as a record of the type of `symbol` */
   EXPR_BAD            /* where the parser recovered; the checker keeps quiet about it */
 } ExprKind;
 
@@ -127,6 +130,7 @@ typedef struct Arg { /* of a call, or an entry of a map literal */
   Expr *key;   /* map entry `"a b": v` or `[expr]: v`; else NULL */
   Expr *value; /* shorthand {a} gives value EXPR_NAME a; a spread entry: EXPR_SPREAD */
   uint8_t stub; /* of a STMT_STUB: StubKind */
+  struct Arg *items; /* of a STMT_STUB: a list of answers, or a model's calls (each `value` an EXPR_CALL) */
   struct Arg *next;
 } Arg;
 
@@ -138,6 +142,8 @@ struct Expr {
   bool safe;          /* MEMBER, INDEX: `?.` `?[` */
   bool parenthesised; /* for messages and the formatter */
   bool settle;        /* PARALLEL_FOR */
+  bool asks;          /* CALL: `ask` stands before it */
+  bool rate;          /* LIST of two: `50 per 1m`, in a limit or budget */
   Span span;
   Expr *next; /* in a list of expressions */
   union {
@@ -238,17 +244,25 @@ typedef enum {
   STMT_THEN,            /* test: ThenKind; value: code, reply or state's map; args: THEN_EVENTS' events */
   STMT_STUB,            /* name: the tool; arms: NULL; args: what it does, in order, see StubKind */
   STMT_EXPECT,          /* cond; value: the message or NULL */
+  STMT_BUDGET,          /* value: an EXPR_MAP; body */
+  STMT_END_BUDGET,      /* [check] only: made for the `finally` of a budget */
   STMT_BAD
 } StmtKind;
 
 typedef enum { THEN_EVENTS, THEN_REJECT, THEN_REPLY, THEN_STATE, THEN_NOTHING } ThenKind;
 /* `stub tool Name -> value | raise "code" | lost | [ … of them ]`: each an Arg whose `stub` says which. The last one
 ** is repeated. */
-typedef enum { STUB_VALUE, STUB_RAISE, STUB_LOST } StubKind;
+typedef enum {
+  STUB_VALUE,
+  STUB_RAISE,
+  STUB_LOST,
+  STUB_CALLS /* of a model: `items` are its calls, one or several at once */
+} StubKind;
+typedef enum { STUB_TOOL, STUB_MODEL, STUB_APPROVE } StubWhat;
 
 struct Stmt {
   StmtKind kind;
-  uint8_t test; /* THEN: ThenKind */
+  uint8_t test; /* THEN: ThenKind; STUB: StubWhat */
   uint8_t op;  /* ASSIGN: BinaryOp + 1 of `+=` and its kin, 0 for `=` */
   bool settle; /* PARALLEL */
   Span span;   /* of the header line */
@@ -295,7 +309,11 @@ typedef enum {
   DECL_QUEUE,     /* text: its name; settings */
   DECL_EVERY,     /* text: the cron expression; zone; missed; body */
   DECL_START,     /* name: what a node starts */
-  DECL_TEST       /* text: its name; crashes; body */
+  DECL_TEST,      /* text: its name; crashes; body */
+  DECL_MODEL,     /* settings */
+  DECL_AI_AGENT,  /* fields: parameters; settings; type: its answer's, or NULL */
+  DECL_LIMIT,     /* value: an EXPR_MAP */
+  DECL_BUDGET     /* likewise */
 } DeclKind;
 
 typedef struct NameList { /* `[A, B]`, `by a, b` */
@@ -320,9 +338,48 @@ typedef struct Setting { /* a line of a declaration's body: `timeout 30s`, `limi
   struct Setting *next;
 } Setting;
 
+/* [check] What an ai_agent is, beside the workflow it becomes. */
+typedef struct AiTool { /* what it may call */
+  Decl *decl;     /* TOOL or WORKFLOW */
+  Decl *arguments; /* the record of its arguments */
+  Expr *schema;   /* a STRING, whose text is made once all types are known */
+  struct AiTool *next;
+} AiTool;
+typedef struct AiAgent {
+  Name *model;
+  Str strategy;      /* as it is written */
+  AiTool *tools;
+  TypeExpr *answer;  /* or NULL: text */
+  Decl *answer_record; /* whose schema the model is given, or NULL */
+  Expr *answer_schema;
+  Type *answer_type;
+  Expr *degrade;     /* an EXPR_NAME, or NULL */
+  int64_t max_iterations;
+} AiAgent;
+/* [check] What a node must know of a model; and what a `limit` or `budget` bounds. Amounts 0: not bounded. */
+typedef struct Bounds {
+  int64_t requests, requests_per_us, tokens, tokens_per_us, nanodollars, nanodollars_per_us;
+} Bounds;
+typedef struct ModelInfo {
+  Str provider, key; /* at NULL: none */
+  Bounds limit;
+  NameList *fallbacks;
+} ModelInfo;
+typedef struct Allowance {
+  uint8_t by; /* BY_* */
+  Name *provider, *model, *agent, *tool; /* or NULL */
+  Bounds bounds;
+} Allowance;
+
 struct Decl {
   DeclKind kind;
   bool pure; /* FN */
+  bool strategy; /* FN: declared by `strategy` */
+  bool made;     /* [check] nobody wrote it */
+  AiAgent *ai;           /* [check] WORKFLOW: it was declared by `ai_agent` */
+  ModelInfo *model;      /* [check] FN: it was declared by `model` */
+  Allowance *allowance;  /* [check] LIMIT, BUDGET */
+  struct Decl *arguments, *act, *called; /* [check] of what a model may call: see compiler/check/ai_tool.c */
   Span span, name_span;
   Name *name; /* the alias of an import, or NULL */
   Str doc;
@@ -358,6 +415,7 @@ typedef struct Unit {
   uint32_t source; /* index in the compilation's sources */
   bool standard;   /* of the standard library */
   bool application; /* has something that names commands, events or jobs */
+  bool models;      /* names a module for models, or declares what needs them */
   Decl *decls;     /* in order */
   Stmt *script;    /* statements outside declarations, in order */
   struct Unit *next;

@@ -189,12 +189,38 @@ Arg *ast_stub_answer(Build *b, const Tok *raise, Expr *value) {
   return arg;
 }
 
-Stmt *ast_stub(Build *b, Tok t, Tok word, Tok tool, ArgList answers) {
+/* A list within the list is calls made at once. */
+static void stub_nested(Build *b, Arg *answer) {
+  if (answer->stub != STUB_VALUE || !answer->items) return;
+  ArgList calls = {0};
+  answer->stub = STUB_CALLS;
+  for (Arg *item = answer->items, *next; item; item = next) {
+    next = item->next;
+    if (item->stub == STUB_CALLS && item->items && !item->items->next) calls = ast_args(b, calls, item->items);
+    else
+      DIAG_ADD(b->diags, DIAG_EXPECTED, item->value->span,
+               STR("`call TOOL(…)`, as the others of this list"), STR("this"));
+  }
+  answer->items = calls.first;
+}
+
+/* One answer may be a list of them. */
+static Arg *stub_answers(const Arg *first) {
+  bool list = first && !first->next && first->items && first->stub == STUB_VALUE;
+  return list ? first->items : (Arg *)(uintptr_t)first;
+}
+
+/* `stub tool X`, `stub model x`; `stub approve` has no name: then it is the word again. */
+Stmt *ast_stub(Build *b, Tok t, Tok word, Tok name, ArgList answers) {
   Stmt *s = said(b, STMT_STUB, args_span(t, answers.first));
-  s->name = tool.name;
-  s->args = answers.first;
-  if (!spells(word, "tool"))
-    DIAG_ADD(b->diags, DIAG_EXPECTED, word.span, STR("`tool`"),
+  bool named = name.span.at != word.span.at;
+  s->name = name.name;
+  s->args = stub_answers(answers.first);
+  for (Arg *answer = s->args; answer; answer = answer->next) stub_nested(b, answer);
+  s->test = spells(word, "model") ? STUB_MODEL : spells(word, "approve") ? STUB_APPROVE : STUB_TOOL;
+  bool known = s->test != STUB_TOOL || spells(word, "tool");
+  if (!known || named == (s->test == STUB_APPROVE))
+    DIAG_ADD(b->diags, DIAG_EXPECTED, word.span, STR("`tool NAME`, `model NAME` or `approve`"),
              diag_format(b->diags, "`" STR_FMT "`", STR_ARG(word.name->text)));
   return s;
 }

@@ -68,6 +68,7 @@ static inline Span span_join(Span from, Span to) {
 }
 
 /* ---- expressions ---- */
+void ast_hold(Build *b, Expr *parent, Expr *child); /* the parent is deeper than its child; or NULL */
 Expr *ast_name(Build *b, Tok name);
 Expr *ast_path(Build *b, Tok name);
 Expr *ast_int(Build *b, Tok t);
@@ -230,6 +231,19 @@ Stmt *ast_then(Build *b, Tok t, ThenKind kind, Expr *value, ArgList args);
 Stmt *ast_stub(Build *b, Tok t, Tok word, Tok tool, ArgList answers);
 Arg *ast_stub_answer(Build *b, const Tok *raise, Expr *value);
 Stmt *ast_expect(Build *b, Tok t, Expr *cond, Expr *message);
+
+/* ---- ast_model.c: models, their agents, budgets, approvals ---- */
+Setting *ast_setting_ask(Build *b, Tok name, Expr *question, Expr *within);
+Decl *ast_strategy(Build *b, Tok t, Tok name, FieldList params, TypeExpr *result);
+Decl *ast_ai_agent(Build *b, Tok t, Tok name, FieldList params);
+Decl *ast_answer(Build *b, Decl *agent, Tok t, TypeExpr *type);
+Decl *ast_allowance(Build *b, DeclKind kind, Tok t, Tok name, Expr *map);
+Expr *ast_ask(Build *b, Tok t, Expr *callee, ArgList args, Tok close);
+Expr *ast_approve(Build *b, Tok t, Expr *question, Expr *call, Expr *within);
+Expr *ast_rate(Build *b, Expr *amount, Expr *per);
+Stmt *ast_budget(Build *b, Tok t, Expr *map, Stmt *body);
+Arg *ast_stub_call(Build *b, Tok t, Expr *call);
+Arg *ast_stub_list(Build *b, ArgList answers);
 void complain_setting(Build *b, Name *name, Span span);
 bool setting_is_known(const Build *b, Name *name);
 bool setting_owner(DeclKind kind); /* has settings */

@@ -126,7 +126,8 @@ Decl *ast_declare(Build *b, DeclKind kind, Tok t, Tok name) {
   decl->doc = doc_take(b);
   decl->unit = b->unit;
   if (setting_owner(kind)) b->body = kind;
-  if (kind >= DECL_AGENT) b->unit->application = true;
+  if (kind >= DECL_AGENT && kind <= DECL_TEST) b->unit->application = true;
+  if (kind >= DECL_MODEL) b->unit->models = true;
   return decl;
 }
 

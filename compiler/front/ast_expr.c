@@ -25,6 +25,8 @@ static inline void hold(Build *b, Expr *parent, Expr *child) {
   if (UNLIKELY(child->depth == EXPR_DEPTH_MAX)) cut(b, parent, child);
 }
 
+void ast_hold(Build *b, Expr *parent, Expr *child) { hold(b, parent, child); }
+
 static void hold_list(Build *b, Expr *parent, Expr *first) {
   for (Expr *e = first; e; e = e->next) hold(b, parent, e);
 }
@@ -217,7 +219,23 @@ ArgList ast_args(Build *b, ArgList list, Arg *arg) {
 
 /* ---- postfix ---- */
 
+/* The library's modules for models are read only by programs that name one: `strategy.react`, `std.model`. */
+static bool names_models(const Name *name) {
+  static const char *const modules[] = {"model", "agent", "schema", "strategy"};
+  for (size_t i = 0; i < COUNT_OF(modules); i++) {
+    if (str_equal(name->text, str_of(modules[i]))) return true;
+  }
+  return false;
+}
+
+static void note_models(Build *b, const Expr *object, const Name *name) {
+  if (object->kind != EXPR_NAME || b->unit->models) return;
+  bool standard = str_equal(object->name->text, STR("std"));
+  b->unit->models = names_models(standard ? name : object->name);
+}
+
 Expr *ast_member(Build *b, Expr *object, Tok name, bool safe) {
+  note_models(b, object, name.name);
   Expr *e = expr_new(b, EXPR_MEMBER, span_join(object->span, name.span));
   e->left = object;
   e->name = name.name;

@@ -9,6 +9,7 @@ typedef enum {
   FORM_EVERY,
   FORM_BY,
   FORM_UNIQUE,
+  FORM_ASK,
   FORM_VALIDATE
 } SettingForm;
 typedef struct SettingInfo {
@@ -53,6 +54,10 @@ static Str owner_noun(DeclKind owner) {
       return STR("a handler");
     case DECL_WORKER:
       return STR("a worker");
+    case DECL_MODEL:
+      return STR("a model");
+    case DECL_AI_AGENT:
+      return STR("an ai_agent");
     default:
       return STR("a queue");
   }
@@ -61,7 +66,15 @@ static Str owner_noun(DeclKind owner) {
 Str body_has(DeclKind owner) {
   switch (owner) {
     case DECL_TOOL:
-      return STR("a tool has effect, timeout, max_attempts, backoff, limit, perform: and check:");
+      return STR("a tool has effect, timeout, max_attempts, backoff, limit, ask, perform: and check:");
+    case DECL_MODEL:
+      return STR("a model has provider, name, url, api_key, temperature, max_tokens, price, limit, fallback, timeout, "
+                 "max_attempts, effort, seed, stop, stream, background and script");
+    case DECL_AI_AGENT:
+      return STR(
+          "an ai_agent has model, prompt, task, tools, strategy, answer, repairs, max_iterations, "
+          "on_limit, memory "
+          "and budget");
     case DECL_AGENT:
       return STR("an agent has state, decide, evolve, view, invariant, snapshot and lifespan");
     case DECL_ROUTER:
@@ -93,7 +106,9 @@ void complain_setting(Build *b, Name *name, Span span) {
 
 static bool form_fits(uint8_t wanted, SettingForm form) {
   if (wanted == form) return true;
-  if (form == FORM_ONE) return wanted == FORM_ATTEMPTS || wanted == FORM_WORD || wanted == FORM_BY;
+  if (form == FORM_ONE)
+    return wanted == FORM_ATTEMPTS || wanted == FORM_WORD || wanted == FORM_BY ||
+           wanted == FORM_ASK;
   return form == FORM_BY && wanted == FORM_UNIQUE;
 }
 
@@ -103,6 +118,7 @@ static Setting *setting_new(Build *b, Tok name, Span last, SettingForm form) {
   s->name_span = name.span;
   s->span = span_join(name.span, last);
   const SettingInfo *info = setting_info(b->body, name.name->text);
+  if (info && info->form == FORM_ASK) b->unit->models = true;
   if (!info) {
     complain_setting(b, name.name, name.span);
   } else if (!form_fits(info->form, form)) {
@@ -128,6 +144,13 @@ Setting *ast_setting_rate(Build *b, Tok name, Expr *rate, Expr *count, Expr *per
   s->first = rate;
   s->second = count;
   s->third = per;
+  return s;
+}
+
+Setting *ast_setting_ask(Build *b, Tok name, Expr *question, Expr *within) {
+  Setting *s = setting_new(b, name, within->span, FORM_ASK);
+  s->first = question;
+  s->second = within;
   return s;
 }
 

@@ -115,6 +115,10 @@ static bool is_header(uint16_t kind) {
     case TK_ROUTER:
     case TK_HANDLER:
     case TK_WORKER:
+    case TK_MODEL:
+    case TK_AI_AGENT:
+    case TK_STRATEGY:
+    case TK_BUDGET:
     case TK_QUEUE:
     case TK_EVERY:
     case TK_TEST:
@@ -146,6 +150,9 @@ static bool is_declaration(uint16_t kind) {
     case TK_ROUTER:
     case TK_HANDLER:
     case TK_WORKER:
+    case TK_MODEL:
+    case TK_AI_AGENT:
+    case TK_STRATEGY:
     case TK_QUEUE:
     case TK_EVERY:
     case TK_TEST:

@@ -117,6 +117,7 @@
 %type stub_answer {Arg *}
 %type stub_answers {ArgList}
 %type path {Expr *}
+%type approve {Expr *}
 %type settle {Tok}
 %type as_opt {Tok}
 %type alias_opt {Tok}
@@ -158,6 +159,7 @@ inline(A) ::= WHILE(T) expr(E) COLON block(B). { A = ast_while(b, T, E, B); }
 inline(A) ::= LOOP(T) COLON block(B). { A = ast_loop(b, T, NULL, B); }
 inline(A) ::= LOOP(T) MAX expr(E) COLON block(B). { A = ast_loop(b, T, E, B); }
 inline(A) ::= PARALLEL(T) settle(S) COLON branches(B). { A = ast_parallel(b, T, S, B); }
+inline(A) ::= BUDGET(T) LC entries_opt(L) RC(R) COLON block(B). { A = ast_budget(b, T, ast_map(b, T, L, R), B); }
 inline(A) ::= block_expr(E). { A = ast_stmt_expr(b, E); }
 inline(A) ::= assign_head(S) block_expr(E). { A = ast_assign_value(b, S, E); }
 inline(A) ::= RETURN(T) block_expr(E). { A = ast_return(b, T, E); }
@@ -223,7 +225,8 @@ simple(A) ::= EXPECT(T) expr(E). { A = ast_expect(b, T, E, NULL); }
 simple(A) ::= EXPECT(T) expr(E) COMMA expr(M). { A = ast_expect(b, T, E, M); }
 simple(A) ::= STUB(T) ID(W) ID(N) ARROW stub_answer(X).
   { A = ast_stub(b, T, W, N, ast_args(b, (ArgList){0}, X)); }
-simple(A) ::= STUB(T) ID(W) ID(N) ARROW STUBS stub_answers(L) RB. { A = ast_stub(b, T, W, N, L); }
+simple(A) ::= STUB(T) ID(W) ARROW stub_answer(X).
+  { A = ast_stub(b, T, W, W, ast_args(b, (ArgList){0}, X)); }
 simple(A) ::= GIVEN(T) ID(N) COLON args(L). { A = ast_given(b, T, N, L); }
 simple(A) ::= WHEN(T) expr(E). { A = ast_said(b, STMT_WHEN, T, E); }
 simple(A) ::= THEN(T) args(L). { A = ast_then(b, T, THEN_EVENTS, NULL, L); }
@@ -234,6 +237,8 @@ simple(A) ::= THEN(T) STATE expr(E). { A = ast_then(b, T, THEN_STATE, E, (ArgLis
 simple(A) ::= THEN(T) NOTHING. { A = ast_then(b, T, THEN_NOTHING, NULL, (ArgList){0}); }
 stub_answer(A) ::= expr(E). { A = ast_stub_answer(b, NULL, E); }
 stub_answer(A) ::= RAISE(T) expr(E). { A = ast_stub_answer(b, &T, E); }
+stub_answer(A) ::= CALL(T) path(E) LP args_opt(L) RP(R). { A = ast_stub_call(b, T, ast_call(b, E, L, R)); }
+stub_answer(A) ::= STUBS stub_answers(L) comma_opt RB. { A = ast_stub_list(b, L); }
 stub_answers(A) ::= stub_answer(X). { A = ast_args(b, (ArgList){0}, X); }
 stub_answers(A) ::= stub_answers(L) COMMA stub_answer(X). { A = ast_args(b, L, X); }
 assign_head(A) ::= expr(X) ASSIGN. { A = ast_assign(b, X, NULL); }
@@ -283,6 +288,12 @@ value(A) ::= expr(E). { A = E; }
 value(A) ::= expr(E) BECAUSE expr(W). { A = ast_because(b, E, W); }
 
 whole(A) ::= value(E). { A = E; }
+whole(A) ::= approve(E). { A = E; }
+whole(A) ::= approve(E) BECAUSE expr(W). { A = ast_because(b, E, W); }
+approve(A) ::= APPROVE(T) expr(Q) FOR path(E) LP args_opt(L) RP(R).
+  { A = ast_approve(b, T, Q, ast_call(b, E, L, R), NULL); }
+approve(A) ::= APPROVE(T) expr(Q) FOR path(E) LP args_opt(L) RP(R) WITHIN expr(D).
+  { A = ast_approve(b, T, Q, ast_call(b, E, L, R), D); }
 whole(A) ::= expr(E) WITH(T) named(L). { A = ast_with(b, E, T, L); }
 whole(A) ::= expr(E) WITH(T) named(L) BECAUSE expr(W). { A = ast_because(b, ast_with(b, E, T, L), W); }
 whole(A) ::= expr(E) options(L). { A = ast_options(b, E, L); }
@@ -349,6 +360,7 @@ expr(A) ::= AWAIT(T) ANY expr(X). [AWAIT] { A = ast_await(b, AWAIT_ANY, T, X); }
 expr(A) ::= AWAIT(T) SIGNAL ID(N). { A = ast_await_signal(b, T, N, NULL); }
 expr(A) ::= AWAIT(T) SIGNAL ID(N) WITHIN expr(D). [COALESCE] { A = ast_await_signal(b, T, N, D); }
 expr(A) ::= START(T) path(E) LP args_opt(L) RP(R). { A = ast_start(b, T, E, L, R); }
+expr(A) ::= ASK(T) path(E) LP args_opt(L) RP(R). { A = ast_ask(b, T, E, L, R); }
 expr(A) ::= DISPATCH(T) path(E) LP args_opt(L) RP(R).
   { A = ast_dispatch(b, T, ast_call(b, E, L, R)); }
 expr(A) ::= DISPATCH(T) path(E). [ARROW] { A = ast_dispatch(b, T, E); }
@@ -390,6 +402,7 @@ entries(A) ::= entry(X). { A = ast_args(b, (ArgList){0}, X); }
 entries(A) ::= entries(L) COMMA entry(X). { A = ast_args(b, L, X); }
 entry(A) ::= ID(N). { A = ast_arg(b, &N, ast_name(b, N)); }
 entry(A) ::= ID(N) COLON value(E). { A = ast_arg(b, &N, E); }
+entry(A) ::= ID(N) COLON expr(E) PER expr(P). { A = ast_arg(b, &N, ast_rate(b, E, P)); }
 entry(A) ::= STRING(K) COLON value(E). { A = ast_entry(b, ast_string(b, K), E); }
 entry(A) ::= INT(K) COLON value(E). { A = ast_entry(b, ast_int(b, K), E); }
 entry(A) ::= interp(L) INTERP_END(T) COLON value(E). { A = ast_entry(b, ast_interp(b, L, T), E); }
@@ -444,6 +457,7 @@ field_lines(A) ::= field_lines(M) BADLINE NEWLINE. { A = M; }
 /* ---- declarations ---- */
 fn_sig(A) ::= FN(T) ID(N) LP fields_opt(L) RP result(R). { A = ast_fn(b, T, N, L, R); }
 fn_head(A) ::= fn_sig(D) COLON. { A = D; }
+fn_head(A) ::= STRATEGY(T) ID(N) LP fields_opt(L) RP result(R) COLON. { A = ast_strategy(b, T, N, L, R); }
 fn_head(A) ::= PURE(T) fn_sig(D) COLON. { A = ast_pure(b, T, D); }
 decl(A) ::= fn_head(D) block(B). { A = ast_body(D, B); }
 
@@ -501,6 +515,9 @@ setting(A) ::= SETTING(N) expr(E) DOTDOT expr(T) unless(C).
 setting(A) ::= SETTING(N) expr(E) BACKOFF expr(F) DOTDOT expr(T) unless(C).
   { A = ast_setting(b, N, E, F, T, C); }
 setting(A) ::= SETTING(N) expr(E) PER expr(P). { A = ast_setting_rate(b, N, NULL, E, P); }
+setting(A) ::= SETTING(N) STRING(S) WITHIN expr(W). { A = ast_setting_ask(b, N, ast_string(b, S), W); }
+setting(A) ::= SETTING(N) interp(L) INTERP_END(T) WITHIN expr(W).
+  { A = ast_setting_ask(b, N, ast_interp(b, L, T), W); }
 setting(A) ::= SETTING(N) STRING(S) INT(E) PER expr(P).
   { A = ast_setting_rate(b, N, ast_string(b, S), ast_int(b, E), P); }
 setting(A) ::= SETTING(N) STRING(S) ID(E) PER expr(P).
@@ -522,6 +539,12 @@ body_head(A) ::= HANDLER(T) ID(N) COLON. { A = ast_declare(b, DECL_HANDLER, T, N
 body_head(A) ::= WORKER(T) ID(N) params_opt(L) COLON.
   { A = ast_signature(b, ast_declare(b, DECL_WORKER, T, N), L, NULL); }
 body_head(A) ::= QUEUE(T) STRING(S) COLON. { A = ast_quoted(b, DECL_QUEUE, T, S); }
+body_head(A) ::= MODEL(T) ID(N) COLON. { A = ast_declare(b, DECL_MODEL, T, N); }
+body_head(A) ::= AI_AGENT(T) ID(N) params_opt(L) COLON.
+  { A = ast_ai_agent(b, T, N, L); }
+body(A) ::= body(D) ANSWER(T) type(Y) NEWLINE. { A = ast_answer(b, D, T, Y); }
+decl(A) ::= BUDGET(T) ID(N) COLON expr(E) NEWLINE. { A = ast_allowance(b, DECL_BUDGET, T, N, E); }
+decl(A) ::= LIMIT(T) ID(N) COLON expr(E) NEWLINE. { A = ast_allowance(b, DECL_LIMIT, T, N, E); }
 body(A) ::= body_head(D) NEWLINE INDENT. { A = D; }
 body(A) ::= body(D) setting(S) NEWLINE. { A = ast_decl_setting(b, D, S); }
 body(A) ::= body(D) member(M). { A = ast_decl_member(D, M); }

@@ -51,6 +51,8 @@ static BlockKind block_kind(uint16_t head) {
   if (head == TK_HANDLER) return BLOCK_HANDLER;
   if (head == TK_WORKER) return BLOCK_WORKER;
   if (head == TK_QUEUE) return BLOCK_QUEUE;
+  if (head == TK_MODEL) return BLOCK_MODEL;
+  if (head == TK_AI_AGENT) return BLOCK_AI_AGENT;
   if (head == TK_TEST) return BLOCK_TEST;
   return head == TK_TYPE ? BLOCK_FIELDS : BLOCK_PLAIN;
 }

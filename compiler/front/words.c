@@ -156,6 +156,8 @@ static bool is_line_word(const Marking *m, Word word, const Token *next) {
              (m->first == TK_SETTING || m->first == TK_IDENTIFY);
     case WORD_NOTHING:
       return m->before == TK_THEN;
+    case WORD_CALL:
+      return m->first == TK_STUB && m->before != TK_STUB && !token_ends_operand(m->before) && is_name(next);
     default:
       return false;
   }
@@ -188,6 +190,7 @@ static bool applies(const Marking *m, Word word, WordRule rule, const Token *nex
       return true;
     case RULE_NAMED:
       if (word == WORD_SIGNAL && m->before == TK_AWAIT) return is_name(next);
+      if (word == WORD_BUDGET && m->head && next->kind == TK_LC) return true;
       return m->head && is_declared_name(next);
     case RULE_FN:
       return m->head && is_word(next, WORD_FN);
@@ -208,11 +211,16 @@ static bool applies(const Marking *m, Word word, WordRule rule, const Token *nex
       return is_name(next) && !token_ends_operand(m->before);
     case RULE_AWAITED:
       return m->before == TK_AWAIT && token_begins_operand(next);
+    case RULE_ASKING:
+      return !token_ends_operand(m->before) && m->before != TK_SIGNAL && m->before != TK_STUB && m->before != TK_FOR &&
+             token_begins_operand(next);
     case RULE_RETURNED:
       return m->before == TK_RETURN && token_begins_operand(next);
     case RULE_AFTER:
       return is_after(m, word, next);
-    case RULE_INFIX:
+    case RULE_INFIX: /* `limit NAME: {…}` declares, too */
+      if (word == WORD_LIMIT && m->head && m->block == BLOCK_PLAIN)
+        return is_name(next) && next[1].kind == TK_COLON && next[2].kind == TK_LC;
       return token_ends_operand(m->before);
     case RULE_FOREIGN:
       return is_foreign(m, word, next);
@@ -251,6 +259,8 @@ static bool is_part(BlockKind block, Word word) {
     case WORD_IDENTIFY:
     case WORD_BEFORE:
       return block == BLOCK_ROUTER;
+    case WORD_ANSWER:
+      return block == BLOCK_AI_AGENT;
     case WORD_ON:
       return block == BLOCK_HANDLER;
     case WORD_GIVEN:
@@ -279,6 +289,8 @@ static bool has_settings(BlockKind block) {
     case BLOCK_HANDLER:
     case BLOCK_WORKER:
     case BLOCK_QUEUE:
+    case BLOCK_MODEL:
+    case BLOCK_AI_AGENT:
       return true;
     case BLOCK_PLAIN:
     case BLOCK_FIELDS:
@@ -312,8 +324,9 @@ static uint16_t in_line(const Marking *m, const Token *token) {
   const Token *next = token + 1;
   if (m->first == TK_STATE && m->depth == 1 && token->kind == TK_COLON && m->before == TK_ID)
     return is_typed(token) ? TK_TYPED : TK_COLON;
-  if (m->first == TK_STUB && token->kind == TK_LB && m->before == TK_ARROW && m->depth == 0)
-    return TK_STUBS;
+  bool listed = (m->before == TK_ARROW && m->depth == 0) ||
+                (token[1].kind == TK_ID && token[1].tok.name->word == WORD_CALL);
+  if (m->first == TK_STUB && token->kind == TK_LB && listed) return TK_STUBS;
   bool follows = token_ends_operand(m->before) || m->before == TK_COMMA;
   if (m->queues && token->kind == TK_ID && m->depth == 0 && follows && next->kind == TK_COLON)
     return TK_OPTION;
@@ -370,7 +383,8 @@ void words_mark(Lexer *lexer, Line *line, BlockKind block) {
   Word word = tokens[0].kind == TK_ID ? (Word)tokens[0].tok.name->word : WORD_NONE;
   if (has_settings(block) || is_part(block, word)) {
     tokens[0].kind = body_head(block, &tokens[0]);
-    bool colon = tokens[0].kind == TK_SETTING && tokens[1].kind == TK_COLON;
+    bool setting = tokens[0].kind == TK_SETTING || tokens[0].kind == TK_ANSWER;
+    bool colon = setting && tokens[1].kind == TK_COLON;
     step(&m, &tokens[0]);
     to = 1;
     at = colon ? 2 : 1;

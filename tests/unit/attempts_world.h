@@ -44,6 +44,7 @@ typedef struct World {
 } World;
 
 static const Hash256 tenant = {{1, 2, 3}};
+static void (*world_patch)(Bundle *bundle); /* between compiler and program; NULL: as it was compiled */
 
 /* ---- the host ---- */
 
@@ -361,6 +362,7 @@ static bool world_compile(World *w, const char *source) {
   diag_render(&w->c->diags, false, &said);
   if (said.size > 0) fprintf(stderr, STR_FMT, STR_ARG(buf_view(&said)));
   if (ok) bundle_write(&w->c->bundle, &bytes);
+  if (ok && world_patch) world_patch(&w->c->bundle);
   ok = ok && program_new(&w->c->bundle, &w->program, &err);
   buf_deinit(&bytes);
   buf_deinit(&said);

@@ -69,6 +69,22 @@ static void follows_a_script(void) {
   expect_part(CALL "\"script\":[{\"calls\":[{}]}],\"messages\":[" USER("q") "]}", "has no name");
 }
 
+#define RULES "\"script\":{\"rules\":[{\"when\":\"weather\",\"calls\":[{\"name\":\"Weather\"}]}," \
+  "{\"when\":\"weather\",\"text\":\"Sunny.\"},{\"when\":\"pirate\",\"text\":\"Arr.\"},{\"answer\":{\"n\":1}}]},"
+
+static void follows_rules(void) {
+  expect(CALL RULES "\"messages\":[" USER("the weather?") "]}",
+         "\"\" | [{\"id\":\"call_1\",\"name\":\"Weather\",\"arguments\":{}}] calls");
+  expect(CALL RULES "\"messages\":[" USER("the weather?") ",{\"role\":\"assistant\",\"calls\":[{\"id\":\"call_1\","
+         "\"name\":\"Weather\",\"arguments\":{}}]},{\"role\":\"tool\",\"id\":\"call_1\",\"content\":\"x\"}]}",
+         "\"Sunny.\" | [] end");
+  expect(CALL RULES "\"system\":\"Talk like a pirate.\",\"messages\":[" USER("hi") "]}", "\"Arr.\" | [] end");
+  expect(CALL RULES "\"messages\":[" USER("hi") "]}", "\"{\\\"n\\\":1}\" | [] end");
+  expect_part(CALL "\"script\":{\"rules\":[{\"when\":\"a\",\"text\":\"b\"}]},\"messages\":[" USER("x") "]}",
+              "no rule of the offline script fits");
+  expect_part(CALL "\"script\":{},\"messages\":[" USER("x") "]}", "must be a list of answers, or {rules");
+}
+
 /* -- the rules -- */
 
 static void answers_in_words(void) {
@@ -364,6 +380,7 @@ static void estimates_calls(void) {
 
 int main(void) {
   RUN_TEST(follows_a_script);
+  RUN_TEST(follows_rules);
   RUN_TEST(answers_in_words);
   RUN_TEST(calls_tools);
   RUN_TEST(answers_by_schema);

@@ -892,7 +892,7 @@ static void test_providers(void) {
   ProviderId id;
   for (uint32_t i = 0; i < PROVIDER_COUNT; i++) CHECK(provider_by_name(str_of(provider_info[i].name), &id) && id == i);
   CHECK(!provider_by_name(STR("openai_"), &id) && !provider_by_name(STR(""), &id));
-  CHECK(provider_info[PROVIDER_RESPONSES].background && !provider_info[PROVIDER_OLLAMA].tool_choice);
+  CHECK((provider_info[PROVIDER_RESPONSES].can & CAN_BACKGROUND) && !(provider_info[PROVIDER_OLLAMA].can & CAN_CHOICE));
 }
 
 int main(void) {

@@ -9,7 +9,8 @@
 #include "vm/base/text.h"
 enum { CBOR_TAG_DECIMAL = 4, CBOR_TAG_MAP = 40010, CBOR_TAG_RECORD = 40011, CBOR_TAG_TIME = 40012,
        CBOR_TAG_DURATION = 40013, CBOR_TAG_HANDLE = 40014, CBOR_TAG_SEALED = 40015, CBOR_TAG_ERROR = 40016,
-       CBOR_TAG_RANGE = 40017, CBOR_TAG_BLOB = 40020 /* bytes(32): stands for a value kept as a blob */ };
+       CBOR_TAG_RANGE = 40017, CBOR_TAG_BLOB = 40020 /* bytes(32): stands for a value kept as a blob */,
+       CBOR_TAG_KNOWN = 40021 /* bytes(16): stands for a value on record before, see vm/run/conversation.h */ };
 void cbor_put_uint(Buf *out, uint64_t n);
 void cbor_put_int(Buf *out, int64_t n);
 void cbor_put_bytes(Buf *out, Str bytes);

@@ -208,10 +208,11 @@ static bool print_moment(Printer *p, uint64_t tag) {
   return true;
 }
 
-static bool print_blob(Printer *p) {
+/* What stands for a value kept elsewhere. */
+static bool print_name(Printer *p, const char *kind) {
   Str hash;
   if (!cbor_bytes(&p->r, &hash, p->err)) return false;
-  buf_str(p->out, STR("{\"blob\":\""));
+  buf_format(p->out, "{\"%s\":\"", kind);
   hex_encode(hash, p->out);
   buf_str(p->out, STR("\"}"));
   return true;
@@ -236,7 +237,8 @@ static bool print_tagged(Printer *p, uint64_t tag) {
     return cbor_skip(&p->r, NULL, p->err);
   case CBOR_TAG_ERROR: return print_named(p, error_names, COUNT_OF(error_names));
   case CBOR_TAG_RANGE: return print_named(p, range_names, COUNT_OF(range_names));
-  case CBOR_TAG_BLOB: return print_blob(p);
+  case CBOR_TAG_BLOB: return print_name(p, "blob");
+  case CBOR_TAG_KNOWN: return print_name(p, "known");
   default: return refuse(p->err, "a tag that no value has");
   }
 }

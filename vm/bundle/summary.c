@@ -173,6 +173,71 @@ static void put_cron(const Bundle *b, const BundleCron *c, Buf *out) {
              STR_ARG(zone.size > 0 ? zone : STR("UTC")), missed[c->missed]);
 }
 
+/* ---- models, ai_agents, limits and budgets ---- */
+
+static void aside_bound(Aside *a, int64_t amount, const char *what, int64_t per_us) {
+  if (amount == 0) return;
+  aside(a);
+  buf_format(a->out, "%" PRId64 " %s", amount, what);
+  if (per_us == 0) return;
+  buf_text(a->out, " per ");
+  duration_print(per_us, a->out);
+}
+
+static void put_model(const Bundle *b, const BundleModel *m, Buf *out) {
+  Aside a = {.out = out};
+  buf_format(out, "model " STR_FMT, STR_ARG(text_of(b, m->name)));
+  aside(&a);
+  if (m->provider != NONE_INDEX) buf_str(out, text_of(b, m->provider));
+  else buf_text(out, "by the environment's keys");
+  aside_bound(&a, m->requests, "requests", m->requests_per_us);
+  aside_bound(&a, m->tokens, "tokens", m->tokens_per_us);
+  for (uint32_t i = 0; i < m->fallbacks.count; i++)
+    buf_format(out, "%s" STR_FMT, i == 0 ? ", fallback " : ", ",
+               STR_ARG(text_of(b, b->indexes[m->fallbacks.first + i])));
+  aside_end(&a);
+}
+
+static void put_ai_agent(const Bundle *b, const BundleAiAgent *agent, Buf *out) {
+  Aside a = {.out = out};
+  buf_format(out, "ai_agent " STR_FMT, STR_ARG(text_of(b, agent->name)));
+  aside(&a);
+  buf_format(out, "model " STR_FMT ", strategy " STR_FMT ", at most %" PRIu32 " iterations",
+             STR_ARG(text_of(b, agent->model)), STR_ARG(text_of(b, agent->strategy)),
+             agent->max_iterations);
+  for (uint32_t i = 0; i < agent->tools.count; i++)
+    buf_format(out, "%s" STR_FMT, i == 0 ? ", tools " : ", ", STR_ARG(text_of(b, b->indexes[agent->tools.first + i])));
+  aside_end(&a);
+}
+
+static void put_allowance(const Bundle *b, const BundleAllowance *w, Buf *out) {
+  static const char *const dimensions[] = {"tenant", "agent", "model", "provider"};
+  Aside a = {.out = out};
+  bool budget = w->kind == ALLOWANCE_BUDGET;
+  buf_format(out, "%s " STR_FMT, budget ? "budget" : "limit", STR_ARG(text_of(b, w->name)));
+  aside_bound(&a, w->requests, budget ? "calls" : "requests", w->requests_per_us);
+  aside_bound(&a, w->tokens, "tokens", w->tokens_per_us);
+  aside_bound(&a, w->nanodollars, "nanodollars", w->nanodollars_per_us);
+  const uint32_t only[] = {w->provider, w->model, w->agent, w->tool};
+  for (size_t i = 0; i < COUNT_OF(only); i++) {
+    if (only[i] == NONE_INDEX) continue;
+    aside(&a);
+    buf_format(out, "of " STR_FMT, STR_ARG(text_of(b, only[i])));
+  }
+  for (size_t i = 0; i < COUNT_OF(dimensions); i++) {
+    if (!(w->by >> i & 1)) continue;
+    aside(&a);
+    buf_format(out, "each %s", dimensions[i]);
+  }
+  aside_end(&a);
+}
+
+static void put_models(const Bundle *b, Buf *out) {
+  for (uint32_t i = 0; i < b->model_count; i++) put_model(b, &b->models[i], out);
+  for (uint32_t i = 0; i < b->ai_agent_count; i++) put_ai_agent(b, &b->ai_agents[i], out);
+  for (uint32_t i = 0; i < b->allowance_count; i++) put_allowance(b, &b->allowances[i], out);
+}
+
 static void put_application(const Bundle *b, Buf *out) {
   for (uint32_t i = 0; i < b->agent_count; i++) put_agent(b, &b->agents[i], out);
   for (uint32_t i = 0; i < b->router_count; i++) put_router(b, &b->routers[i], out);
@@ -204,4 +269,5 @@ void bundle_summary(const Bundle *b, Buf *out) {
     buf_format(out, "workflow " STR_FMT "\n", STR_ARG(text_of(b, b->workflows[i].name)));
   for (uint32_t i = 0; i < b->tool_count; i++) put_tool(b, &b->tools[i], out);
   put_application(b, out);
+  put_models(b, out);
 }

@@ -76,11 +76,10 @@ bool connection_sent(const CurlApi *api, CURL *easy, CURLcode code) {
     case CURLE_SSL_CONNECT_ERROR:
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_URL_MALFORMAT:
-    case CURLE_UNSUPPORTED_PROTOCOL:
     case CURLE_SSL_CERTPROBLEM:
     case CURLE_SSL_CACERT_BADFILE:
       return false;
-    default:
+    default: /* CURLE_UNSUPPORTED_PROTOCOL too: it is also said of an answer that is no HTTP */
       break;
   }
   api->easy_getinfo(easy, CURLINFO_REQUEST_SIZE, &bytes);

@@ -8,22 +8,6 @@
 
 enum { ERROR_BODY_BYTES = 1 << 20 };
 
-const ProviderInfo provider_info[PROVIDER_COUNT] = {
-    [PROVIDER_OPENAI] = {.name = "openai", .url = "https://api.openai.com/v1", .key = "OPENAI_API_KEY", .tools = true,
-                         .parallel_calls = true, .tool_choice = true, .structured = true, .seed = true, .stop = true,
-                         .cache = true},
-    [PROVIDER_RESPONSES] = {.name = "openai_responses", .url = "https://api.openai.com/v1", .key = "OPENAI_API_KEY",
-                            .tools = true, .parallel_calls = true, .tool_choice = true, .structured = true,
-                            .background = true, .cache = true},
-    [PROVIDER_ANTHROPIC] = {.name = "anthropic", .url = "https://api.anthropic.com", .key = "ANTHROPIC_API_KEY",
-                            .tools = true, .parallel_calls = true, .tool_choice = true, .structured = true,
-                            .stop = true, .cache = true},
-    [PROVIDER_OLLAMA] = {.name = "ollama", .url = "http://localhost:11434", .tools = true, .parallel_calls = true,
-                         .structured = true, .seed = true, .stop = true},
-    [PROVIDER_OFFLINE] = {.name = "offline", .url = "", .tools = true, .parallel_calls = true, .tool_choice = true,
-                          .structured = true, .seed = true, .stop = true},
-};
-
 static const Provider *const providers[PROVIDER_COUNT] = {
     [PROVIDER_OPENAI] = &provider_openai,       [PROVIDER_RESPONSES] = &provider_responses,
     [PROVIDER_ANTHROPIC] = &provider_anthropic, [PROVIDER_OLLAMA] = &provider_ollama,
@@ -184,6 +168,7 @@ static Str body_start(const ModelReader *r) {
 ** a JSON text or a page. */
 static void sniff(ModelReader *r) {
   Str start = body_start(r);
+  if (start.size == 0) buf_clear(&r->body); /* so that a server that sends nothing but space is not read again and again */
   if (start.size == 0 || (start.size < 3 && (uint8_t)start.at[0] == 0xef)) return;
   bool text = start.at[0] == '{' || start.at[0] == '[' || start.at[0] == '<';
   r->sniffed = true;

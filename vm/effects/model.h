@@ -29,24 +29,10 @@
 #ifndef Z8_MODEL_H
 #define Z8_MODEL_H
 
+#include "lang/tables.h"
 #include "vm/base/buf.h"
 #include "vm/base/err.h"
 
-typedef enum {
-  PROVIDER_OPENAI,
-  PROVIDER_RESPONSES,
-  PROVIDER_ANTHROPIC,
-  PROVIDER_OLLAMA,
-  PROVIDER_OFFLINE,
-  PROVIDER_COUNT
-} ProviderId;
-
-/* What a provider can do; the compiler refuses what one cannot. */
-typedef struct ProviderInfo {
-  const char *name, *url, *key; /* key: the environment variable that usually holds it, or NULL */
-  bool tools, parallel_calls, tool_choice, structured, seed, stop, background, cache;
-} ProviderInfo;
-extern const ProviderInfo provider_info[PROVIDER_COUNT];
 bool provider_by_name(Str name, ProviderId *out);
 
 typedef struct ModelHeader {

@@ -273,13 +273,13 @@ static bool resume_read(Str map, ModelCall *c, Err *err) {
 static bool fits_provider(const ModelCall *c, Err *err) {
   const ProviderInfo *info = &provider_info[c->provider];
   const char *what = NULL;
-  if (c->tool_count > 0 && !info->tools) what = "tools";
-  if ((c->choice == CHOICE_REQUIRED || c->choice == CHOICE_TOOL) && !info->tool_choice) what = "choice";
-  if (c->answer_schema.at && !info->structured) what = "answer";
-  if (c->has_seed && !info->seed) what = "seed";
-  if (c->stop_count > 0 && !info->stop) what = "stop";
-  if (c->background && !info->background) what = "background";
-  if (c->resume_id.at && !info->background) what = "resume";
+  if (c->tool_count > 0 && !(info->can & CAN_TOOLS)) what = "tools";
+  if ((c->choice == CHOICE_REQUIRED || c->choice == CHOICE_TOOL) && !(info->can & CAN_CHOICE)) what = "choice";
+  if (c->answer_schema.at && !(info->can & CAN_SCHEMA)) what = "answer";
+  if (c->has_seed && !(info->can & CAN_SEED)) what = "seed";
+  if (c->stop_count > 0 && !(info->can & CAN_STOP)) what = "stop";
+  if (c->background && !(info->can & CAN_BACKGROUND)) what = "background";
+  if (c->resume_id.at && !(info->can & CAN_BACKGROUND)) what = "resume";
   if (!what) return true;
   FAIL(err, ERR_INVALID, "the provider %s has no \"%s\"; leave it out or take another provider", info->name, what);
   return false;

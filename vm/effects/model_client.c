@@ -214,7 +214,7 @@ void model_client_free(ModelClient *c) {
 
 /* ---- how it ended -------------------------------------------------------------------------- */
 
-/* Where a broken background response went on to: the owner takes it up from there. */
+/* How far a background response has come: if it breaks, the owner takes it up from there. */
 static void resume_say(Call *call, bool last) {
   ModelClient *c = call->client;
   Buf value = {0};
@@ -234,7 +234,7 @@ static void resume_say(Call *call, bool last) {
 /* The outcome leaves; the call stays. */
 static void call_tell(Call *call, bool lost, bool sent, const char *why) {
   Job *job = call->job;
-  if (lost) resume_say(call, true);
+  resume_say(call, true);
   call->job = NULL;
   model_work_done(call->client->effects, job, call->reader, lost, sent, why);
   call->reader = NULL;

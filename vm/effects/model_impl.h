@@ -262,8 +262,7 @@ struct Provider {
 };
 /* URL and headers of both of OpenAI's ways; path begins with "/v1", which a base with a path of its own replaces. */
 void model_openai_address(const ModelCall *call, const char *path, ModelHttp *out);
-/* offline: `request` makes the answer itself, as http->body (method "OFFLINE", no url); whoever would send it feeds
-** that body to the reader instead, with status 200. So it takes the same way as all others. */
+/* provider_offline sends nothing: model_work.c asks model_offline.h, which encodes its reply as all others are. */
 extern const Provider provider_openai, provider_responses, provider_anthropic, provider_ollama, provider_offline;
 
 #endif

@@ -150,9 +150,38 @@ static bool script_item(Answer *a, Str item, Err *err) {
   buf_str(&a->r.reply.text, value_get_text(item, "text"));
   if (value_is_list(calls) && script_calls(a, calls, err)) return true;
   if (answer.at) return cbor_to_json(answer, &a->r.reply.text, err);
+  if (err->code == ERR_NONE && a->r.reply.text.size > 0) return true;
   if (err->code == ERR_NONE)
-    FAIL(err, ERR_INVALID, "answer %" PRIu64 " of the offline script is neither a string nor {calls: [...]} nor "
-                           "{answer: VALUE}", a->turns + 1);
+    FAIL(err, ERR_INVALID, "answer %" PRIu64 " of the offline script is neither a string nor {text: \"…\"} nor "
+                           "{calls: [...]} nor {answer: VALUE}", a->turns + 1);
+  return false;
+}
+
+static bool says(Str text, Str part) {
+  return part.size == 0 || (text.size >= part.size && memmem(text.at, text.size, part.at, part.size) != NULL);
+}
+
+/* A rule that calls tools is for the question, not for what the tools then said: it would go on for ever. */
+static bool rule_fits(const Answer *a, Str rule) {
+  Str when = value_get(rule, "when"), part;
+  if (a->called && value_is_list(value_get(rule, "calls"))) return false;
+  if (value_is_nil(when)) return true;
+  return value_text(when, &part) &&
+         (says(buf_view(&a->question), part) || (a->call.system.at && says(a->call.system, part)));
+}
+
+static bool script_rules(Answer *a, Str rules, Err *err) {
+  ValueList list;
+  Str rule;
+  if (!value_list(rules, &list)) {
+    FAIL(err, ERR_INVALID, "the offline script must be a list of answers, or {rules: [{when: \"…\", …}]}");
+    return false;
+  }
+  while (value_next(&list, &rule)) {
+    if (!value_is_map(rule)) break;
+    if (rule_fits(a, rule)) return script_item(a, rule, err);
+  }
+  FAIL(err, ERR_INVALID, "no rule of the offline script fits this message; a last one without `when` fits always");
   return false;
 }
 
@@ -160,10 +189,7 @@ static bool script_answer(Answer *a, Str script, Err *err) {
   ValueList list;
   Str item = {0};
   uint64_t count = 0;
-  if (!value_list(script, &list)) {
-    FAIL(err, ERR_INVALID, "the offline script must be a list of answers");
-    return false;
-  }
+  if (!value_list(script, &list)) return script_rules(a, value_get(script, "rules"), err);
   for (; value_next(&list, &item); count++) {
     if (count == a->turns) return script_item(a, item, err);
   }

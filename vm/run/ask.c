@@ -4,13 +4,13 @@
 
 /* ---- records ---- */
 
-static const BundleSite *ask_site(const Run *run) { return &run->bundle->sites[run->machine->ask.site]; }
+const BundleSite *ask_site(const Run *run) { return &run->bundle->sites[run->machine->ask.site]; }
 
-static uint32_t ask_count(const Run *run) {
+uint32_t ask_count(const Run *run) {
   return run->machine->ask.arg_count - (run->machine->ask.has_because ? 1u : 0u);
 }
 
-static bool operand_put(Run *run, Fiber *f, uint32_t i, Buf *out) {
+bool ask_operand(Run *run, Fiber *f, uint32_t i, Buf *out) {
   Value v = machine_ask_arg(run->machine, f, i);
   if (v == VALUE_MISSING) {
     buf_put(out, missing_argument, sizeof missing_argument);
@@ -28,7 +28,7 @@ bool ask_operands(Run *run, Fiber *f, uint32_t from, Buf *out) {
   buf_clear(out);
   cbor_put_array(out, count > from ? count - from : 0);
   for (uint32_t i = from; i < count; i++) {
-    if (!operand_put(run, f, i, out)) return false;
+    if (!ask_operand(run, f, i, out)) return false;
   }
   if (!out->full) return true;
   strand_raise(run, f->id, error_fault(run->machine, f, FAULT_SIZE, "%d bytes of operands", (int)BUF_MAX));
@@ -49,8 +49,7 @@ void ask_record(Run *run, Fiber *f, Str target, Str operands, Buf *because, Reco
 
 static const Str encoded_nil = {"\xf6", 1};
 
-/* Puts the command; false when the run goes no further. *seq is its number. */
-static bool ask_put(Run *run, Fiber *f, Str target, Str operands, uint64_t *seq) {
+bool ask_put(Run *run, Fiber *f, Str target, Str operands, uint64_t *seq) {
   Buf because = {0};
   Record r;
   ask_record(run, f, target, operands, &because, &r);
@@ -221,8 +220,7 @@ static void ask_output(Run *run, Fiber *f, EffectKind kind) {
     memory_confirm(run, seq, encoded_nil);
     send_keep(run, &(Request){.kind = REQUEST_OUTPUT, .seq = seq, .effect = (uint8_t)kind,
                               .operands = buf_view(&text)});
-    fiber_answer(run->machine, f, VALUE_NIL);
-    run_ready_first(run, f->id);
+    ask_done(run, f, VALUE_NIL);
   }
   buf_deinit(&text);
   buf_deinit(&operands);
@@ -237,12 +235,11 @@ static void ask_note(Run *run, Fiber *f) {
   if (!ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) return;
   (void)memory_asked(run, seq, buf_view(operands));
   memory_confirm(run, seq, encoded_nil);
-  fiber_answer(run->machine, f, VALUE_NIL);
-  run_ready_first(run, f->id);
+  ask_done(run, f, VALUE_NIL);
 }
 
 /* A run as an operand: a handle, or its id as text. */
-static bool run_operand(Run *run, Fiber *f, Value v, Uuid *id) {
+bool ask_run_id(Run *run, Fiber *f, Value v, Uuid *id) {
   if (value_is_kind(v, OBJ_HANDLE)) {
     memcpy(id->byte, ((HandleObj *)value_obj(v))->run, 16);
     return true;
@@ -259,17 +256,16 @@ static void ask_send(Run *run, Fiber *f, EffectKind kind) {
   Uuid id;
   uint64_t seq;
   Str name = signal ? bundle_text(run->bundle, run->machine->ask.operand) : (Str){"", 0};
-  if (!run_operand(run, f, machine_ask_arg(run->machine, f, signal ? 1 : 0), &id)) goto out;
+  if (!ask_run_id(run, f, machine_ask_arg(run->machine, f, signal ? 1 : 0), &id)) goto out;
   if (!ask_operands(run, f, 0, &operands)) goto out;
-  if (signal && !operand_put(run, f, 0, &value)) goto out;
+  if (signal && !ask_operand(run, f, 0, &value)) goto out;
   if (memory_recalls(run, f, kind, CLASS_NONE, name, buf_view(&operands))) goto out;
   if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
   (void)memory_asked(run, seq, buf_view(&operands));
   memory_confirm(run, seq, encoded_nil);
   send_keep(run, &(Request){.kind = signal ? REQUEST_SIGNAL : REQUEST_CANCEL, .seq = seq, .effect = (uint8_t)kind,
                             .target = name, .operands = buf_view(&value), .run = id});
-  fiber_answer(run->machine, f, VALUE_NIL);
-  run_ready_first(run, f->id);
+  ask_done(run, f, VALUE_NIL);
 out:
   buf_deinit(&operands);
   buf_deinit(&value);
@@ -277,8 +273,12 @@ out:
 
 /* ---- commands ---- */
 
-/* Registers the wait of a command the fiber is blocked on. */
-static void ask_wait(Run *run, Fiber *f, const Request *request) {
+void ask_done(Run *run, Fiber *f, Value v) {
+  fiber_answer(run->machine, f, v);
+  run_ready_first(run, f->id);
+}
+
+void ask_wait(Run *run, Fiber *f, const Request *request) {
   Strand *s = run_strand(run, f->id);
   s->on = FIBER_ON_ANSWER;
   s->seq = request->seq;
@@ -332,14 +332,34 @@ static bool dispatched_name(Run *run, Fiber *f, Str *name) {
   return false;
 }
 
+/* What of the world is asked for by no name of its own. */
+static bool is_nameless(EffectKind kind) {
+  return kind == EFFECT_BUDGET_LEFT || kind == EFFECT_RECALL || kind == EFFECT_REMEMBER;
+}
+
+/* (agent, conversation, most) or (agent, conversation, question, answer): what is asked and answered may be anything. */
+static bool conversation_operands(Run *run, Fiber *f, EffectKind kind) {
+  int64_t most;
+  bool ok = value_is_text(machine_ask_arg(run->machine, f, 0)) && value_is_text(machine_ask_arg(run->machine, f, 1));
+  if (kind == EFFECT_RECALL) ok = ok && value_to_int(machine_ask_arg(run->machine, f, 2), &most) && most >= 0;
+  if (ok) return true;
+  strand_raise(run, f->id, error_fault(run->machine, f, FAULT_TYPE, kind == EFFECT_RECALL
+                 ? "recall takes an agent's name, a conversation and how many of its answers at most"
+                 : "remember takes an agent's name, a conversation, a question and its answer"));
+  return false;
+}
+
 static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   Strand *s = run_strand(run, f->id);
-  Buf keep = {0}, *operands = &run->scratch;
+  Buf keep = {0}, scopes = {0}, *operands = &run->scratch;
   uint64_t seq;
   char key[96];
   bool foreign = kind == EFFECT_FOREIGN;
   uint32_t operand = run->machine->ask.operand;
-  Str target = foreign ? foreign_target(run, operand, &keep) : bundle_text(run->bundle, operand);
+  Str target = {"", 0};
+  if (foreign) target = foreign_target(run, operand, &keep);
+  else if (!is_nameless(kind)) target = bundle_text(run->bundle, operand);
+  if ((kind == EFFECT_RECALL || kind == EFFECT_REMEMBER) && !conversation_operands(run, f, kind)) goto out;
   if (kind == EFFECT_DISPATCH && target.size == 0 && !dispatched_name(run, f, &target)) goto out;
   EffectClass effect_class = ask_class(run, s, kind, target);
   if (!ask_operands(run, f, 0, operands)) goto out;
@@ -348,15 +368,17 @@ static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   FirstAsked first = memory_asked(run, seq, buf_view(operands));
   ask_key(run, s, first.seq, effect_class != CLASS_READ, key);
   int64_t timeout = s->tool_count ? run->bundle->tools[s->tools[s->tool_count - 1].tool].timeout_us : 0;
+  if (kind == EFFECT_BUDGET_LEFT) scopes_put(run, s, &scopes);
   ask_wait(run, f, &(Request){.kind = REQUEST_EFFECT, .seq = seq, .effect = (uint8_t)kind,
                               .effect_class = (uint8_t)effect_class, .extern_index = foreign ? operand : 0,
                               .target = target, .operands = buf_view(operands),
-                              .key = str_of(key), .timeout_us = timeout, .resend = first.seq != seq});
+                              .scopes = buf_view(&scopes), .key = str_of(key), .timeout_us = timeout, .resend = first.seq != seq});
 out:
   buf_deinit(&keep);
+  buf_deinit(&scopes);
 }
 
-static bool duration_operand(Run *run, Fiber *f, Value v, int64_t *us) {
+bool ask_duration(Run *run, Fiber *f, Value v, int64_t *us) {
   if (value_is_kind(v, OBJ_DURATION)) {
     *us = ((IntObj *)value_obj(v))->i;
     if (*us < 0) *us = 0;
@@ -367,7 +389,7 @@ static bool duration_operand(Run *run, Fiber *f, Value v, int64_t *us) {
   return false;
 }
 
-static int64_t due_after(int64_t from, int64_t us) {
+int64_t ask_due(int64_t from, int64_t us) {
   int64_t due;
   return __builtin_add_overflow(from, us, &due) ? INT64_MAX : due;
 }
@@ -376,13 +398,13 @@ static void ask_sleep(Run *run, Fiber *f) {
   Buf *operands = &run->scratch;
   int64_t us;
   uint64_t seq;
-  if (!duration_operand(run, f, machine_ask_arg(run->machine, f, 0), &us)) return;
+  if (!ask_duration(run, f, machine_ask_arg(run->machine, f, 0), &us)) return;
   if (!ask_operands(run, f, 0, operands)) return;
   if (memory_recalls(run, f, EFFECT_SLEEP, CLASS_NONE, (Str){"", 0}, buf_view(operands))) return;
   if (!ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) return;
   FirstAsked first = memory_asked(run, seq, buf_view(operands));
   ask_wait(run, f, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SLEEP,
-                              .due_us = due_after(first.at_us, us), .timeout_us = us});
+                              .due_us = ask_due(first.at_us, us), .timeout_us = us});
 }
 
 /* A job's attempt is over: it comes back later, or never. */
@@ -396,301 +418,12 @@ static void ask_leave(Run *run, Fiber *f, EffectKind kind) {
                                          effect_info(kind)->word));
     return;
   }
-  if (kind == EFFECT_SNOOZE && !duration_operand(run, f, machine_ask_arg(m, f, 0), &us)) return;
+  if (kind == EFFECT_SNOOZE && !ask_duration(run, f, machine_ask_arg(m, f, 0), &us)) return;
   if (kind == EFFECT_GIVE_UP) value_print(m, machine_ask_arg(m, f, 0), false, &why);
   if (ask_operands(run, f, 0, operands) && ask_put(run, f, (Str){"", 0}, buf_view(operands), &seq)) {
     attempts_leave(run, f, kind, us, buf_view(&why));
   }
   buf_deinit(&why);
-}
-
-/* ---- signals ---- */
-
-static bool signal_take(Run *run, Str name, uint64_t seq, Value *value) {
-  for (uint32_t i = 0; i < run->signal_count; i++) {
-    if (!str_equal(run->signals[i].name, name)) continue;
-    Signal signal = run->signals[i];
-    memmove(&run->signals[i], &run->signals[i + 1], (--run->signal_count - i) * sizeof signal);
-    Err err;
-    bool ok = wire_get(run->machine, signal.value, value, &err);
-    ASSERT(ok); /* it was decoded when it arrived */
-    memory_confirm(run, seq, signal.value);
-    mem_free((void *)(uintptr_t)signal.name.at);
-    mem_free((void *)(uintptr_t)signal.value.at);
-    return true;
-  }
-  return false;
-}
-
-static void ask_signal(Run *run, Fiber *f) {
-  Machine *m = run->machine;
-  Strand *s = run_strand(run, f->id);
-  Str name = bundle_text(run->bundle, m->ask.operand);
-  Buf operands = {0};
-  uint64_t seq;
-  int64_t us = 0;
-  Value within = ask_count(run) ? machine_ask_arg(m, f, 0) : VALUE_NIL;
-  if (within != VALUE_NIL && !duration_operand(run, f, within, &us)) goto out;
-  if (!ask_operands(run, f, 0, &operands)) goto out;
-  if (memory_recalls(run, f, EFFECT_SIGNAL_WAIT, CLASS_NONE, name, buf_view(&operands))) goto out;
-  if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
-  FirstAsked first = memory_asked(run, seq, buf_view(&operands));
-  Value value;
-  if (signal_take(run, name, seq, &value)) {
-    fiber_answer(m, f, value);
-    run_ready_first(run, f->id);
-    goto out;
-  }
-  s->on = FIBER_ON_SIGNAL;
-  s->seq = seq;
-  s->signal = m->ask.operand;
-  s->timer_seq = 0;
-  if (within != VALUE_NIL) {
-    s->timer_seq = seq;
-    wait_add(run, &(Request){.kind = REQUEST_TIMER, .seq = seq, .effect = EFFECT_SIGNAL_WAIT,
-                             .due_us = due_after(first.at_us, us), .timeout_us = us}, f->id);
-  }
-out:
-  buf_deinit(&operands);
-}
-
-/* The oldest strand that waits for the name gets it. False: nobody does. */
-bool ask_signal_arrived(Run *run, Str name, Str bytes) {
-  for (uint32_t i = 0; i < run->strand_count; i++) {
-    Strand *s = run->strands[i];
-    if (!s || s->on != FIBER_ON_SIGNAL || !str_equal(bundle_text(run->bundle, s->signal), name)) continue;
-    if (s->timer_seq) {
-      Wait *w = wait_find(run, s->timer_seq);
-      if (w) {
-        request_put(run, &(Request){.kind = REQUEST_DROP, .seq = w->seq, .effect = w->effect});
-        wait_remove(run, w->seq);
-      }
-    }
-    Value v;
-    Err err;
-    bool ok = wire_get(run->machine, bytes, &v, &err);
-    ASSERT(ok);
-    memory_confirm(run, s->seq, bytes);
-    strand_answer(run, i, v);
-    return true;
-  }
-  return false;
-}
-
-/* ---- other runs ---- */
-
-/* The handle is known before anything is started. */
-static void started(Run *run, Fiber *f, uint64_t seq, Uuid child, Str name) {
-  Value handle = handle_new(run->machine, child.byte, seq, name);
-  Buf bytes = {0};
-  const char *why;
-  if (run->attempts && wire_put(run->machine, handle, &bytes, &why)) memory_confirm(run, seq, buf_view(&bytes));
-  buf_deinit(&bytes);
-  fiber_answer(run->machine, f, handle);
-  run_ready_first(run, f->id);
-}
-
-static void ask_start(Run *run, Fiber *f, EffectKind kind) {
-  const BundleWorkflow *w = &run->bundle->workflows[run->machine->ask.operand];
-  Str name = bundle_text(run->bundle, w->name);
-  Buf operands = {0};
-  uint64_t seq;
-  if (!ask_operands(run, f, 0, &operands)) goto out;
-  if (memory_recalls(run, f, kind, CLASS_NONE, name, buf_view(&operands))) goto out;
-  if (!ask_put(run, f, name, buf_view(&operands), &seq)) goto out;
-  FirstAsked first = memory_asked(run, seq, buf_view(&operands));
-  Request request = {.kind = REQUEST_START, .seq = seq, .effect = (uint8_t)kind, .target = name,
-                     .operands = buf_view(&operands), .run = run_child_id(run, first.seq, first.at_us),
-                     .resend = first.seq != seq};
-  send_keep(run, &request);
-  if (kind == EFFECT_RUN_START) {
-    started(run, f, seq, request.run, name);
-  } else {
-    request.kind = REQUEST_AWAIT;
-    request.operands = (Str){0};
-    ask_wait(run, f, &request);
-  }
-out:
-  buf_deinit(&operands);
-}
-
-/* One command for each handle; `list` false: the single operand is the handle. */
-static void ask_await(Run *run, Fiber *f, EffectKind kind) {
-  Machine *m = run->machine;
-  Strand *s = run_strand(run, f->id);
-  Value operand = machine_ask_arg(m, f, 0);
-  bool single = kind == EFFECT_RUN_AWAIT;
-  if (!single && !value_is_kind(operand, OBJ_LIST)) {
-    strand_raise(run, f->id, error_fault(m, f, FAULT_TYPE, "%s takes a list of runs", effect_info(kind)->word));
-    return;
-  }
-  uint32_t count = single ? 1 : list_count(operand);
-  if (count == 0) {
-    fiber_answer(m, f, kind == EFFECT_AWAIT_ALL ? list_new(m, 0) : VALUE_NIL);
-    run_ready_first(run, f->id);
-    return;
-  }
-  Uuid *ids = mem_alloc(count * sizeof *ids);
-  for (uint32_t i = 0; i < count; i++) {
-    operand = machine_ask_arg(m, f, 0);
-    if (!run_operand(run, f, single ? operand : list_at(operand, i), &ids[i])) goto out;
-  }
-  s->on = single ? FIBER_ON_ANSWER : FIBER_ON_AWAITS;
-  s->await_any = kind == EFFECT_AWAIT_ANY;
-  if (!single) {
-    s->awaits = mem_alloc(count * sizeof *s->awaits);
-    s->await_count = count;
-  }
-  for (uint32_t i = 0; i < count; i++) {
-    Buf operands = {0};
-    cbor_put_array(&operands, 1);
-    const char *why;
-    operand = machine_ask_arg(m, f, 0);
-    bool ok = wire_put(m, single ? operand : list_at(operand, i), &operands, &why);
-    ASSERT(ok);
-    uint64_t seq;
-    if (ask_put(run, f, (Str){"", 0}, buf_view(&operands), &seq)) {
-      if (single) s->seq = seq;
-      else s->awaits[i].seq = seq;
-      wait_add(run, &(Request){.kind = REQUEST_AWAIT, .seq = seq, .effect = (uint8_t)kind, .run = ids[i]}, f->id);
-    }
-    buf_deinit(&operands);
-  }
-out:
-  mem_free(ids);
-}
-
-static void awaits_clear(Strand *s) {
-  for (uint32_t i = 0; i < s->await_count; i++) mem_free((void *)(uintptr_t)s->awaits[i].value.at);
-  mem_free(s->awaits);
-  s->awaits = NULL;
-  s->await_count = 0;
-}
-
-static void awaits_drop_rest(Run *run, Strand *s) {
-  for (uint32_t i = 0; i < s->await_count; i++) {
-    Wait *w = s->awaits[i].outcome == 0 ? wait_find(run, s->awaits[i].seq) : NULL;
-    if (w) wait_drop(run, w, STR("another was enough"));
-  }
-}
-
-static Value decoded(Run *run, Str bytes) {
-  Value v;
-  Err err;
-  if (!wire_get(run->machine, bytes, &v, &err)) v = VALUE_NIL;
-  return v;
-}
-
-static void awaits_all(Run *run, uint32_t fiber, Strand *s) {
-  Machine *m = run->machine;
-  m->roots[0] = list_new(m, s->await_count);
-  for (uint32_t i = 0; i < s->await_count; i++) {
-    Value v = decoded(run, s->awaits[i].value);
-    list_push(m, &m->roots[0], v);
-  }
-  awaits_clear(s);
-  Value list = m->roots[0];
-  m->roots[0] = VALUE_NIL;
-  strand_answer(run, fiber, list);
-}
-
-/* One of the runs a strand awaits has ended. */
-static void await_came(Run *run, uint32_t fiber, uint64_t seq, bool ok, Str value, Value v) {
-  Strand *s = run_strand(run, fiber);
-  uint32_t open = 0;
-  for (uint32_t i = 0; i < s->await_count; i++) {
-    Awaited *a = &s->awaits[i];
-    if (a->seq == seq) {
-      a->outcome = ok ? 1 : 2;
-      char *copy = mem_alloc(value.size + 1);
-      memcpy(copy, value.at, value.size);
-      a->value = (Str){copy, value.size};
-    }
-    if (a->outcome == 0) open++;
-  }
-  if (ok && !s->await_any) {
-    if (open == 0) awaits_all(run, fiber, s);
-    return;
-  }
-  awaits_drop_rest(run, s);
-  awaits_clear(s);
-  if (ok) strand_answer(run, fiber, v);
-  else strand_raise(run, fiber, v);
-}
-
-/* ---- patches ---- */
-
-static Patch *patch_find(Run *run, uint32_t id) {
-  for (uint32_t i = 0; i < run->patch_count; i++) {
-    if (run->patches[i].id == id) return &run->patches[i];
-  }
-  return NULL;
-}
-
-static Patch *patch_add(Run *run, uint32_t id) {
-  run->patches = mem_grow(run->patches, &run->patch_cap, run->patch_count + 1, sizeof *run->patches);
-  Patch *p = &run->patches[run->patch_count++];
-  *p = (Patch){.id = id};
-  return p;
-}
-
-/* Decided once per run and id: as recorded anywhere ahead; false in a history written without it; else true. */
-static void ask_patched(Run *run, Fiber *f, bool deprecated) {
-  uint32_t id = run->machine->ask.operand;
-  Str text = bundle_text(run->bundle, id);
-  Patch *p = patch_find(run, id);
-  if (!p) {
-    p = patch_add(run, id);
-    bool recorded = journal_patch_ahead(run->journal, text, &p->value);
-    if (!recorded) {
-      p->value = deprecated || journal_live(run->journal);
-      p->unwritten = !journal_live(run->journal) && !deprecated;
-    }
-    if (recorded || journal_live(run->journal)) {
-      Record r = {.kind = RECORD_PATCH, .PATCH = {.id = text, .value = p->value}};
-      if (deprecated && !p->value) r.PATCH.value = 1; /* the old branch is gone: this run still needs it */
-      if (!run_put(run, &r)) return;
-    }
-  }
-  fiber_answer(run->machine, f, deprecated ? VALUE_NIL : value_bool(p->value));
-  run_ready_first(run, f->id);
-}
-
-/* ---- continue_as_new ---- */
-
-static void carried_encode(Run *run, Buf *out) {
-  cbor_put_array(out, run->signal_count);
-  for (uint32_t i = 0; i < run->signal_count; i++) {
-    cbor_put_array(out, 2);
-    cbor_put_text(out, run->signals[i].name);
-    buf_str(out, run->signals[i].value);
-  }
-}
-
-static bool branch_waits(const Run *run) {
-  for (uint32_t i = 0; i < run->wait_count; i++) {
-    if (run->waits[i]->effect != 0) return true;
-  }
-  return false;
-}
-
-static void ask_continue(Run *run, Fiber *f) {
-  Buf carried = {0};
-  if (!ask_operands(run, f, 0, &run->scratch)) return;
-  if (branch_waits(run) || f->id != 0) {
-    strand_raise(run, f->id, error_fault(run->machine, f, FAULT_VALUE,
-                                         "continue_as_new is only possible when no branch is running"));
-    return;
-  }
-  carried_encode(run, &carried);
-  const Record *recorded = journal_peek(run->journal);
-  bool known = recorded && recorded->kind == RECORD_CONTINUED;
-  Record r = {.kind = RECORD_CONTINUED,
-              .CONTINUED = {.input = buf_view(&run->scratch), .carried = buf_view(&carried),
-                            .at = known ? recorded->CONTINUED.at : run->host->now_us(run->host->context)}};
-  bool ok = run_put(run, &r);
-  buf_deinit(&carried);
-  if (ok) run_start_generation(run);
 }
 
 /* ---- dispatch ---- */
@@ -713,9 +446,13 @@ void run_ask(Run *run, Fiber *f) {
     case EFFECT_PATCHED: ask_patched(run, f, false); return;
     case EFFECT_DEPRECATE_PATCH: ask_patched(run, f, true); return;
     case EFFECT_DISPATCH: case EFFECT_VIEW: case EFFECT_ENQUEUE: case EFFECT_TEST: case EFFECT_STUB:
-    case EFFECT_MODEL: case EFFECT_APPROVE: case EFFECT_BUDGET: case EFFECT_BUDGET_END: case EFFECT_BUDGET_LEFT:
-    case EFFECT_FIT: case EFFECT_RECALL: case EFFECT_REMEMBER:
+    case EFFECT_BUDGET_LEFT: case EFFECT_RECALL: case EFFECT_REMEMBER:
       ask_world(run, f, kind); return;
+    case EFFECT_MODEL: ask_model(run, f); return;
+    case EFFECT_APPROVE: ask_approve(run, f); return;
+    case EFFECT_BUDGET: ask_budget(run, f); return;
+    case EFFECT_BUDGET_END: ask_budget_end(run, f); return;
+    case EFFECT_FIT: ask_fit(run, f); return;
     case EFFECT_SNOOZE: case EFFECT_GIVE_UP: ask_leave(run, f, kind); return;
     case EFFECT_TOOL: tool_begin(run, f); return;
   }
@@ -773,15 +510,23 @@ void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v) {
   bool ok = str_equal(outcome, STR("ok"));
   if (!ok && value_is_kind(v, OBJ_ERROR)) v = ask_refusal(run, wait->effect, foreign_error(run, wait, v));
   bool lost = str_equal(outcome, STR("unknown")) || str_equal(outcome, STR("interrupted"));
+  bool model = wait->effect == EFFECT_MODEL;
+  if (model && ok) model_replied(run, wait, value);
+  if (wait->kind == REQUEST_APPROVAL) { /* its row goes with the commit that has the answer */
+    request_put(run, &(Request){.kind = REQUEST_DROP, .seq = wait->seq, .effect = wait->effect});
+  }
   if (wait->effect == EFFECT_TOOL) {
     tool_timer(run, f);
   } else if (wait->effect == EFFECT_STUB && s->tool_count > 0) {
     tool_stub_answered(run, f, outcome, v);
   } else if (s->on == FIBER_ON_AWAITS) {
-    await_came(run, wait->fiber, wait->seq, ok, value, v);
+    ask_await_came(run, wait->fiber, wait->seq, ok, value, v);
   } else if (ok) {
     memory_answer(run, wait->fiber, wait->seq, value);
-    strand_answer(run, wait->fiber, v);
+    if (wait->kind == REQUEST_APPROVAL) approval_answered(run, wait, v);
+    else strand_answer(run, wait->fiber, v);
+  } else if (model) {
+    ask_failed(run, wait, ERROR_NOT_DONE, model_error(run, f, v, lost));
   } else if (lost && s->tool_count > 0) {
     tool_lost(run, f, str_equal(outcome, STR("interrupted")));
   } else if (lost) {

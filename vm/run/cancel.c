@@ -23,6 +23,7 @@ static void abandon_tools(Run *run, Strand *s, Fiber *f) {
     const ToolCall *call = &s->tools[s->tool_count - 1];
     if (call->phase == TOOL_PERFORMING) memory_maybe(run, call->seq);
     if (tool_in_body(run, s)) fiber_abandon_call(run->machine, f);
+    scopes_trim(s, call->scopes);
     s->tool_count--;
   }
 }

@@ -41,6 +41,12 @@ void decider_free(Decider *d) {
 
 Machine *decider_machine(Decider *d) { return d->m; }
 
+uint64_t decider_spent(Decider *d) {
+  uint64_t spent = d->spent;
+  d->spent = 0;
+  return spent;
+}
+
 void decider_configure(Decider *d, Str map) {
   buf_clear(&d->config);
   buf_str(&d->config, map);
@@ -93,6 +99,7 @@ bool decider_call(Decider *d, uint32_t fn, const Value *args, uint32_t count, Va
   Stop stop = interp_run(m, d->side);
   *result = stop == STOP_DONE ? d->side->result : decider_stopped(d, d->side, stop);
   fiber_rest(d->side);
+  d->spent += m->ticks;
   m->ticks = ticks;
   m->ticks_limit = limit;
   m->slice_end = slice;

@@ -85,5 +85,9 @@ void decider_settle(Decider *d, bool stored);
 /* A view of the state. args: an encoded array. */
 MUST_USE bool decider_view(Decider *d, uint32_t view_fn, Str args, Buf *value, Refusal *refusal);
 
+/* Ticks that guards, constructors, upcasts and views took since this was last asked for: those of the code itself, so
+** they are the same on every machine. */
+uint64_t decider_spent(Decider *d);
+
 Machine *decider_machine(Decider *d); /* its state is roots[0]; for tests and benchmarks */
 #endif

@@ -61,6 +61,7 @@ struct Decider {
   Buf trail;      /* events since roots[ROOT_BEFORE] was kept, by decider_fold */
   bool logging;
   bool pending;   /* a decision is not settled yet */
+  uint64_t spent; /* ticks of calls on the side since they were last asked for */
   uint32_t depth; /* records within records that are being made of maps */
   Words said, aside;
   Words inner;    /* why a record within a message could not be made */

@@ -57,6 +57,7 @@ static void group_feed(Run *run, Group *g) {
     s->group = id;
     s->index = g->next;
     s->lineage = memory_branch(g->lineage, g->next);
+    scopes_inherit(s, run_strand(run, g->parent));
     g->children[g->next++] = f->id;
     g->running++;
     run_ready(run, f->id);

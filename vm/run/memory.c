@@ -146,12 +146,16 @@ static bool leaves_trace(EffectKind kind, EffectClass effect_class) {
 /* Does it change anything but this run's own course? After an error, only this says that the code has dealt with it:
 ** a line in the log does not. */
 static bool is_act(EffectKind kind) {
-  return kind != EFFECT_PRINT && kind != EFFECT_LOG && kind != EFFECT_SLEEP && kind != EFFECT_SIGNAL_WAIT;
+  switch (kind) {
+    case EFFECT_PRINT: case EFFECT_LOG: case EFFECT_NOTE: case EFFECT_SLEEP: case EFFECT_SIGNAL_WAIT: case EFFECT_BUDGET:
+      return false;
+    default: return true;
+  }
 }
 
-/* No key has left for it that another act could take: it may be asked with other operands. */
+/* No key has left for it that another act could take, or it may be repeated: it may be asked with other operands. */
 static bool may_differ(const Remembered *r) {
-  return !is_act((EffectKind)r->kind) || (r->outcome == OUTCOME_OPEN && r->failed);
+  return !is_act((EffectKind)r->kind) || (r->outcome == OUTCOME_OPEN && (r->failed || r->kind == EFFECT_MODEL));
 }
 
 static void operands_keep(Remembered *r, Str operands) {

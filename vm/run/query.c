@@ -2,6 +2,8 @@
 #include "vm/base/text.h"
 #include "vm/run/state.h"
 
+enum { LINE_SIZE = 200 };
+
 static const BundleQuery *query_find(const Run *run, Str name) {
   const Bundle *b = run->bundle;
   for (uint32_t i = 0; i < b->workflow_count; i++) {
@@ -60,12 +62,72 @@ bool run_query(Run *run, Str name, Str arguments, Buf *value, Err *err) {
   return true;
 }
 
+/* In one line, and not all of it. */
+static void put_line(Str text, Buf *out) {
+  size_t size = text.size < LINE_SIZE ? text.size : LINE_SIZE;
+  while (size > 0 && size < text.size && ((uint8_t)text.at[size] & 0xc0) == 0x80) size--;
+  for (size_t i = 0; i < size; i++) buf_byte(out, (uint8_t)text.at[i] < ' ' ? ' ' : (uint8_t)text.at[i]);
+  if (size < text.size) buf_text(out, "…");
+}
+
+/* The first of the operands. */
+static Str operand_of(const Wait *w) {
+  CborReader r = cbor_reader(w->operands);
+  uint64_t count;
+  Str item;
+  Err ignored;
+  return cbor_array(&r, &count, &ignored) && count && cbor_skip(&r, &item, &ignored) ? item : (Str){0};
+}
+
+static Str text_of(Str value) {
+  CborReader r = cbor_reader(value);
+  Str text;
+  Err ignored;
+  return r.at != r.end && cbor_text(&r, &text, &ignored) ? text : (Str){"", 0};
+}
+
+/* "model fast (openai gpt-5-mini)". */
+static void model_line(const Wait *w, Buf *out) {
+  Str call = operand_of(w);
+  Str provider = text_of(cbor_map_get(call, STR("provider"))), name = text_of(cbor_map_get(call, STR("name")));
+  buf_format(out, "#%" PRIu64 " model%s", w->seq, w->target.size ? " " : "");
+  put_line(w->target, out);
+  if (provider.size) {
+    buf_text(out, " (");
+    put_line(provider, out);
+    if (name.size) buf_byte(out, ' ');
+    put_line(name, out);
+    buf_byte(out, ')');
+  }
+  buf_byte(out, '\n');
+}
+
+/* "approval of Refund: Refund 30? (until 2026-…)". */
+static void approval_line(const Wait *w, Buf *out) {
+  buf_format(out, "#%" PRIu64 " approval of " STR_FMT ": ", w->seq, STR_ARG(w->target));
+  put_line(text_of(operand_of(w)), out);
+  if (w->due_us) {
+    buf_text(out, " (until ");
+    time_print(w->due_us, out);
+    buf_byte(out, ')');
+  }
+  buf_byte(out, '\n');
+}
+
 static void wait_line(const Run *run, const Wait *w, Buf *out) {
   if (w->kind == REQUEST_TURN) return; /* attempts_waits says more */
   if (w->effect == 0) {
     buf_format(out, "#%" PRIu64 " attempt %u must be over by ", w->seq, run->attempts->number);
     time_print(w->due_us, out);
     buf_byte(out, '\n');
+    return;
+  }
+  if (w->kind == REQUEST_APPROVAL) {
+    approval_line(w, out);
+    return;
+  }
+  if (w->effect == EFFECT_MODEL) {
+    model_line(w, out);
     return;
   }
   const EffectInfo *info = effect_info(w->effect);

@@ -20,6 +20,7 @@ static Run *run_new(const Program *program, const RunHost *host, Journal *journa
   run->host = host;
   run->journal = journal;
   run->status = RUN_STATUS_RUNNING;
+  run->decided = NO_FIBER;
   return run;
 }
 
@@ -38,6 +39,8 @@ void run_free(Run *run) {
   mem_free(run->patches);
   mem_free(run->signals);
   mem_free(run->signal_ids);
+  name_set_deinit(&run->known);
+  decider_free(run->decider);
   buf_deinit(&run->head_bytes);
   buf_deinit(&run->result);
   run_output_deinit(&run->early);
@@ -242,13 +245,21 @@ static void call_unwanted(Run *run, uint64_t seq, Uuid child) {
   request_put(run, &(Request){.kind = REQUEST_CANCEL, .seq = seq, .effect = EFFECT_RUN_CALL, .run = child});
 }
 
+/* Nobody is to decide for a run that is over. */
+static void wait_end(Run *run, const Wait *w) {
+  if (w->kind == REQUEST_APPROVAL) {
+    request_put(run, &(Request){.kind = REQUEST_DROP, .seq = w->seq, .effect = w->effect});
+  }
+  wait_remove(run, w->seq);
+}
+
 void run_end(Run *run, RunStatus status, Value value) {
   buf_clear(&run->result);
   if (!run_encode(run, value, &run->result)) status = RUN_STATUS_FAILED;
   run->ended = true;
   run->status = status;
   run->ready_count = 0;
-  while (run->wait_count) wait_remove(run, run->waits[run->wait_count - 1]->seq);
+  while (run->wait_count) wait_end(run, run->waits[run->wait_count - 1]);
   Record r = {.kind = RECORD_ENDED};
   r.ENDED.status = str_of(run_status_word(status));
   r.ENDED.result = buf_view(&run->result);

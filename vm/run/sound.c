@@ -71,6 +71,17 @@ static bool awaits(const Strand *s, uint64_t seq) {
   return false;
 }
 
+/* A decision is held against what was asked: the fiber must stand there. */
+static bool stands_at_approve(const Run *run, uint32_t id) {
+  const Fiber *f = fiber_by_id(run->machine, id);
+  uint32_t words = op_info[OP_EFFECT].words;
+  if (f->frame_count == 0) return false;
+  const Frame *fr = &f->frames[f->frame_count - 1];
+  if (fr->pc < words) return false;
+  const uint32_t *at = &run->bundle->code[run->bundle->fns[fr->fn].code + fr->pc - words];
+  return (at[0] & 0xff) == OP_EFFECT && run->bundle->sites[at[1]].kind == EFFECT_APPROVE;
+}
+
 /* Of a wait that is not dropped, for an effect: its answer goes to a strand that waits for it. */
 static bool wait_sound(const Run *run, const Wait *w) {
   if (!has_strand(run, w->fiber) || !blocked(run, w->fiber)) return false;
@@ -78,6 +89,7 @@ static bool wait_sound(const Run *run, const Wait *w) {
   uint8_t phase = s->tool_count ? s->tools[s->tool_count - 1].phase : TOOL_PERFORMING;
   bool between = phase != TOOL_PERFORMING && phase != TOOL_CHECKING && phase != TOOL_STUCK;
   if ((w->effect == EFFECT_TOOL) != between) return false; /* only its own timer and limit answer such a call */
+  if (w->kind == REQUEST_APPROVAL && !stands_at_approve(run, w->fiber)) return false;
   if (w->effect == EFFECT_STUB && (s->tool_count == 0 || phase == TOOL_STUCK)) return false;
   switch ((FiberWait)s->on) {
     case FIBER_ON_ANSWER: return s->seq == w->seq;

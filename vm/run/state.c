@@ -9,8 +9,10 @@ static void put_str(Buf *out, Str s) {
   else cbor_put_nil(out);
 }
 
+/* Scopes of budgets, and names of what calls of models hold, are items at the end, and only where there are any: a
+** state without them has the bytes, and the hash, that it had before there were such things. */
 static void wait_save(const Wait *w, Buf *out) {
-  cbor_put_array(out, 15);
+  cbor_put_array(out, w->scopes.size ? 16 : 15);
   cbor_put_uint(out, w->seq);
   cbor_put_uint(out, w->fiber);
   cbor_put_uint(out, w->kind);
@@ -26,6 +28,19 @@ static void wait_save(const Wait *w, Buf *out) {
   put_str(out, w->target);
   put_str(out, w->operands);
   put_str(out, w->key);
+  if (w->scopes.size) put_str(out, w->scopes);
+}
+
+/* [inherited, [seq, limits, …], of each tool's call how many were around it…] */
+static void scopes_save(const Strand *s, Buf *out) {
+  cbor_put_array(out, 2 + (uint64_t)s->tool_count);
+  cbor_put_uint(out, s->inherited);
+  cbor_put_array(out, (uint64_t)s->scope_count * 2);
+  for (uint32_t i = 0; i < s->scope_count; i++) {
+    cbor_put_uint(out, s->scopes[i].seq);
+    cbor_put_bytes(out, s->scopes[i].limits);
+  }
+  for (uint32_t i = 0; i < s->tool_count; i++) cbor_put_uint(out, s->tools[i].scopes);
 }
 
 static void waits_save(Wait *const *waits, uint32_t count, Buf *out) {
@@ -34,7 +49,7 @@ static void waits_save(Wait *const *waits, uint32_t count, Buf *out) {
 }
 
 static void strand_save(const Strand *s, uint32_t id, Buf *out) {
-  cbor_put_array(out, 12);
+  cbor_put_array(out, s->scope_count ? 13 : 12);
   cbor_put_uint(out, id);
   cbor_put_uint(out, s->group);
   cbor_put_uint(out, s->index);
@@ -62,6 +77,7 @@ static void strand_save(const Strand *s, uint32_t id, Buf *out) {
     cbor_put_uint(out, t->phase);
     cbor_put_uint(out, t->interrupted);
   }
+  if (s->scope_count) scopes_save(s, out);
 }
 
 static void strands_save(const Run *run, Buf *out) {
@@ -113,7 +129,7 @@ static void lists_save(const Run *run, Buf *out) {
 }
 
 void state_save(const Run *run, Buf *out) {
-  cbor_put_array(out, run->attempts ? 14 : 13);
+  cbor_put_array(out, 13u + (run->attempts != NULL) + (run->known.count > 0));
   cbor_put_bytes(out, buf_view(&run->head_bytes));
   cbor_put_int(out, run->now_us);
   cbor_put_uint(out, run->delivered);
@@ -125,6 +141,7 @@ void state_save(const Run *run, Buf *out) {
   groups_save(run, out);
   lists_save(run, out); /* four items */
   if (run->attempts) attempts_save(run, out);
+  if (run->known.count) cbor_put_bytes(out, (Str){(const char *)run->known.at, run->known.count * sizeof(Name)});
 }
 
 /* ---- load: a reader that remembers its first failure, checked at the end ---- */
@@ -181,16 +198,18 @@ static Str own(Str s) {
 /* The waits of attempts are for no effect. */
 static bool wait_known(const Loader *l, const Request *r) {
   if (r->effect == 0) return l->run->attempts && (r->kind == REQUEST_TIMER || r->kind == REQUEST_TURN);
-  return effect_info(r->effect) && r->kind <= REQUEST_PERSON;
+  if ((r->kind == REQUEST_APPROVAL) != (r->effect == EFFECT_APPROVE)) return false;
+  return effect_info(r->effect) && (r->kind <= REQUEST_PERSON || r->kind == REQUEST_APPROVAL);
 }
 
 static Wait *wait_load(Loader *l) {
   Request r = {0};
-  if (get_array(l) != 15) refuse(l, "a wait");
+  uint64_t items = get_array(l);
+  if (items != 15 && items != 16) refuse(l, "a wait");
   r.seq = get_uint(l, UINT64_MAX, "");
   uint32_t fibers = l->run->machine->fiber_count;
   uint32_t fiber = (uint32_t)get_uint(l, fibers ? fibers - 1 : 0, "a wait's fiber");
-  r.kind = (RequestKind)get_uint(l, REQUEST_TURN, "a wait's kind");
+  r.kind = (RequestKind)get_uint(l, REQUEST_APPROVAL, "a wait's kind");
   r.effect = (uint8_t)get_uint(l, 255, "a wait's effect");
   if (!l->bad && !wait_known(l, &r)) refuse(l, "a wait's effect");
   r.effect_class = (uint8_t)get_uint(l, CLASS_AS_DECLARED, "a wait's class");
@@ -207,6 +226,7 @@ static Wait *wait_load(Loader *l) {
   r.target = get_str(l);
   r.operands = get_str(l);
   r.key = get_str(l);
+  if (items == 16) r.scopes = get_str(l);
   if (l->bad) return NULL;
   Wait *w = wait_new(&r, fiber);
   w->dropped = dropped;
@@ -245,9 +265,28 @@ static bool strand_consistent(const Loader *l, const Strand *s) {
   return true;
 }
 
+static void scopes_load(Loader *l, Strand *s) {
+  if (get_array(l) != 2 + (uint64_t)s->tool_count) refuse(l, "a strand's budgets");
+  s->inherited = (uint32_t)get_uint(l, LIMIT_BUDGETS, "a strand's budgets");
+  uint64_t count = get_array(l) / 2;
+  if (count > LIMIT_BUDGETS || s->inherited > count) refuse(l, "a strand's budgets");
+  for (uint64_t i = 0; i < count && !l->bad; i++) {
+    uint64_t seq = get_uint(l, UINT64_MAX, "");
+    Str limits = get_str(l);
+    CborReader r = cbor_reader(limits);
+    if (!l->bad && (!cbor_skip(&r, NULL, l->err) || r.at != r.end)) refuse(l, "a budget");
+    if (!l->bad) scopes_open(s, seq, limits);
+  }
+  for (uint32_t i = 0; i < s->tool_count && !l->bad; i++) {
+    s->tools[i].scopes = (uint32_t)get_uint(l, count, "a tool's budgets");
+    if (i > 0 && s->tools[i].scopes < s->tools[i - 1].scopes) refuse(l, "a tool's budgets");
+  }
+}
+
 static void strand_load(Loader *l) {
   Run *run = l->run;
-  if (get_array(l) != 12) refuse(l, "a strand");
+  uint64_t items = get_array(l);
+  if (items != 12 && items != 13) refuse(l, "a strand");
   uint64_t id = get_uint(l, UINT32_MAX - 1, "a strand's id");
   if (l->bad || id >= run->machine->fiber_count || !run->machine->fibers[id]) {
     refuse(l, "a strand without a fiber");
@@ -288,6 +327,7 @@ static void strand_load(Loader *l) {
     s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof t);
     s->tools[s->tool_count++] = t;
   }
+  if (!l->bad && items == 13) scopes_load(l, s);
   if (!l->bad && !strand_consistent(l, s)) refuse(l, "a strand");
 }
 
@@ -365,6 +405,16 @@ static void lists_load(Loader *l) {
   }
 }
 
+static void known_load(Loader *l) {
+  Str names = get_str(l);
+  if (names.size == 0 || names.size % sizeof(Name)) refuse(l, "names of what is on record");
+  for (size_t at = 0; at < names.size && !l->bad; at += sizeof(Name)) {
+    Name name;
+    memcpy(&name, names.at + at, sizeof name);
+    if (name_set_add(&l->run->known, name) != at / sizeof(Name)) refuse(l, "a name stands twice");
+  }
+}
+
 bool state_load(Run *run, Str bytes, Err *err) {
   Loader l = {.r = cbor_reader(bytes), .run = run, .err = err};
   uint64_t items = get_array(&l);
@@ -376,7 +426,8 @@ bool state_load(Run *run, Str bytes, Err *err) {
     if (!l.bad) run_identify(run);
     if (!l.bad) attempts_init(run);
   }
-  if (items != (run->attempts ? 14 : 13)) refuse(&l, "its shape");
+  uint64_t least = run->attempts ? 14 : 13;
+  if (items != least && items != least + 1) refuse(&l, "its shape");
   run->now_us = get_int(&l);
   run->delivered = get_uint(&l, UINT64_MAX, "");
   run->draws = get_uint(&l, UINT64_MAX, "");
@@ -388,6 +439,7 @@ bool state_load(Run *run, Str bytes, Err *err) {
   groups_load(&l);
   lists_load(&l);
   if (!l.bad && run->attempts && !attempts_load(run, &l.r, err)) l.bad = true;
+  if (!l.bad && items > least) known_load(&l);
   if (!l.bad && l.r.at != l.r.end) refuse(&l, "bytes after its end");
   if (!l.bad && !state_sound(run)) refuse(&l, "its parts disagree");
   return !l.bad;

@@ -10,10 +10,13 @@
 #include "vm/base/mem.h"
 #include "vm/core/heap.h"
 #include "vm/core/wire.h"
+#include "vm/run/conversation.h"
+#include "vm/run/decider.h"
 #include "vm/run/memory.h"
 #include "vm/run/run.h"
 
 #define NO_GROUP UINT32_MAX
+#define NO_FIBER UINT32_MAX
 enum { ARGS_MAX = 256 }; /* above LIMIT_ARGUMENTS and any function's registers */
 
 /* A command not yet answered. Kept by rising seq. A dropped one stays until its late answer comes. One block
@@ -30,7 +33,7 @@ typedef struct Wait {
   Uuid run;
   uint32_t limit_count;
   int64_t limit_per_us;
-  Str target, operands, key;
+  Str target, operands, scopes, key;
   char bytes[];         /* of the strings */
 } Wait;
 
@@ -53,7 +56,13 @@ typedef struct ToolCall {
   uint32_t sends;    /* effects of this attempt that were given a key */
   uint8_t phase;     /* ToolPhase */
   bool interrupted;  /* the process ended during this attempt: it does not count against max_attempts */
+  uint32_t scopes;   /* budgets around the call: what a body that was abandoned left open goes */
 } ToolCall;
+
+typedef struct Scope { /* a budget that is open */
+  uint64_t seq; /* of the BUDGET that opened it; in another attempt that of the first */
+  Str limits;   /* owned: an encoded map {usd: decimal, tokens: int, calls: int} of those that are given */
+} Scope;
 
 typedef struct Awaited {
   uint64_t seq;
@@ -72,6 +81,8 @@ typedef struct Strand { /* the run's side of a fiber */
   uint32_t signal;       /* constant: the name */
   Awaited *awaits; uint32_t await_count;
   ToolCall *tools; uint32_t tool_count, tool_cap;
+  Scope *scopes; uint32_t scope_count, scope_cap;
+  uint32_t inherited;    /* the first ones of them are its parent's, and not its to close */
   uint64_t lineage;      /* of a run with attempts: which branch of which branch it is, in every attempt the same */
 } Strand;
 
@@ -157,6 +168,9 @@ struct Run {
   Wait **sends; uint32_t send_count, send_cap;
 
   Attempts *attempts;   /* NULL: it has none; it is then as if there were no such thing */
+  NameSet known;          /* what calls of models have put in this journal, whatever the generation (conversation.h) */
+  Decider *decider;     /* makes records of what models say; NULL until needed. Nothing of it is state */
+  uint32_t decided;     /* the fiber that a person's decision lets go on, until it acts on it (ask_approve.c) */
 
   RunOutput *out;       /* of the step in progress */
   RunOutput early;      /* asked for while an event was applied: the next step gives it out first */
@@ -220,11 +234,57 @@ void run_ask(Run *run, Fiber *fiber);
 void ask_answered(Run *run, const Wait *wait, Str outcome, Str value, Value v);
 Value ask_refusal(Run *run, uint64_t effect, Value error); /* an error answer as it is raised here */
 bool ask_signal_arrived(Run *run, Str name, Str value);
+const BundleSite *ask_site(const Run *run);
+uint32_t ask_count(const Run *run); /* of the operands, without the because */
 /* The encoded operands of the fiber's EFFECT from argument `from`, as an array. False: the fiber was raised. */
 bool ask_operands(Run *run, Fiber *fiber, uint32_t from, Buf *out);
+bool ask_operand(Run *run, Fiber *fiber, uint32_t index, Buf *out);
+/* Operands that must be something; false: the fiber was raised. */
+bool ask_duration(Run *run, Fiber *fiber, Value v, int64_t *us);
+bool ask_run_id(Run *run, Fiber *fiber, Value v, Uuid *id);
+int64_t ask_due(int64_t from, int64_t us);
+/* Puts the command; false when the run goes no further. *seq is its number. */
+bool ask_put(Run *run, Fiber *fiber, Str target, Str operands, uint64_t *seq);
+/* Registers the wait of a command the fiber is blocked on. */
+void ask_wait(Run *run, Fiber *fiber, const Request *request);
+void ask_done(Run *run, Fiber *fiber, Value v); /* it goes on at once, with that answer */
 void ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because, Record *out);
 void send_keep(Run *run, const Request *request); /* a send: it leaves, and again after a crash that came first */
 extern const uint8_t missing_argument[4]; /* how a left-out argument is encoded */
+
+/* ---- ask_runs.c, ask_code.c ---- */
+void ask_signal(Run *run, Fiber *fiber);
+void ask_start(Run *run, Fiber *fiber, EffectKind kind);
+void ask_await(Run *run, Fiber *fiber, EffectKind kind);
+void ask_await_came(Run *run, uint32_t fiber, uint64_t seq, bool ok, Str value, Value v); /* one of several */
+void ask_patched(Run *run, Fiber *fiber, bool deprecated);
+void ask_continue(Run *run, Fiber *fiber);
+
+/* ---- ask_model.c ---- */
+void ask_model(Run *run, Fiber *fiber);
+void model_replied(Run *run, const Wait *wait, Str reply);
+Value model_error(Run *run, const Fiber *fiber, Value error, bool lost); /* as it is raised */
+
+/* ---- ask_budget.c ---- */
+void ask_budget(Run *run, Fiber *fiber);
+void ask_budget_end(Run *run, Fiber *fiber);
+/* The budgets around the strand, those of the head first: see Request.scopes. Nothing is appended where there are none. */
+void scopes_put(const Run *run, const Strand *strand, Buf *out);
+void scopes_inherit(Strand *branch, const Strand *parent);
+void scopes_trim(Strand *strand, uint32_t count); /* the first `count` stay */
+void scopes_open(Strand *strand, uint64_t seq, Str limits);
+
+/* ---- ask_approve.c ---- */
+void ask_approve(Run *run, Fiber *fiber);
+/* Whether the answer is a decision on what was asked, or the end of its time. */
+MUST_USE bool approval_sound(Run *run, const Wait *wait, Str outcome, Str value, Err *err);
+void approval_answered(Run *run, const Wait *wait, Value v);
+/* The fiber has stopped and was seen to: has it acted on the decision, or come to rest? */
+bool approval_acted(const Run *run, uint32_t fiber, Stop stop);
+
+/* ---- ask_fit.c ---- */
+void ask_fit(Run *run, Fiber *fiber);
+Decider *run_decider(Run *run);
 
 /* ---- tool.c ---- */
 void tool_begin(Run *run, Fiber *fiber);

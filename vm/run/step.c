@@ -37,11 +37,17 @@ static void killed(Run *run, const char *why) {
   if (!attempts_killed(run, error)) run_end(run, RUN_STATUS_KILLED, error);
 }
 
+/* What leaves none is code like any other: a loop of it ends with the run's ticks. */
+static bool leaves_record(const Run *run) {
+  EffectKind kind = (EffectKind)ask_site(run)->kind;
+  return kind != EFFECT_FIT && kind != EFFECT_BUDGET_END;
+}
+
 static void stopped(Run *run, Fiber *f, Stop stop) {
   switch (stop) {
     case STOP_DONE: case STOP_FAULT: fiber_over(run, f); return;
     case STOP_EFFECT:
-      refuel(run->machine);
+      if (leaves_record(run)) refuel(run->machine);
       run_ask(run, f);
       return;
     case STOP_PARALLEL: group_begin(run, f); return;
@@ -93,7 +99,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
       run_strand(run, id)->cancel_due = false;
       fiber_raise(m, f, error_fault(m, f, FAULT_CANCELLED, "%s", ""));
     }
-    m->slice_end = end;
+    m->slice_end = id == run->decided ? UINT64_MAX : end;
     Stop stop = m->switch_loop ? interp_run_switch(m, f) : interp_run(m, f);
     if (stop == STOP_SLICE) {
       run_ready_first(run, id);
@@ -101,6 +107,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
     }
     if (stop == STOP_LIVE) live_limit(run);
     else stopped(run, f, stop);
+    if (id == run->decided && approval_acted(run, id, stop)) run->decided = NO_FIBER;
     if (run->generation != generation) return STEP_CONTINUED;
     if (attempts_resting(run)) break; /* the machine is another one */
     if (run->commit_due && journal_live(run->journal)) {
@@ -280,10 +287,16 @@ static bool answer_target(Run *run, Record *event, Delivery *d, Err *err) {
   return true;
 }
 
+static bool answer_sound(Run *run, const Record *event, const Wait *wait, Err *err) {
+  if (event->kind != RECORD_ANSWERED || wait->kind != REQUEST_APPROVAL) return true; /* it may have been made a late one */
+  return approval_sound(run, wait, event->ANSWERED.outcome, event->ANSWERED.value, err);
+}
+
 static bool event_sound(Run *run, Record *event, Delivery *d, Err *err) {
   switch (event->kind) {
     case RECORD_ANSWERED:
-      return answer_target(run, event, d, err) && value_sound(run, event->ANSWERED.value, d, err);
+      return answer_target(run, event, d, err) && answer_sound(run, event, d->wait, err) &&
+             value_sound(run, event->ANSWERED.value, d, err);
     case RECORD_DISCARDED:
       d->wait = wait_find(run, event->DISCARDED.ref);
       return true;

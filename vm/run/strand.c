@@ -23,6 +23,8 @@ void strand_free(Strand *s) {
   for (uint32_t i = 0; i < s->await_count; i++) mem_free((void *)(uintptr_t)s->awaits[i].value.at);
   mem_free(s->awaits);
   mem_free(s->tools);
+  scopes_trim(s, 0);
+  mem_free(s->scopes);
   mem_free(s);
 }
 
@@ -92,7 +94,7 @@ static Str block_copy(char **next, Str s) {
 }
 
 Wait *wait_new(const Request *r, uint32_t fiber) {
-  Wait *w = mem_alloc(sizeof *w + r->target.size + r->operands.size + r->key.size);
+  Wait *w = mem_alloc(sizeof *w + r->target.size + r->operands.size + r->scopes.size + r->key.size);
   w->seq = r->seq;
   w->fiber = fiber;
   w->kind = (uint8_t)r->kind;
@@ -107,6 +109,7 @@ Wait *wait_new(const Request *r, uint32_t fiber) {
   char *next = w->bytes;
   w->target = block_copy(&next, r->target);
   w->operands = block_copy(&next, r->operands);
+  w->scopes = block_copy(&next, r->scopes);
   w->key = block_copy(&next, r->key);
   return w;
 }
@@ -116,7 +119,7 @@ void wait_free(Wait *w) { mem_free(w); }
 Request wait_request(const Wait *w) {
   return (Request){.kind = (RequestKind)w->kind, .seq = w->seq, .effect = w->effect,
                    .effect_class = w->effect_class, .extern_index = w->extern_index,
-                   .target = w->target, .operands = w->operands, .key = w->key,
+                   .target = w->target, .operands = w->operands, .scopes = w->scopes, .key = w->key,
                    .timeout_us = w->timeout_us, .due_us = w->due_us, .run = w->run,
                    .limit_count = w->limit_count, .limit_per_us = w->limit_per_us};
 }
@@ -203,6 +206,7 @@ void requests_fix(RunOutput *out) {
   for (uint32_t i = 0; i < out->count; i++) {
     out_fix(out, &out->requests[i].target);
     out_fix(out, &out->requests[i].operands);
+    out_fix(out, &out->requests[i].scopes);
     out_fix(out, &out->requests[i].key);
     out_fix(out, &out->requests[i].note);
   }
@@ -222,6 +226,7 @@ void request_put(Run *run, const Request *request) {
   Request r = *request;
   r.target = out_copy(out, r.target);
   r.operands = out_copy(out, r.operands);
+  r.scopes = out_copy(out, r.scopes);
   r.key = out_copy(out, r.key);
   r.note = out_copy(out, r.note);
   out->requests[out->count++] = r;

@@ -61,6 +61,7 @@ static void body_call(Run *run, Fiber *f, uint32_t fn) {
   args[params - 1] = m->temp[0];
   m->temp[0] = VALUE_NIL;
   run_strand(run, f->id)->on = FIBER_ON_NOTHING;
+  scopes_trim(run_strand(run, f->id), call->scopes); /* an attempt before it may have been abandoned */
   fiber_call(m, f, fn, args, params);
   run_ready_first(run, f->id);
 }
@@ -179,6 +180,7 @@ static bool done(Run *run, Fiber *f, const char *outcome, Str result) {
   bool unsaved = call->seq >= run->settled && journal_live(run->journal);
   if (!reads && unsaved) run->commit_due = true; /* its intent is not on disk yet */
   if (str_equal(r.TOOL_DONE.outcome, STR("ok"))) memory_confirm(run, call->seq, result);
+  scopes_trim(s, call->scopes);
   s->tool_count--;
   return true;
 }
@@ -367,7 +369,8 @@ void tool_begin(Run *run, Fiber *f) {
     if (run_put(run, &r)) {
       FirstAsked first = memory_asked(run, r.seq, buf_view(operands));
       s->tools = mem_grow(s->tools, &s->tool_cap, s->tool_count + 1, sizeof *s->tools);
-      s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1, .interrupted = first.maybe};
+      s->tools[s->tool_count++] = (ToolCall){.seq = r.seq, .tool = index, .attempt = 1, .interrupted = first.maybe,
+                                                .scopes = s->scope_count};
       if (first.maybe && tool->effect_class == CLASS_IRREVERSIBLE) ask_books(run, f);
       else admit(run, f, r.seq);
     }
