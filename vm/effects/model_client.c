@@ -225,8 +225,11 @@ static void resume_say(Call *call, bool last) {
     return;
   call->resume_us = c->now_us;
   call->resume_after = after;
-  cbor_put_array(&value, 2);
+  cbor_put_tag(&value, CBOR_TAG_MAP);
+  cbor_put_array(&value, 4);
+  cbor_put_text(&value, STR("id"));
   cbor_put_text(&value, id);
+  cbor_put_text(&value, STR("after"));
   cbor_put_uint(&value, after);
   job_progress(c->effects, call->job, &call->resume_ticket, "resume", &value);
 }

@@ -352,15 +352,15 @@ static void outcomes_take(Scheduler *s) {
   EffectOutcome o;
   while (s->effects != NULL && s->in_flight > 0 && effects_next(s->effects, &o)) {
     if (o.more) {
-      buf_deinit(&o.value);
-      continue;
-    }
-    if (o.more) {
       gate_progress(s, &o);
       buf_deinit(&o.value);
       continue;
     }
     s->in_flight--;
+    if (gate_take_up(s, &o)) {
+      buf_deinit(&o.value);
+      continue;
+    }
     if (!s->options.seeded) {
       outcome_deliver(s, &o);
       continue;
