@@ -79,7 +79,8 @@ static bool reading_row(void *context, const LogRow *row) {
     if (!record_decode((Str){rest.at, size}, &r, &err)) return false;
     rest.at += size;
     rest.size -= size;
-    if (r.kind == RECORD_ANSWERED) conversation_answered(reading->c, r.ANSWERED.ref, r.ANSWERED.outcome, r.ANSWERED.value);
+    Record_ANSWERED a = r.ANSWERED;
+    if (r.kind == RECORD_ANSWERED) conversation_answered(reading->c, a.ref, a.outcome, a.value);
     if (r.kind == RECORD_ASKED && r.ASKED.kind == EFFECT_MODEL) {
       CHECK(conversation_asked(reading->c, r.seq, r.ASKED.operands, &call, &err));
       CHECK(cbor_to_json(buf_view(&call), &reading->calls, &err));
@@ -307,7 +308,8 @@ static void test_branch_scopes(void) {
 static void test_budget_attempts(void) {
   World w;
   NEED(world_start(&w, STAND_INS TALK WORKER
-                   "    budget_open({calls: 5})\n    print(\"x\")\n    return ask([http.get(\"http://x\").json.n]).text\n"));
+                   "    budget_open({calls: 5})\n    print(\"x\")\n"
+                   "    return ask([http.get(\"http://x\").json.n]).text\n"));
   answer(&w, "GET", "error", "http_failed");
   ring(&w);
   answer(&w, "GET", "ok", "{\"json\": {\"n\": 1}}");
@@ -320,7 +322,8 @@ static void test_bad_budgets(void) {
   World w;
   NEED(world_start(&w, STAND_INS WORKER
                    "    codes = []\n"
-                   "    for l in [{usd: -1}, {tokens: 1.5}, {calls: \"3\"}, {euro: 3}, 5, {usd: math.nan}, {calls: -1}]:\n"
+                   "    for l in [{usd: -1}, {tokens: 1.5}, {calls: \"3\"}, {euro: 3}, 5, {usd: math.nan},\n"
+                   "              {calls: -1}]:\n"
                    "      codes.push((try budget_open(l)).error.code)\n"
                    "    deep = 0\n"
                    "    while (try budget_open({usd: 1.0d, calls: nil})).ok: deep = deep + 1\n"
@@ -409,7 +412,8 @@ static void test_approved(void) {
   CHECK(!decide(&w, 1, "approved", "Args", 2, NULL));
   CHECK_STR(buf_view(&w.said), STR("the approved arguments are not those that were asked about"));
   CHECK(!decide(&w, 1, "edited", "Args", 0, "many"));
-  CHECK_STR(buf_view(&w.said), STR("the arguments do not fit: `amount` of Args must be int, and this is string \"many\""));
+  CHECK_STR(buf_view(&w.said),
+            STR("the arguments do not fit: `amount` of Args must be int, and this is string \"many\""));
   CHECK(!decide(&w, 1, "edited", "Other", 2, NULL));
   CHECK(!decide(&w, 1, "denied", "Other", 2, NULL));
   CHECK(!decide(&w, 1, "maybe", "Args", 1, NULL));
@@ -495,7 +499,8 @@ static void test_one_commit(void) {
   Open *o = open_find(&w, "approval");
   NEED(o != NULL);
   decision(&value, "approved", "Args", 1, NULL);
-  Record event = {.kind = RECORD_ANSWERED, .ANSWERED = {.ref = o->seq, .outcome = STR("ok"), .value = buf_view(&value)}};
+  Record event = {.kind = RECORD_ANSWERED,
+                  .ANSWERED = {.ref = o->seq, .outcome = STR("ok"), .value = buf_view(&value)}};
   NEED(run_deliver(w.run, &event, &err));
   (void)run_step(w.run, 1, &out);
   CHECK(journal_take(run_journal(w.run), &row, &group));
@@ -521,7 +526,8 @@ static void test_fit(void) {
                    "    c = fitted(b)\n"
                    "    said = []\n"
                    "    for v in [{label: 1}, {}, {label: \"x\", score: 2}, {label: \"x\", oops: 1}, 5,\n"
-                   "              {label: \"x\", parts: [{name: \"p\"}, {name: 3}]}, {label: \"x\", parts: [{name: \"p\"}, 5]}]:\n"
+                   "              {label: \"x\", parts: [{name: \"p\"}, {name: 3}]},\n"
+                   "              {label: \"x\", parts: [{name: \"p\"}, 5]}]:\n"
                    "      e = (try fitted(v)).error\n"
                    "      said.push(e.message)\n"
                    "    return [\"${a.at}\", a.cost, a.parts[0].name, b.score, c == b, said]\n"));
@@ -554,7 +560,8 @@ static void test_damaged_images(void) {
   NEED(world_start(&w, REFUND TALK WORKER
                    "    budget_open({usd: 1})\n"
                    "    parallel:\n      ask([1])\n"
-                   "      if job.n == 1:\n        budget_open({calls: 2})\n        approval(\"?\", 8h, Args(amount: 1, to: \"a\"))\n"
+                   "      if job.n == 1:\n        budget_open({calls: 2})\n"
+                   "        approval(\"?\", 8h, Args(amount: 1, to: \"a\"))\n"
                    "    return 1\n"));
   CHECK(damage_each(&w) > 50);
   world_end(&w);

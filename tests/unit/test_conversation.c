@@ -199,7 +199,8 @@ static void test_damaged(void) {
   pair_begin(&p);
   CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE "]}"));
   CHECK(gets(&p, "{\"text\":\"hi\"}"));
-  CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE ",{\"role\":\"assistant\",\"content\":\"hi\"}," TWO "]}"));
+  CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE
+                 ",{\"role\":\"assistant\",\"content\":\"hi\"}," TWO "]}"));
   cbor_put_array(&operands, 1);
   buf_str(&operands, buf_view(&p.delta));
   for (size_t i = 0; i < operands.size; i++) {

@@ -58,7 +58,9 @@ static ValueName name_of(Hash256 hash) {
   return name;
 }
 
-static void name_put(ValueName name, Buf *out) { cbor_put_bytes(out, (Str){(const char *)name.byte, sizeof name.byte}); }
+static void name_put(ValueName name, Buf *out) {
+  cbor_put_bytes(out, (Str){(const char *)name.byte, sizeof name.byte});
+}
 
 static Hash256 link_none(void) { return sha256((Str){"", 0}); }
 
