@@ -553,6 +553,25 @@ static void test_fit_fuel(void) {
   world_end(&w);
 }
 
+/* What is refused leaves no trace: the ticks of looking at it are nobody's. */
+static void test_refused_untraced(void) {
+  World w;
+  NEED(world_start(&w, STAND_INS
+                   "type Args: amount: int where slow(amount), to: string\n"
+                   "type Verdict: n: int where n < 5\n"
+                   "fn slow(n: int) -> bool:\n  sum = 0\n  for i in range(10000): sum = sum + i\n"
+                   "  return n < 100\n"
+                   "tool Refund(amount: int, to: string) -> any:\n  effect irreversible\n"
+                   "  perform: return http.post(\"http://x\", json: {amount, to}).json.n\n" WORKER
+                   "    approval(\"?\", 8h, Args(amount: 1, to: \"ada\"))\n    return fitted({n: 1}).n\n"));
+  CHECK(!decide(&w, 1, "edited", "Args", 100, NULL));
+  CHECK_HAS(buf_view(&w.said), "does not satisfy: slow(amount)");
+  CHECK(!decide(&w, 1, "edited", "Args", 200, NULL));
+  CHECK(decide(&w, 1, "edited", "Args", 99, NULL));
+  CHECK_STR(ending(&w), STR("done 1"));
+  world_end(&w);
+}
+
 /* ---- images ---- */
 
 static void test_damaged_images(void) {
@@ -588,6 +607,7 @@ int main(void) {
   RUN_TEST(test_one_commit);
   RUN_TEST(test_fit);
   RUN_TEST(test_fit_fuel);
+  RUN_TEST(test_refused_untraced);
   RUN_TEST(test_damaged_images);
   return TEST_END();
 }
