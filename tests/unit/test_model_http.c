@@ -17,6 +17,7 @@ static Loopback server;
 static Effects *effects;
 static atomic_bool keep_silent; /* scene "reused": what comes on a used connection is not answered */
 static char last_request[4096];
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER; /* connections have a thread each */
 
 /* ---- the scenes ---------------------------------------------------------------------- */
 
@@ -113,7 +114,9 @@ static bool answer(LoopClient *c, char *request, size_t head, size_t whole) {
   int one = 1;
   (void)head, (void)whole;
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  pthread_mutex_lock(&last_lock);
   snprintf(last_request, sizeof last_request, "%s", request);
+  pthread_mutex_unlock(&last_lock);
   if (strncmp(name, "huge", 4) == 0) return huge(c->fd), false;
   if (strncmp(name, "reused", 6) == 0) {
     if (c->requests > 1 && atomic_load(&keep_silent)) return false;
