@@ -19,7 +19,7 @@ Call *gate_call(const Gate *g, uint64_t run, uint64_t seq) {
 
 /* ---- life of a call ------------------------------------------------------------------- */
 
-Call *call_new(Gate *g, Slot *slot, uint64_t run, uint64_t seq) {
+Call *gate_call_new(Gate *g, Slot *slot, uint64_t run, uint64_t seq) {
   Call *c = MEM_NEW(Call);
   CallKey key = {run, seq};
   c->run = c->turn.run = run;
@@ -50,7 +50,7 @@ static void call_release(Call *c) {
   mem_free(c);
 }
 
-void call_free(Gate *g, Call *c) {
+void gate_call_free(Gate *g, Call *c) {
   CallKey key = {c->run, c->seq};
   g->loaded -= c->state == CALL_LOADED && c->loaded;
   call_unqueue(g, c);
@@ -66,7 +66,7 @@ static void call_cancel(Gate *g, Call *c) {
     ledger_hold_drop(g->ledger, c->run, c->seq);
     g->settled = true;
   }
-  call_free(g, c);
+  gate_call_free(g, c);
 }
 
 void call_hold_put(Gate *g, const Call *c) {
@@ -107,7 +107,7 @@ static void hold_loaded(void *context, const HoldRow *row, Hold *hold) {
     hold_orphan(s->gate, row, hold);
     return;
   }
-  Call *c = call_new(s->gate, NULL, row->run, row->seq);
+  Call *c = gate_call_new(s->gate, NULL, row->run, row->seq);
   c->loaded = true;
   s->gate->loaded++;
   c->was_sent = row->sent;
@@ -192,7 +192,7 @@ static void call_refused(Scheduler *s, Call *c, uint32_t use, bool fresh) {
   Slot *slot = c->slot;
   uint64_t seq = c->seq;
   gate_refusal(c, &c->uses[use], &error);
-  call_free(s->gate, c);
+  gate_call_free(s->gate, c);
   if (fresh) ask_too_dear(slot, seq, buf_view(&error));
   else inbox_answer(slot, seq, "error", buf_view(&error), false);
   buf_deinit(&error);
@@ -210,7 +210,7 @@ static bool stubbed(const Scheduler *s, const Facts *f) {
 static void call_begin(Scheduler *s, Slot *slot, const Request *r, uint32_t attempt) {
   Facts f;
   int64_t now = clock_now(&s->clock);
-  Call *c = call_new(s->gate, slot, slot->number, r->seq);
+  Call *c = gate_call_new(s->gate, slot, slot->number, r->seq);
   facts_read(slot, r, &f);
   notice_offline(s, &f);
   call_names(c, &f, now);
@@ -261,7 +261,7 @@ void gate_ask(Scheduler *s, Slot *slot, const Request *r, bool open) {
 void gate_admit(Scheduler *s, Slot *slot, const Request *r) {
   Call *c = gate_call(s->gate, slot->number, r->seq);
   if (c != NULL) return;
-  c = call_new(s->gate, slot, slot->number, r->seq);
+  c = gate_call_new(s->gate, slot, slot->number, r->seq);
   c->tool = true;
   tool_limits(s->gate, slot, r, c);
   call_limits(s, c);
@@ -281,7 +281,7 @@ void gate_retry(Scheduler *s) {
   for (Call *c = line; c != NULL; c = next) {
     next = c->next_waiting;
     c->state = CALL_LOADED;
-    if (c->slot == NULL) call_free(g, c); /* its run was lost */
+    if (c->slot == NULL) gate_call_free(g, c); /* its run was lost */
     else call_place(s, c, false);
   }
 }

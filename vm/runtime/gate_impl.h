@@ -86,8 +86,8 @@ void map_with(Str map, Str name, Str value, Buf *out);
 
 /* ---- gate.c ---- */
 Call *gate_call(const Gate *gate, uint64_t run, uint64_t seq);
-Call *call_new(Gate *gate, Slot *slot, uint64_t run, uint64_t seq);
-void call_free(Gate *gate, Call *call);
+Call *gate_call_new(Gate *gate, Slot *slot, uint64_t run, uint64_t seq);
+void gate_call_free(Gate *gate, Call *call);
 void call_chosen(Gate *gate, Call *call);
 void call_hold_put(Gate *gate, const Call *call);
 

@@ -52,7 +52,7 @@ void call_send(Scheduler *s, Call *c, const Request *r) {
   if (c->tool) {
     Slot *slot = c->slot;
     uint64_t seq = c->seq;
-    call_free(s->gate, c);
+    gate_call_free(s->gate, c);
     inbox_answer(slot, seq, "ok", encoded_nil, true);
     return;
   }
@@ -178,7 +178,7 @@ static void call_settle(Scheduler *s, Call *c) {
   ledger_settle(g->ledger, &c->hold, &c->cost, c->nanodollars, c->uncertain);
   ledger_hold_drop(g->ledger, c->run, c->seq);
   g->settled = true;
-  call_free(g, c);
+  gate_call_free(g, c);
 }
 
 void gate_settle(Scheduler *s, uint64_t run, uint64_t seq) {
