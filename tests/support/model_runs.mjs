@@ -16,9 +16,7 @@ export const declared = (name, provider, more = {}) => `
 model ${name}:
   provider: ${provider}
   url: host${provider.startsWith("openai") ? ' + "/v1"' : ""}
-  name: "${name}-1"
-  max_tokens: 500
-  api_key: secret("TEST_KEY")${settings(more)}
+  name: "${name}-1"${settings({ max_tokens: 500, api_key: 'secret("TEST_KEY")', ...more })}
 `;
 export const HOST = 'config host: string = "http://127.0.0.1:9"\n';
 
