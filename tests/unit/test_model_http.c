@@ -2,6 +2,7 @@
 #include "model_feed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -404,6 +405,7 @@ static void test_self_signed(void) {
   pid_t child = made ? fork() : -1;
   if (child == 0) {
     dup2(pipes[1], 1);
+    dup2(open("/dev/null", O_WRONLY), 2);
     if (chdir(folder) == 0)
       execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "c", "-key", "k", "-www", (char *)NULL);
     _exit(1);

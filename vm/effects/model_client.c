@@ -5,16 +5,16 @@
 ** over all it has to that host, so calls are spread over shards of SHARD_CALLS, each a multi handle with a pool of its
 ** own, filled from the first on.
 **
-** Silent repetition. libcurl (7.88, Curl_retry_request) sends a request anew on a fresh connection if a used one ends
-** before any byte of the answer came, a POST too, and also when the request had been sent in whole: the server may
-** have read and billed it. Idle connections that the server closed are found before use, so this is a race, but one
-** that makes a call nobody recorded. It asks on_ready before each sending; there a second one is refused once bytes of
-** the first have left, and the outcome is "unknown". What failed before a byte left is sent again. tests/unit/
-** test_model_http.c has a server that does this.
+** Silent repetition. libcurl (seen with 7.88: Curl_retry_request) sends a request anew on a fresh connection if a used
+** one ends before any byte of the answer came; a POST too, and also when the request had been sent in whole: the server
+** may have read and billed it. Idle connections that the server closed are found before use, so this is a race, but
+** one that makes a call nobody recorded. It asks on_ready before each sending; there a second one is refused once
+** bytes of the first have left, and the outcome is "unknown". What failed before a byte left is sent again.
+** tests/unit/test_model_http.c has a server that does this.
 **
-** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane: the
-** hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's queue;
-** a host that does not answer does not keep calls to others waiting.
+** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane is
+** the hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's
+** queue; a host that does not answer does not keep calls to others waiting.
 **
 ** When a reader has all it needs its outcome leaves at once; the tail of the stream is read so that the connection can
 ** be used again. */
