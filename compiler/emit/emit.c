@@ -308,7 +308,7 @@ static void declare_units(Emitter *e) {
     for (Decl *d = u->decls; d != NULL && !u->standard; d = d->next) declare(e, d);
   }
   application_declare(e);
-  models_declare(e);
+  model_tables(e);
 }
 
 /* Functions and shapes name one another: both lists are worked off until nothing new comes. */

@@ -342,7 +342,7 @@ Str span_text(const Body *b, Span span);
 Function *library_find(const Emitter *e, const char *module, Str name);
 
 /* ---- model_tables.c ---- */
-void models_declare(Emitter *e); /* models, ai_agents, limits and budgets to their tables */
+void model_tables(Emitter *e); /* models, ai_agents, limits and budgets to their tables */
 
 /* ---- application.c ---- */
 const Setting *setting_find(const Decl *decl, const char *name);

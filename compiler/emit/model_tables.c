@@ -79,7 +79,7 @@ static void allowance_add(Emitter *e, const Decl *decl) {
   *PUSH_ITEM(e, e->out->allowances, e->out->allowance_count, e->allowance_cap) = a;
 }
 
-void models_declare(Emitter *e) {
+void model_tables(Emitter *e) {
   for (Unit *u = e->checked->units; u != NULL; u = u->next) {
     for (Decl *d = u->decls; d != NULL && !u->standard; d = d->next) {
       if (d->model != NULL) model_add(e, d);
