@@ -43,7 +43,8 @@ typedef enum {
   REQUEST_SIGNAL,   /* deliver SIGNALLED to run `run` */
   REQUEST_CANCEL,   /* deliver CANCEL_ASKED to run `run` */
   REQUEST_DROP,     /* the command `seq` is not wanted any more; its answer may still come, as a late one */
-  REQUEST_ADMIT,    /* a tool with a limit: when limit `target` admits it deliver ANSWERED with nil */
+  REQUEST_ADMIT,    /* tool `key` has a limit: when limit `target` (limit_count 0: it has none of its own) and those
+                       declared for the tool admit it deliver ANSWERED with nil */
   REQUEST_PERSON,   /* an unknown outcome: a person must settle command `seq` */
   REQUEST_TURN,     /* a job or handling whose attempt failed or was snoozed: not before due_us, and when it is its
                        turn, deliver ANSWERED with nil: the next attempt begins. `attempt` is that one's number */

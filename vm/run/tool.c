@@ -138,12 +138,22 @@ static void check(Run *run, Fiber *f) {
   else body_call(run, f, tool_of(run, call)->check);
 }
 
+/* By a limit of its own, or one that is declared for it. */
+static bool is_limited(const Run *run, const BundleTool *tool) {
+  const Bundle *b = run->bundle;
+  for (uint32_t i = 0; i < b->allowance_count; i++) {
+    uint32_t of = b->allowances[i].tool;
+    if (of != NONE_INDEX && str_equal(bundle_text(b, of), bundle_text(b, tool->name))) return true;
+  }
+  return tool->limit_name != NONE_INDEX;
+}
+
 /* Waits until the tool's limit lets this attempt through. seq: of the command that is answered. */
 static void admit(Run *run, Fiber *f, uint64_t seq) {
   Strand *s = run_strand(run, f->id);
   ToolCall *call = call_of(s);
   const BundleTool *tool = tool_of(run, call);
-  if (tool->limit_name == NONE_INDEX) {
+  if (!is_limited(run, tool)) {
     perform(run, f);
     return;
   }
@@ -152,7 +162,8 @@ static void admit(Run *run, Fiber *f, uint64_t seq) {
   s->seq = seq;
   wait_add(run, &(Request){.kind = REQUEST_ADMIT, .seq = seq, .effect = EFFECT_TOOL,
                            .effect_class = tool->effect_class, .target = bundle_text(run->bundle, tool->limit_name),
-                           .limit_count = tool->limit_count, .limit_per_us = tool->limit_per_us}, f->id);
+                           .limit_count = tool->limit_count, .limit_per_us = tool->limit_per_us,
+                           .key = bundle_text(run->bundle, tool->name)}, f->id);
 }
 
 /* ---- the outcome ---- */

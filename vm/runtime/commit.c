@@ -2,6 +2,7 @@
 ** that happens before store_commit said yes. */
 #include "vm/base/mem.h"
 #include "vm/runtime/app.h"
+#include "vm/runtime/approvals.h"
 #include "vm/runtime/schedule.h"
 
 /* ---- the group ----------------------------------------------------------- */
@@ -121,8 +122,10 @@ static void slot_leave(Scheduler *s, Slot *slot) {
   if (!slot->over) return;
   bool told = slot->run != NULL && run_status_over(slot->status) && child_ended(s, slot);
   if (s->options.ended != NULL && slot->run != NULL) end_tell(s, slot, told);
-  for (const Inbox *event = slot->inbox; event != NULL; event = event->next)
-    slot->letters += event->letter; /* nobody will take them now */
+  for (const Inbox *event = slot->inbox; event != NULL; event = event->next) { /* nobody will take them now */
+    slot->letters += event->letter;
+    if (event->call) gate_settle(s, slot->number, event->record.ANSWERED.ref);
+  }
   letters_drop(s, slot);
   slot_free(slot);
 }
@@ -152,6 +155,8 @@ static void slot_settle(Scheduler *s, Slot *slot) {
   if (!slot->over || slot->settled) return;
   slot->settled = true;
   if (slot->run == NULL) return;
+  gate_over(s, slot);
+  approvals_over(s, slot);
   bool app = slot->entry_kind == ENTRY_JOB || slot->entry_kind == ENTRY_ON || slot->entry_kind == ENTRY_TICK;
   if (s->app != NULL && app) app_over(s->app, slot);
   if (run_status_over(slot->status)) child_ending(s, slot);
@@ -159,6 +164,7 @@ static void slot_settle(Scheduler *s, Slot *slot) {
 
 /* All that must be done before the commit; `touched` may grow meanwhile. */
 static void round_settle(Scheduler *s) {
+  gate_retry(s);
   for (uint32_t i = 0; i < s->turn.count; i++) {
     dispatch_before_commit(s, s->turn.at[i]);
     slot_settle(s, s->turn.at[i]);
@@ -196,6 +202,7 @@ bool round_commit(Scheduler *s, Err *err) {
   for (uint32_t i = 0; ok && i < s->turn.count; i++) ok = slot_after_commit(s, s->turn.at[i], err);
   for (uint32_t i = 0; i < s->turn.count; i++) slot_leave(s, s->turn.at[i]);
   s->turn.count = 0;
+  if (ok) gate_committed(s);
   ok = ok && (s->app == NULL || app_committed(s->app, err));
   if (ok) crash_due(s);
   return ok;

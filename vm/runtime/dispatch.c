@@ -3,9 +3,9 @@
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
 #include "vm/runtime/app.h"
+#include "vm/runtime/approvals.h"
+#include "vm/runtime/conversation.h"
 #include "vm/runtime/schedule.h"
-
-static const Str encoded_nil = {"\xf6", 1};
 
 /* ---- before -------------------------------------------------------------- */
 
@@ -27,7 +27,14 @@ static bool app_effect(uint8_t effect) {
          effect == EFFECT_STUB;
 }
 
+/* Answered from the store, with or without an application. */
+static bool store_effect(uint8_t effect) {
+  return effect == EFFECT_BUDGET_LEFT || effect == EFFECT_RECALL || effect == EFFECT_REMEMBER;
+}
+
 static bool for_app(const Request *r) { return r->kind == REQUEST_EFFECT && app_effect(r->effect); }
+static bool for_store(const Request *r) { return r->kind == REQUEST_EFFECT && store_effect(r->effect); }
+static bool for_model(const Request *r) { return r->kind == REQUEST_EFFECT && r->effect == EFFECT_MODEL; }
 
 static Str text_keep(char **at, Str s) {
   if (s.at == NULL || s.size == 0) return s;
@@ -38,15 +45,21 @@ static Str text_keep(char **at, Str s) {
 }
 
 static void ask_queue(Slot *slot, const Request *r) {
-  AppAsk *ask = mem_alloc(sizeof *ask + r->target.size + r->operands.size + r->key.size + r->note.size);
+  AppAsk *ask = mem_alloc(sizeof *ask + r->target.size + r->operands.size + r->scopes.size + r->key.size +
+                          r->note.size);
   char *at = (char *)(ask + 1);
   ask->request = *r;
   ask->request.target = text_keep(&at, r->target);
   ask->request.operands = text_keep(&at, r->operands);
+  ask->request.scopes = text_keep(&at, r->scopes);
   ask->request.key = text_keep(&at, r->key);
   ask->request.note = text_keep(&at, r->note);
   *slot->asks_end = ask;
   slot->asks_end = &ask->next;
+}
+
+void ask_too_dear(Slot *slot, uint64_t seq, Str error) {
+  ask_queue(slot, &(Request){.kind = REQUEST_EFFECT, .seq = seq, .effect = EFFECT_MODEL, .operands = error});
 }
 
 /* True: it was not handed over yet, and now never is. */
@@ -87,6 +100,15 @@ static void ask_answered_now(Slot *slot, uint64_t seq, const char *outcome, Str 
   slot_ready(slot);
 }
 
+static const char *store_ask(Scheduler *s, const Slot *slot, const Request *r, Buf *value) {
+  switch (r->effect) {
+    case EFFECT_MODEL: buf_str(value, r->operands); return "error"; /* refused before */
+    case EFFECT_BUDGET_LEFT: gate_left(s, r, value); return "ok";
+    default:
+      return conversation_ask(s->store, s->grouping, slot_tenant(slot), clock_now(&s->clock), r, value, &s->failed);
+  }
+}
+
 /* One after the other, until one is answered at once: that is the run's event of this round. What is left waits
 ** until the run is quiescent again. */
 static void asks_go(Scheduler *s, Slot *slot) {
@@ -97,7 +119,8 @@ static void asks_go(Scheduler *s, Slot *slot) {
     slot->asks = ask->next;
     if (slot->asks == NULL) slot->asks_end = &slot->asks;
     bool answered = true;
-    if (s->app == NULL) outcome = app_missing(&ask->request, &value);
+    if (!app_effect(ask->request.effect)) outcome = store_ask(s, slot, &ask->request, &value);
+    else if (s->app == NULL) outcome = app_missing(&ask->request, &value);
     else answered = app_ask(s->app, slot, &ask->request, &value, &outcome);
     if (answered) ask_answered_now(slot, ask->request.seq, outcome, buf_view(&value));
     buf_deinit(&value);
@@ -113,6 +136,20 @@ static void attempt(Scheduler *s, Slot *slot, const Request *r) {
     slot_note(slot, STR_FMT, STR_ARG(r->note));
   }
   if (s->app != NULL) app_attempt(s->app, slot, r);
+}
+
+/* Nobody waits for it any more. */
+static void drop_before(Scheduler *s, Slot *slot, const Request *r) {
+  bool asked = ask_drop(slot, r->seq);
+  gate_drop(s, slot, r->seq);
+  if (r->effect == EFFECT_APPROVE) approval_drop(s, slot, r->seq);
+  if (app_effect(r->effect) && !asked && s->app != NULL) app_drop(s->app, slot, r->seq);
+}
+
+static void effect_before(Scheduler *s, Slot *slot, const Request *r) {
+  if (slot->over) return;
+  if (for_app(r) || for_store(r)) ask_queue(slot, r);
+  else if (for_model(r)) gate_ask(s, slot, r, false);
 }
 
 static void before_commit(Scheduler *s, Slot *slot, const Request *r) {
@@ -132,16 +169,20 @@ static void before_commit(Scheduler *s, Slot *slot, const Request *r) {
       attempt(s, slot, r);
       return;
     case REQUEST_DROP:
-      if (app_effect(r->effect) && !ask_drop(slot, r->seq) && s->app != NULL) app_drop(s->app, slot, r->seq);
+      drop_before(s, slot, r);
       return;
     case REQUEST_EFFECT:
-      if (for_app(r) && !slot->over) ask_queue(slot, r);
+      effect_before(s, slot, r);
+      return;
+    case REQUEST_ADMIT:
+      if (!slot->over) gate_admit(s, slot, r);
+      return;
+    case REQUEST_APPROVAL:
+      if (!slot->over) approval_ask(s, slot, r, false);
       return;
     case REQUEST_TIMER:
     case REQUEST_OUTPUT:
     case REQUEST_AWAIT:
-    case REQUEST_ADMIT:
-    case REQUEST_APPROVAL:
       return;
   }
 }
@@ -182,14 +223,13 @@ static void foreign_fill(const Bundle *b, uint32_t index, EffectRequest *e,
   e->result_kind = b->types[x->result].kind;
 }
 
-static void effect_refuse(Slot *slot, const Request *r, const Err *err) {
-  Buf error = {0};
-  error_encode(&error, STR("http_failed"), str_of(err->text));
-  inbox_answer(slot, r->seq, "error", buf_view(&error), false);
-  buf_deinit(&error);
+static void effect_refuse(Scheduler *s, const Slot *slot, const Request *r, const Err *err) {
+  EffectOutcome o = {.run = slot->number, .seq = r->seq, .outcome = "error"};
+  error_encode(&o.value, STR("http_failed"), str_of(err->text));
+  outcome_deliver(s, &o);
 }
 
-static void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
+void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
   uint8_t kinds[FOREIGN_PARAMS_MAX];
   Err err;
   EffectRequest e = {.run = slot->number,
@@ -202,7 +242,7 @@ static void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
                      .timeout_us = r->timeout_us};
   if (r->effect == EFFECT_FOREIGN) foreign_fill(slot->program_bundle, r->extern_index, &e, kinds);
   if (!effects_ready(s, &err)) {
-    effect_refuse(slot, r, &err);
+    effect_refuse(s, slot, r, &err);
     return;
   }
   effects_submit(s->effects, &e);
@@ -226,13 +266,6 @@ static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
 
 /* ---- after --------------------------------------------------------------- */
 
-static void admit(Scheduler *s, Slot *slot, const Request *r) {
-  int64_t now = clock_now(&s->clock);
-  int64_t at = limits_admit(s->limits, r->target, r->limit_count, r->limit_per_us, now);
-  if (at <= now) inbox_answer(slot, r->seq, "ok", encoded_nil, true);
-  else timers_add(s->timers, (Timer){at, slot->number, r->seq});
-}
-
 static void drop(Scheduler *s, Slot *slot, const Request *r) {
   const EffectInfo *info = effect_info(r->effect);
   bool world = info != NULL && info->how == HOW_ASK && r->effect != EFFECT_SLEEP;
@@ -255,8 +288,9 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
       output(s, slot, r);
       return;
     case REQUEST_EFFECT:
-      if (slot->over || for_app(r)) return;
-      if (r->resend) effect_again(s, slot, r);
+      if (slot->over || for_app(r) || for_store(r)) return;
+      if (for_model(r)) gate_leave(s, slot, r);
+      else if (r->resend) effect_again(s, slot, r);
       else effect_submit(s, slot, r);
       return;
     case REQUEST_TIMER:
@@ -266,10 +300,13 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
       if (!slot->over) child_await(s, slot, r);
       return;
     case REQUEST_ADMIT:
-      if (!slot->over) admit(s, slot, r);
+      if (!slot->over) gate_leave(s, slot, r);
       return;
     case REQUEST_DROP:
       drop(s, slot, r);
+      return;
+    case REQUEST_APPROVAL:
+      if (!slot->over) approval_leave(s, slot, r);
       return;
     case REQUEST_START:
     case REQUEST_SIGNAL:
@@ -277,7 +314,6 @@ static void leave(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_PERSON:
     case REQUEST_TURN:
     case REQUEST_DEAD:
-    case REQUEST_APPROVAL:
       return; /* done before */
   }
 }
@@ -296,6 +332,15 @@ static bool is_fresh(const RunOutput *fresh, const Request *r) {
   return false;
 }
 
+/* What has not left with certainty waits for the next commit. */
+static void effect_open(Scheduler *s, Slot *slot, const Request *r) {
+  if (for_model(r)) gate_ask(s, slot, r, true);
+  else if (for_store(r)) ask_queue(slot, r);
+  else if (!for_app(r)) leave(s, slot, r);
+  else if (s->app != NULL) app_ask_open(s->app, slot, r);
+  else ask_queue(slot, r); /* answered with the next commit */
+}
+
 static void open_again(Scheduler *s, Slot *slot, const Request *r) {
   switch (r->kind) {
     case REQUEST_START:
@@ -304,19 +349,20 @@ static void open_again(Scheduler *s, Slot *slot, const Request *r) {
     case REQUEST_PERSON:
     case REQUEST_TURN:
     case REQUEST_DEAD:
-    case REQUEST_APPROVAL:
+    case REQUEST_ADMIT:
       before_commit(s, slot, r);
       return;
     case REQUEST_EFFECT:
-      if (!for_app(r)) leave(s, slot, r);
-      else if (s->app != NULL) app_ask_open(s->app, slot, r);
-      else ask_queue(slot, r); /* answered with the next commit */
+      effect_open(s, slot, r);
+      return;
+    case REQUEST_APPROVAL:
+      approval_ask(s, slot, r, true);
+      approval_leave(s, slot, r);
       return;
     case REQUEST_TIMER:
     case REQUEST_OUTPUT:
     case REQUEST_AWAIT:
     case REQUEST_DROP:
-    case REQUEST_ADMIT:
       leave(s, slot, r);
       return;
   }

@@ -18,6 +18,7 @@ enum {
   PARK_BATCH = 1000,    /* images in one commit */
   PARK_OFTEN = 500,     /* calm runs that are worth a commit of their own between rounds */
   AWAITS_MAX = 64,      /* who awaits more stays: each time it is taken up all of them are looked up */
+  REPLY_GRACE_US = 1000000,
   BUSY_GRACE_US = 20000 /* a run that was stepped so shortly ago may be needed again at once */
 };
 
@@ -28,6 +29,10 @@ static bool row_ours(const Scheduler *s, uint64_t number) {
 }
 
 static bool row_sleeps(const RunRow *row) { return row->status == RUN_STATUS_PARKED && row->wake_us >= 0; }
+
+bool run_ours(const Scheduler *s, uint64_t number) {
+  return slot_by_number((Scheduler *)(uintptr_t)s, number) != NULL || row_ours(s, number);
+}
 
 bool row_dormant(const Scheduler *s, const RunRow *row) {
   return row_sleeps(row) && row_ours(s, row->number) && slot_by_number((Scheduler *)(uintptr_t)s, row->number) == NULL;
@@ -69,6 +74,7 @@ static void slot_sleep(Slot *slot) {
 void slot_calm(Slot *slot) {
   Scheduler *s = slot->scheduler;
   slot->calm_us = clock_monotonic_us();
+  s->calm_next_us = 0;
   if (slot->calm) return;
   slot->calm = true;
   s->calm = mem_grow(s->calm, &s->calm_cap, s->calm_count + 1, sizeof *s->calm);
@@ -77,7 +83,14 @@ void slot_calm(Slot *slot) {
 
 static bool may_park(const Slot *slot) {
   return !slot->over && !slot->ready && !slot->away && slot->quiescent && slot->run != NULL && slot->inbox == NULL &&
-         slot->asks == NULL && !slot->touched && run_parked(slot->run);
+         slot->asks == NULL && !slot->touched && (run_parked(slot->run) || run_parkable(slot->run));
+}
+
+/* A reply may come any moment: only when it is slow, or memory is short, the run leaves. */
+static bool reply_near(const Slot *slot, int64_t now_us) {
+  const Scheduler *s = slot->scheduler;
+  if (slot->run == NULL || run_parked(slot->run) || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
+  return s->options.seeded || now_us - slot->calm_us < REPLY_GRACE_US;
 }
 
 static bool may_sleep(const Slot *slot) {
@@ -131,13 +144,19 @@ static bool park_list(Scheduler *s, SlotList *parked, Err *err) {
 bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   SlotList parked = {0};
   uint32_t kept = 0, count = s->calm_count;
-  int64_t now = grace_us > 0 ? clock_monotonic_us() : 0;
+  int64_t now = s->calm_looked_us = clock_monotonic_us(), next = 0;
   bool ok = true;
   for (uint32_t i = 0; i < count; i++) {
     Slot *slot = slot_by_number(s, s->calm[i]);
     if (slot == NULL) continue;
     if (!ok || slot->touched || (grace_us > 0 && now - slot->calm_us < grace_us)) {
       s->calm[kept++] = slot->number;
+      next = now;
+      continue;
+    }
+    if (may_park(slot) && reply_near(slot, now)) {
+      s->calm[kept++] = slot->number;
+      if (next == 0 || slot->calm_us + REPLY_GRACE_US < next) next = slot->calm_us + REPLY_GRACE_US;
       continue;
     }
     slot->calm = false;
@@ -147,6 +166,7 @@ bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   }
   ok = ok && park_list(s, &parked, err);
   s->calm_count = kept;
+  s->calm_next_us = next;
   mem_free(parked.at);
   return ok;
 }
@@ -156,7 +176,9 @@ bool park_busy(Scheduler *s, Err *err) {
   if (s->awake_count >= AWAKE_MAX && s->calm_count >= PARK_BATCH) return park_calm(s, 0, err);
   if (s->options.seeded || s->calm_count < PARK_OFTEN) return true;
   Slot *first = slot_by_number(s, s->calm[0]);
-  if (first != NULL && clock_monotonic_us() - first->calm_us < BUSY_GRACE_US) return true;
+  int64_t now = clock_monotonic_us();
+  if (first != NULL && now - first->calm_us < BUSY_GRACE_US) return true;
+  if (now - s->calm_looked_us < BUSY_GRACE_US) return true; /* those that are left wait for replies */
   return park_calm(s, BUSY_GRACE_US, err);
 }
 

@@ -3,14 +3,16 @@
 
 #include "vm/base/cbor.h"
 
-void error_encode(Buf *out, Str code, Str message) {
+void error_encode_data(Buf *out, Str code, Str message, Str data) {
   cbor_put_tag(out, CBOR_TAG_ERROR);
   cbor_put_array(out, 4);
   cbor_put_text(out, code);
   cbor_put_text(out, message);
-  cbor_put_nil(out);
+  buf_str(out, data);
   cbor_put_nil(out);
 }
+
+void error_encode(Buf *out, Str code, Str message) { error_encode_data(out, code, message, STR("\xf6")); }
 
 bool error_decode(Str value, ErrorParts *out) {
   CborReader r = cbor_reader(value);

@@ -7,6 +7,9 @@
 /* data and at are nil. */
 void error_encode(Buf *out, Str code, Str message);
 
+/* With data, an encoded value. */
+void error_encode_data(Buf *out, Str code, Str message, Str data);
+
 typedef struct ErrorParts {
   Str code, message;
   Str data; /* encoded */

@@ -53,15 +53,25 @@ static void texts_own(Record *r, char *at) {
   }
 }
 
-void inbox_put(Slot *slot, const Record *record, bool timer, bool letter) {
+static Inbox *inbox_add(Slot *slot, const Record *record) {
   Inbox *event = mem_alloc(sizeof *event + text_size(record));
   event->record = *record;
-  event->timer = timer;
-  event->letter = letter;
   texts_own(&event->record, (char *)(event + 1));
   *slot->inbox_end = event;
   slot->inbox_end = &event->next;
   slot_ready(slot);
+  return event;
+}
+
+void inbox_put(Slot *slot, const Record *record, bool timer, bool letter) {
+  Inbox *event = inbox_add(slot, record);
+  event->timer = timer;
+  event->letter = letter;
+}
+
+void inbox_outcome(Slot *slot, uint64_t seq, const char *outcome, Str value, bool call) {
+  Record r = {.kind = RECORD_ANSWERED, .ANSWERED = {.ref = seq, .outcome = str_of(outcome), .value = value}};
+  inbox_add(slot, &r)->call = call;
 }
 
 void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool timer) {

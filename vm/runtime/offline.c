@@ -69,7 +69,7 @@ bool offline_replay(Node *node, const RunRow *row, const Program *program, bool 
 
 /* ---- delivery ------------------------------------------------------------------ */
 
-static bool offline_commit(Node *node, const RunRow *row, Run *run, Err *err) {
+static bool offline_commit(Node *node, const RunRow *row, Run *run, KvRow *also, Err *err) {
   StoreGroup group = {0};
   LogRow log = {.run = row->number};
   RunRow updated = *row;
@@ -82,6 +82,8 @@ static bool offline_commit(Node *node, const RunRow *row, Run *run, Err *err) {
   group.row_count = 1;
   group.updated = &updated;
   group.updated_count = 1;
+  group.kv = also;
+  group.kv_count = also != NULL;
   bool ok = store_commit(node_store(node), &group, err);
   store_group_deinit(&group);
   return ok;
@@ -99,7 +101,14 @@ static bool quiescent_at_end(Run *run, Err *err) {
   return false;
 }
 
-bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err) {
+/* It is delivered later: what goes with it changes now, and its run will know what to do. */
+static bool offline_mail(Node *node, const RunRow *row, const Record *event, KvRow *also, Err *err) {
+  StoreGroup group = {.kv = also, .kv_count = 1};
+  return mail_add(node_store(node), row->number, event, err) &&
+         (also == NULL || store_commit(node_store(node), &group, err));
+}
+
+bool offline_deliver_with(Node *node, const RunRow *row, Record *event, KvRow *also, Err *err) {
   const Program *program;
   Journal *journal;
   Host host;
@@ -115,11 +124,15 @@ bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err) {
     return false;
   }
   bool free_now = quiescent_at_end(run, err);
-  bool ok = free_now && run_deliver(run, event, err) && offline_commit(node, row, run, err);
+  bool ok = free_now && run_deliver(run, event, err) && offline_commit(node, row, run, also, err);
   run_free(run);
   if (!free_now && err->code == ERR_BUSY)
-    return mail_add(node_store(node), row->number, event, err);
+    return offline_mail(node, row, event, also, err);
   return ok;
+}
+
+bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err) {
+  return offline_deliver_with(node, row, event, NULL, err);
 }
 
 /* ---- records ------------------------------------------------------------------- */

@@ -6,11 +6,11 @@
 #include "vm/run/run.h"
 #include "vm/runtime/node.h"
 
-/* Walks the run's history, puts the event at its end and commits. Nothing is executed beyond. A run
- *that was
- ** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h).
- */
+/* Walks the run's history, puts the event at its end and commits. Nothing is executed beyond. A run that was
+** interrupted in the middle of a step must finish that first: the event is kept as mail (mail.h). */
 MUST_USE bool offline_deliver(Node *node, const RunRow *row, Record *event, Err *err);
+/* And changes an entry of the store with it; `also` may be NULL. */
+MUST_USE bool offline_deliver_with(Node *node, const RunRow *row, Record *event, KvRow *also, Err *err);
 
 typedef struct Replayed {
   Run *run;          /* where its history ends; owned: run_free */

@@ -25,7 +25,7 @@
 #include "vm/runtime/error_value.h"
 #include "vm/runtime/grouping.h"
 #include "vm/runtime/host.h"
-#include "vm/runtime/limits.h"
+#include "vm/runtime/gate.h"
 #include "vm/runtime/mail.h"
 #include "vm/runtime/scheduler.h"
 #include "vm/runtime/timers.h"
@@ -39,6 +39,7 @@ typedef struct Inbox {
   Record record;
   bool timer;      /* a DROP takes it back */
   bool letter;     /* it is in scheduler->mail until it is on record */
+  bool call;       /* the outcome of a model's call: taken, the call is settled */
   struct Inbox *next;
 } Inbox;
 
@@ -62,6 +63,10 @@ struct Slot {
   uint32_t out_before;         /* outs whose part before the commit is done */
   uint32_t resolved;           /* unknown outcomes settled in this turn */
   uint32_t letters;            /* that this turn put on record */
+  uint64_t *settles;           /* calls of models whose outcomes this turn took */
+  uint32_t settle_count, settle_cap;
+  struct Call *calls;          /* at the gate (gate_impl.h) */
+  uint32_t approvals;          /* of it that are open */
   StepResult result;
   bool quiescent;        /* an event may be delivered */
   bool ready;            /* in scheduler->ready */
@@ -114,6 +119,8 @@ struct Scheduler {
   SlotList touched; /* besides: began, were taken up or given an event; part of the next commit */
   uint64_t *calm;
   uint32_t calm_count, calm_cap; /* numbers: quiescent since the last look at who is parked */
+  int64_t calm_looked_us; /* when they were last looked at, on the monotonic clock */
+  int64_t calm_next_us;   /* before that nobody of them is worth a look */
   uint32_t slot_count, stuck_count, diverged_count, corrupt_count;
   uint32_t awake_count; /* slots with a Run in memory */
   /* Dormant runs. All the store's are this scheduler's once it has taken up all that is not over (`whole`); else only
@@ -128,7 +135,7 @@ struct Scheduler {
   uint64_t parent_over;     /* the number of a run that is known to be over, 0: none */
   uint64_t next_number, begun;
   Timers *timers;
-  Limits *limits;
+  struct Gate *gate; /* calls of models, tools with limits */
   Table *awaiters;  /* by id of the awaited run: Awaiter */
   Table *refused;   /* by id: why a child could not be started */
   Workers *workers; /* made when first needed */
@@ -193,6 +200,8 @@ void awaiters_tell(Scheduler *s, Uuid id, const char *outcome, Str value);
 /* ---- inbox.c ---- */
 void inbox_put(Slot *slot, const Record *record, bool timer, bool letter);
 void inbox_answer(Slot *slot, uint64_t seq, const char *outcome, Str value, bool timer);
+/* An outcome of the outside world; `call`: of a model's call at the gate. */
+void inbox_outcome(Slot *slot, uint64_t seq, const char *outcome, Str value, bool call);
 void inbox_drop_timer(Slot *slot, uint64_t seq);
 Inbox *inbox_take(Slot *slot);
 void inbox_clear(Slot *slot);
@@ -202,6 +211,11 @@ void dispatch_before_commit(Scheduler *s, Slot *slot);
 void dispatch_after_commit(Scheduler *s, Slot *slot);
 /* Requests that were open when the run was taken up. */
 void dispatch_open(Scheduler *s, Slot *slot, const RunOutput *fresh, const RunOutput *open);
+
+/* What leaves. */
+void effect_submit(Scheduler *s, Slot *slot, const Request *r);
+/* A call of a model that the gate refuses: on record in the same commit as its question. */
+void ask_too_dear(Slot *slot, uint64_t seq, Str error);
 
 void asks_clear(Slot *slot); /* what it asked of the application and was not handed over */
 
@@ -232,6 +246,7 @@ bool row_dormant(const Scheduler *s, const RunRow *row);
 void dormant_leave(Scheduler *s, const RunRow *row);
 /* Takes up dormant runs whose time has come, not more than memory should hold at once. */
 MUST_USE bool dormant_wake(Scheduler *s, int64_t now_us, Err *err);
+bool run_ours(const Scheduler *s, uint64_t number); /* here, or dormant and this scheduler's */
 bool dormant_next(Scheduler *s, int64_t *wake_us); /* when the next one is due; false: none has a timer */
 
 /* ---- away.c: long turns ---- */
@@ -245,6 +260,7 @@ int away_fd(const Scheduler *s);            /* readable when one is back; -1: no
 void away_free(Scheduler *s);
 
 /* ---- scheduler.c ---- */
+void outcome_deliver(Scheduler *s, EffectOutcome *o); /* takes its value */
 void slot_mail(Slot *slot); /* what waited for it while nobody ran it */
 void scheduler_notice(Scheduler *s, const char *format, ...) PRINTF_LIKE(2, 3);
 

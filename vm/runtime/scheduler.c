@@ -13,6 +13,7 @@
 #include "vm/base/mem.h"
 #include "vm/core/heap.h"
 #include "vm/runtime/app.h"
+#include "vm/runtime/approvals.h"
 #include "vm/runtime/schedule.h"
 
 enum {
@@ -41,13 +42,12 @@ bool scheduler_new(Node *node, const SchedulerOptions *options, Scheduler **out,
   s->awaiters = table_new();
   s->refused = table_new();
   s->timers = timers_new();
-  s->limits = limits_new();
   s->adopted = table_new();
   s->grouping = grouping_new();
   s->next_number = s->first_number = store_next_run(s->store);
   s->stop_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
   if (s->stop_fd < 0) FAIL(err, ERR_IO, "eventfd: %s", strerror(errno));
-  bool ok = s->stop_fd >= 0 && mail_read(s->store, &s->mail, err);
+  bool ok = s->stop_fd >= 0 && mail_read(s->store, &s->mail, err) && gate_new(s, &s->gate, err);
   if (!ok || (options->listen && !control_open(node_dir(node), &s->control, err))) {
     scheduler_free(s);
     return false;
@@ -109,7 +109,7 @@ void scheduler_free(Scheduler *s) {
   texts_free(s->refused);
   table_free(s->adopted);
   timers_free(s->timers);
-  limits_free(s->limits);
+  gate_free(s->gate);
   for (uint32_t i = 0; i < s->arrived_count; i++) buf_deinit(&s->arrived[i].value);
   mem_free(s->arrived);
   grouping_free(s->grouping);
@@ -192,6 +192,11 @@ Run *scheduler_find(Scheduler *s, uint64_t number) {
 
 /* ---- step 2: turns, on any thread ----------------------------------------- */
 
+static void settle_note(Slot *slot, uint64_t seq) {
+  slot->settles = mem_grow(slot->settles, &slot->settle_cap, slot->settle_count + 1, sizeof *slot->settles);
+  slot->settles[slot->settle_count++] = seq;
+}
+
 /* Gives the run its next event. False: none is left that it takes. */
 static bool turn_event(Slot *slot) {
   Inbox *event;
@@ -201,6 +206,7 @@ static bool turn_event(Slot *slot) {
     if (ok && event->record.kind == RECORD_RESOLVED) slot->resolved++;
     if (ok && event->record.kind == RECORD_REVIVED) slot->dead = false;
     slot->letters += event->letter;
+    if (event->call) settle_note(slot, event->record.ANSWERED.ref);
     mem_free(event);
     if (ok) return true;
   }
@@ -311,6 +317,8 @@ static void turn_step(Scheduler *s) {
   for (uint32_t i = 0; i < s->turn.count; i++) {
     Slot *slot = s->turn.at[i];
     for (; slot->resolved > 0; slot->resolved--) slot_person(slot, -1);
+    for (uint32_t n = 0; n < slot->settle_count; n++) gate_settle(s, slot->number, slot->settles[n]);
+    slot->settle_count = 0;
     slot->sliced = slot->result == STEP_SLICE;
     slot_after_step(slot);
   }
@@ -325,10 +333,12 @@ static bool round_run(Scheduler *s, Err *err) {
 
 /* ---- step 1: what arrived -------------------------------------------------- */
 
-static void outcome_deliver(Scheduler *s, EffectOutcome *o) {
+/* Of a run that is gone nothing is put on record, and what the call cost is settled at once. */
+void outcome_deliver(Scheduler *s, EffectOutcome *o) {
   Slot *slot = slot_by_number(s, o->run);
-  if (slot != NULL && !slot->over)
-    inbox_answer(slot, o->seq, o->outcome, buf_view(&o->value), false);
+  bool call = gate_outcome(s, o);
+  if (slot != NULL && !slot->over) inbox_outcome(slot, o->seq, o->outcome, buf_view(&o->value), call);
+  else if (call) gate_settle(s, o->run, o->seq);
   buf_deinit(&o->value);
 }
 
@@ -342,6 +352,11 @@ static void outcomes_take(Scheduler *s) {
   EffectOutcome o;
   while (s->effects != NULL && s->in_flight > 0 && effects_next(s->effects, &o)) {
     if (o.more) {
+      buf_deinit(&o.value);
+      continue;
+    }
+    if (o.more) {
+      gate_progress(s, &o);
       buf_deinit(&o.value);
       continue;
     }
@@ -397,7 +412,9 @@ static bool collect(Scheduler *s, Err *err) {
   if (!s->options.seeded || (s->ready.count == 0 && s->in_flight == 0)) {
     if (!dormant_wake(s, clock_now(&s->clock), err)) return false;
     timers_fire(s);
+    gate_collect(s, clock_now(&s->clock));
   }
+  s->failed |= gate_failed(s->gate);
   control_look(s);
   return true;
 }
@@ -419,8 +436,10 @@ static bool wait_events(Scheduler *s, int64_t timeout_us) {
 static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
   int64_t left = until_us == 0 ? -1 : until_us - clock_now(&s->clock);
   if (until_us != 0 && left <= 0) return true;
-  if (s->calm_count > 0 && (left < 0 || left > PARK_GRACE_US)) {
-    if (wait_events(s, PARK_GRACE_US)) return true;
+  int64_t grace = s->calm_next_us - clock_monotonic_us();
+  if (grace < PARK_GRACE_US) grace = PARK_GRACE_US;
+  if (s->calm_count > 0 && (left < 0 || left > grace)) {
+    if (wait_events(s, grace)) return true;
     if (until_us == 0 && s->in_flight == 0 && away_count(s) == 0 && s->options.waiting != NULL)
       s->options.waiting(s->options.context);
     return park_calm(s, 0, err);
@@ -436,8 +455,9 @@ static int64_t next_due(Scheduler *s) {
   Timer t;
   int64_t wake, due = timer_next(s, &t) ? t.due_us : 0;
   if (dormant_next(s, &wake) && (due == 0 || wake < due)) due = wake;
-  int64_t app = s->app != NULL ? app_next_due(s->app) : 0;
-  return app != 0 && (due == 0 || app < due) ? app : due;
+  int64_t app = s->app != NULL ? app_next_due(s->app) : 0, gate = gate_next_due(s);
+  if (app != 0 && (due == 0 || app < due)) due = app;
+  return gate != 0 && (due == 0 || gate < due) ? gate : due;
 }
 
 /* Is the run asked for over (or diverged, or lost)? A dormant one is not. */
@@ -466,6 +486,7 @@ static Idle idle_judge(Scheduler *s, uint64_t target, int64_t patience_us, int64
   if (none) return *until_us != 0 ? IDLE_PARKED : IDLE_OVER;
   if (s->stuck_count > 0) return IDLE_STUCK;
   if (patience < 0 && s->control != NULL) return IDLE_WAIT;
+  if (approvals_wait(s)) return IDLE_STUCK;
   return IDLE_PARKED;
 }
 

@@ -29,6 +29,14 @@ typedef struct RunEnd {
   bool awaited; /* and has been given the end */
 } RunEnd;
 
+/* Text of a model's answer as it comes: provisional, the reply on record is what counts. */
+typedef struct StreamPiece {
+  Uuid run;
+  uint64_t seq;
+  uint32_t attempt; /* how often this call was asked again before: then the text begins anew */
+  Str agent, model, text;
+} StreamPiece;
+
 typedef struct SchedulerOptions {
   uint32_t threads; /* 0: one per core */
   bool seeded; /* virtual clock, derived ids, sorted arrivals: journals are functions of the seed */
@@ -41,6 +49,7 @@ typedef struct SchedulerOptions {
   const char *extern_allow; /* libraries for `extern`, ':'-separated; NULL: the system's */
   /* What a run prints or logs, once it is durable. */
   void (*output)(void *context, Uuid run, EffectKind kind, Str text);
+  void (*stream)(void *context, const StreamPiece *piece);
   /* A run is over (or diverged), and that is durable. */
   void (*ended)(void *context, const RunEnd *end);
   /* After each round, before any waiting: what was said may be written out. */
@@ -87,7 +96,7 @@ MUST_USE bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *eve
 typedef enum {
   SCHEDULE_OVER,    /* the run asked for (or every run) is over */
   SCHEDULE_PARKED,  /* all that is left waits for signals, or for longer than patience_us */
-  SCHEDULE_STUCK,   /* all that is left waits for a person */
+  SCHEDULE_STUCK,   /* all that is left waits for a person: an unknown outcome, an approval */
   SCHEDULE_STOPPED, /* scheduler_stop was called: all is committed */
   SCHEDULE_FAILED   /* the store failed: nothing after the last commit was promised to anyone */
 } ScheduleResult;
@@ -111,6 +120,9 @@ struct Control *scheduler_control(Scheduler *s);
 
 struct App;
 struct App *scheduler_app(Scheduler *s); /* NULL without SchedulerOptions.app */
+
+/* What its calls wait for before they leave, one line each: limits, budgets. Nothing for a run that is not here. */
+void scheduler_waiting(Scheduler *s, uint64_t number, Buf *out);
 
 /* The number of a run that is here, 0 if it is not. */
 uint64_t scheduler_number(Scheduler *s, Uuid id);

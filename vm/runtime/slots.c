@@ -76,8 +76,10 @@ void slot_free(Slot *slot) {
   }
   if (slot->persons > 0) s->stuck_count--;
   if (slot->run != NULL) s->awake_count--, run_free(slot->run);
+  gate_forget(slot);
   inbox_clear(slot);
   asks_clear(slot);
+  mem_free(slot->settles);
   for (uint32_t i = 0; i < slot->out_cap; i++) run_output_deinit(&slot->outs[i]);
   mem_free(slot->outs);
   mem_free((void *)(uintptr_t)slot->entry.at);

@@ -7,6 +7,8 @@
 #include "vm/run/decider.h"
 #include "vm/runtime/schedule.h"
 
+#include "vm/runtime/testing_impl.h"
+
 typedef enum { ANSWER_VALUE, ANSWER_RAISE, ANSWER_LOST } AnswerKind; /* as compiler/front/ast.h's StubKind */
 
 typedef struct Answer {
@@ -48,15 +50,19 @@ struct Testing {
   Table *stubs, *calls;   /* by tool */
   Table *states;          /* of agents by name, as given and as the last `when` left it: Buf */
   Str last;               /* the agent given last; owned */
+  World *world;           /* models and people */
   Pending *pending;
   uint32_t pending_count, pending_cap;
 };
+
+World *testing_world(const Testing *t) { return t->world; }
 
 Testing *testing_new(void) {
   Testing *t = MEM_NEW(Testing);
   t->stubs = table_new();
   t->calls = table_new();
   t->states = table_new();
+  t->world = world_new();
   return t;
 }
 
@@ -88,6 +94,7 @@ void testing_free(Testing *t) {
   table_free(t->stubs);
   table_free(t->calls);
   table_free(t->states);
+  world_free(t->world);
   decider_free(t->decider);
   mem_free((char *)(uintptr_t)t->last.at);
   mem_free(t->pending);
@@ -470,5 +477,6 @@ bool testing_ask(Testing *t, Slot *slot, const Request *r, Buf *value, const cha
   else if (str_equal(r->target, STR("when"))) ok = when(t, &reader, value, outcome);
   else if (str_equal(r->target, STR("stub"))) ok = stub_set(t, &reader, value);
   else if (str_equal(r->target, STR("calls"))) ok = calls_count(t, &reader, value);
+  else ok = world_ask(t->world, r->target, &reader, value);
   return ok || test_error(value, outcome, STR("bad_value"), STR_FMT " cannot be read", r->target);
 }

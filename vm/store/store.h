@@ -89,7 +89,13 @@ typedef enum {
   SPACE_QUEUE,        /* key: the queue's name: what an operator set */
   SPACE_CRON,         /* key: the cron's name: the last tick taken */
   SPACE_UNIQUE,       /* key: 32 bytes of hash: the job that holds a unique key, and until when */
-  SPACE_APP           /* key: a word: which bundle is active … */
+  SPACE_APP,          /* key: a word: which bundle is active … */
+  SPACE_LEDGER,       /* key: an account of the ledger (vm/runtime/ledger.h): what was spent */
+  SPACE_BOOK,         /* key: UTC day, tenant, agent, model: what their calls of models cost */
+  SPACE_HOLD,         /* key: run's number, seq, 8 bytes big-endian each: a call of a model that is not settled */
+  SPACE_LIMIT,        /* key: a limit (vm/runtime/limits.h): what its window holds */
+  SPACE_APPROVAL,     /* key: run's id, seq 8 bytes big-endian: what a person is asked */
+  SPACE_CONVERSATION  /* key: tenant, 0, agent, 0, conversation, 0, number 8 bytes big-endian; without a number: the last */
 } StoreSpace;
 typedef struct KvRow {
   uint8_t space; /* StoreSpace */

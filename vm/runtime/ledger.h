@@ -1,0 +1,105 @@
+/* The ledger of calls of models: what was spent, what is reserved for calls in flight, and the books.
+**
+** An account is a budget someone set: of a scope (`budget {…}:`, an agent's), or of a declaration, one for each tenant,
+** agent, model … it says, of a window of time. Before a call leaves the most it can cost is reserved in all its
+** accounts (a hold); the call is settled with what it did cost in the commit that has its answer on record. What is
+** reserved is the sum of the holds and stored nowhere else, so the two can never disagree.
+**
+** Written through the round's Grouping; the sums are cached, so reads see what the round decided. Used on the
+** scheduler's thread. */
+#ifndef Z8_LEDGER_H
+#define Z8_LEDGER_H
+
+#include "vm/runtime/grouping.h"
+#include "vm/runtime/prices.h"
+
+typedef struct Amounts {
+  int64_t nanodollars, tokens, calls;
+} Amounts;
+enum { NO_BOUND = -1 }; /* of an amount that is a limit */
+Amounts amounts_add(Amounts a, Amounts b);
+
+typedef struct Account Account;
+
+/* An account as one call sees it. */
+typedef struct AccountUse {
+  Account *account;
+  Str name;       /* as it is told: "budget", "Acme" */
+  Amounts limit;
+  int64_t window_us; /* where its window begins; 0: it has no end */
+} AccountUse;
+
+/* Of one call in flight. What it reserved, where, and whose book it is in. */
+typedef struct HoldAccount {
+  Account *account;
+  int64_t window_us;
+} HoldAccount;
+typedef struct Hold {
+  Amounts amounts;
+  Usage most; /* what was reserved, as tokens */
+  HoldAccount *accounts; /* owned */
+  uint32_t count;
+  Str book; /* owned: a key of SPACE_BOOK */
+} Hold;
+void hold_deinit(Hold *hold);
+
+typedef struct Ledger Ledger;
+Ledger *ledger_new(Store *store, Grouping *grouping);
+void ledger_free(Ledger *ledger);
+/* Accounts of scopes whose runs are over go. */
+MUST_USE bool ledger_load(Ledger *ledger, Err *err);
+
+/* The store could not be read: what it says may be too little. */
+bool ledger_failed(const Ledger *ledger);
+
+/* ---- accounts ---- */
+Account *ledger_scope(Ledger *ledger, Uuid run, uint64_t seq);
+/* `key` names it; another window begins with nothing spent. *window_us is the one that counts: not an earlier one,
+** should the clock have gone back. */
+Account *ledger_pool(Ledger *ledger, Str key, int64_t *window_us);
+Amounts account_spent(const Account *account);
+Amounts account_reserved(const Account *account);
+void ledger_run_over(Ledger *ledger, Uuid run); /* the accounts of its scopes go, when nothing is held there any more */
+
+/* ---- a call ---- */
+typedef enum {
+  RESERVE_DONE,
+  RESERVE_WAIT, /* it would fit if other calls had not reserved, or waits behind one that does */
+  RESERVE_NEVER /* *which does not have so much left */
+} Reserve;
+/* Nothing changes but with DONE; then the hold is filled, and is to be stored (ledger_hold_put). */
+Reserve ledger_reserve(Ledger *ledger, const AccountUse *uses, uint32_t count, Amounts want, Hold *hold,
+                       uint32_t *which);
+/* One who waits: nobody may pass it in the accounts it waits for. Taken back with -1. */
+void ledger_queued(const AccountUse *uses, uint32_t count, int change);
+void ledger_release(Ledger *ledger, Hold *hold); /* it never left */
+/* It cost this much. `uncertain`: nobody knows whether it did. The hold is empty afterwards. */
+void ledger_settle(Ledger *ledger, Hold *hold, const Usage *usage, int64_t nanodollars, bool uncertain);
+
+/* ---- rows of holds ---- */
+typedef struct HoldRow {
+  uint64_t run, seq;
+  bool sent;
+  uint32_t attempt; /* how often it was asked again before */
+  Str resume;       /* encoded {id, after}, or empty */
+} HoldRow;
+void ledger_hold_put(Ledger *ledger, const HoldRow *row, const Hold *hold);
+void ledger_hold_drop(Ledger *ledger, uint64_t run, uint64_t seq);
+/* All that the store has; `each` owns the hold from then on, whose amounts are reserved. */
+MUST_USE bool ledger_holds(Ledger *ledger, void (*each)(void *context, const HoldRow *row, Hold *hold), void *context,
+                           Err *err);
+
+/* ---- books ---- */
+void book_key(int64_t now_us, Str tenant, Str agent, Str model, Buf *out);
+typedef struct CostRow {
+  int64_t day_us; /* midnight UTC */
+  Str tenant, agent, model;
+  int64_t calls, input, cached, output; /* tokens */
+  int64_t nanodollars;                  /* uncertain ones among them */
+  int64_t uncertain_calls, uncertain_nanodollars;
+  int64_t reserved_nanodollars; /* of calls in flight now */
+} CostRow;
+/* In order of day, tenant, agent, model; from_us: the first day, 0: all. */
+MUST_USE bool ledger_costs_each(Store *store, int64_t from_us, bool (*each)(void *context, const CostRow *row),
+                                void *context, Err *err);
+#endif

@@ -1,0 +1,44 @@
+/* Between ledger.c, ledger_rows.c and ledger_books.c. */
+#ifndef Z8_LEDGER_IMPL_H
+#define Z8_LEDGER_IMPL_H
+
+#include "vm/base/table.h"
+#include "vm/runtime/ledger.h"
+
+/* Keys: 's', run's id, seq of the scope, 8 bytes big-endian; or 'p' and what a pool is of. */
+enum { KEY_SCOPE = 's', KEY_POOL = 'p', SCOPE_KEY_BYTES = 1 + 16 + 8 };
+
+struct Account {
+  Str key; /* owned */
+  Amounts spent, reserved;
+  int64_t window_us;
+  uint32_t holds;   /* in this window or an earlier one */
+  uint32_t waiters; /* calls that wait for room here */
+  bool over;        /* its run is: it goes when nothing is held */
+  Account *next;    /* of the same run */
+};
+
+struct Ledger {
+  Store *store;
+  Grouping *grouping;
+  Table *accounts; /* by key */
+  Table *owners;   /* by run's id: the first Account of its scopes */
+  Buf key, value;  /* scratch */
+  bool failed;
+};
+
+/* The account of a key; made, or read from the store, when it is not there. */
+Account *ledger_account(Ledger *ledger, Str key);
+void account_put(Ledger *ledger, const Account *account);
+MUST_USE bool account_decode(Str value, Account *account);
+void account_settle(Ledger *ledger, const HoldAccount *held, Amounts reserved, Amounts spent);
+void account_unhold(Ledger *ledger, Account *account);
+/* A stored hold's accounts, by their keys. */
+void account_hold(Account *account, int64_t window_us, Amounts amounts);
+
+/* Adds a call to its book. */
+void book_add(Ledger *ledger, Str key, const Usage *usage, int64_t nanodollars, bool uncertain);
+
+void key_u64(Buf *out, uint64_t n); /* 8 bytes big-endian */
+uint64_t key_u64_at(const char *at);
+#endif
