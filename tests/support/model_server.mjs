@@ -31,7 +31,12 @@ import { argv } from "node:process";
 import { pathToFileURL } from "node:url";
 import { wires, reasoningKept } from "./model_wire.mjs";
 
-const paths = { "/v1/chat/completions": "openai", "/v1/responses": "openai_responses", "/v1/messages": "anthropic", "/api/chat": "ollama" };
+const paths = {
+  "/v1/chat/completions": "openai",
+  "/v1/responses": "openai_responses",
+  "/v1/messages": "anthropic",
+  "/api/chat": "ollama",
+};
 const pause = (ms) => new Promise((ok) => setTimeout(ok, ms));
 const addressOf = (port) => (provider) => `http://127.0.0.1:${port}${provider?.startsWith("openai") ? "/v1" : ""}`;
 
@@ -41,33 +46,55 @@ function normal(answer, n, raw) {
   a.id ??= `re_${n}`;
   a.calls = (a.calls ?? []).map((c, i) => ({ id: `call_${n}_${i + 1}`, ...c }));
   a.stop ??= a.refusal ? "refusal" : a.calls.length ? "calls" : "end";
-  a.usage = { input: Math.ceil(raw.length / 4), output: Math.ceil(a.text.length / 4) + 8 * a.calls.length + 1, ...a.usage };
+  a.usage = {
+    input: Math.ceil(raw.length / 4),
+    output: Math.ceil(a.text.length / 4) + 8 * a.calls.length + 1,
+    ...a.usage,
+  };
   return a;
 }
 
+const types = {
+  400: "invalid_request_error",
+  401: "authentication_error",
+  403: "permission_error",
+  404: "not_found_error",
+  429: "rate_limit_error",
+  529: "overloaded_error",
+};
 function errorParts(provider, error) {
-  const e = { status: 500, type: "server_error", message: "the server says no", ...error };
+  const status = error.status ?? 500;
+  const e = { status, type: types[status] ?? "server_error", message: "the server says no", ...error };
   const body = error.body ?? wires[provider].error(e);
   return { status: e.status, headers: e.headers ?? {}, body: typeof body === "string" ? body : JSON.stringify(body) };
 }
 
 class ModelServer {
-  calls = []; faults = []; generations = 0;
-  #script; #key; #stored = new Map(); #thoughts = [];
+  calls = [];
+  faults = [];
+  generations = 0;
+  #script;
+  #key;
+  #stored = new Map();
+  #thoughts = [];
   constructor({ script = [], key = "test-key" }) {
     this.#script = typeof script === "function" ? script : [...script];
     this.#key = key;
   }
-  remaining() { return typeof this.#script === "function" ? 0 : this.#script.length; }
+  remaining() {
+    return typeof this.#script === "function" ? 0 : this.#script.length;
+  }
   check() {
     if (this.faults.length) throw new Error(`the model was asked wrongly:\n${this.faults.join("\n")}`);
     if (this.remaining()) throw new Error(`${this.remaining()} answers of the script were not asked for`);
   }
   async listen() {
-    this.http = createServer((request, reply) => this.#serve(request, reply).catch((e) => {
-      this.faults.push(`the server itself: ${e.stack}`);
-      reply.destroy();
-    }));
+    this.http = createServer((request, reply) =>
+      this.#serve(request, reply).catch((e) => {
+        this.faults.push(`the server itself: ${e.stack}`);
+        reply.destroy();
+      }),
+    );
     this.http.keepAliveTimeout = 60_000;
     await new Promise((ok) => this.http.listen(0, "127.0.0.1", 4096, ok));
     this.port = this.http.address().port;
@@ -86,7 +113,8 @@ class ModelServer {
     const url = new URL(request.url, "http://x");
     const fault = (text) => this.faults.push(`call ${this.calls.length + 1}: ${text}`);
     const stored = url.pathname.match(/^\/v1\/responses\/([^/]+)$/);
-    if (request.method === "GET" && stored) return this.#attach(decodeURIComponent(stored[1]), url, request, reply, fault);
+    if (request.method === "GET" && stored)
+      return this.#attach(decodeURIComponent(stored[1]), url, request, reply, fault);
     const provider = paths[url.pathname];
     if (!provider || request.method !== "POST") {
       fault(`${request.method} ${request.url} is nothing that exists`);
@@ -109,15 +137,39 @@ class ModelServer {
   }
   #take(provider, request, raw, fault) {
     let body = {};
-    try { body = JSON.parse(raw); } catch { fault(`the body is no JSON: ${raw.slice(0, 200)}`); }
-    if (request.headers["content-type"] !== "application/json") fault(`content-type is ${request.headers["content-type"]}`);
+    try {
+      body = JSON.parse(raw);
+    } catch {
+      fault(`the body is no JSON: ${raw.slice(0, 200)}`);
+    }
+    if (request.headers["content-type"] !== "application/json")
+      fault(`content-type is ${request.headers["content-type"]}`);
     if (typeof body.model !== "string" || !body.model) fault("no model is named");
     this.#headers(provider, request.headers, fault);
     for (const t of this.#thoughts)
-      if (t.provider === provider && t.a.calls.some((c) => raw.includes(JSON.stringify(c.id)) || (provider === "ollama" && raw.includes(`"name":"${c.name}"`) && body.messages.some((m) => m.role === "tool"))) && !reasoningKept(provider, t.a, raw, body))
+      if (
+        t.provider === provider &&
+        t.a.calls.some(
+          (c) =>
+            raw.includes(JSON.stringify(c.id)) ||
+            (provider === "ollama" &&
+              raw.includes(`"name":"${c.name}"`) &&
+              body.messages.some((m) => m.role === "tool")),
+        ) &&
+        !reasoningKept(provider, t.a, raw, body)
+      )
         fault(`the reasoning of answer ${t.a.id} did not come back as it was`);
-    const r = { n: this.calls.length + 1, provider, stream: body.stream === true, model: body.model,
-                ...wires[provider].read(body, fault, request.headers), headers: request.headers, raw, body, at_ms: Date.now() };
+    const r = {
+      n: this.calls.length + 1,
+      provider,
+      stream: body.stream === true,
+      model: body.model,
+      ...wires[provider].read(body, fault, request.headers),
+      headers: request.headers,
+      raw,
+      body,
+      at_ms: Date.now(),
+    };
     this.calls.push(r);
     return r;
   }
@@ -127,13 +179,19 @@ class ModelServer {
     if (a.cut === "before") return reply.destroy();
     if (a.error && !a.in_stream) {
       const e = errorParts(r.provider, a.error);
-      return reply.writeHead(e.status, { "content-type": "application/json", "x-request-id": `req_${r.n}`, ...e.headers }).end(e.body);
+      return reply
+        .writeHead(e.status, { "content-type": "application/json", "x-request-id": `req_${r.n}`, ...e.headers })
+        .end(e.body);
     }
     if (a.reasoning) this.#thoughts.push({ provider: r.provider, a });
     if (r.stream) return this.#stream(r, a, this.#kept(r, a), reply);
     const body = JSON.stringify(wires[r.provider].whole(a, r));
     const cut = a.cut === "middle" ? body.slice(0, body.length / 2) : a.cut === "headers" ? "" : body;
-    reply.writeHead(200, { "content-type": "application/json", "content-length": Buffer.byteLength(body), "x-request-id": `req_${r.n}` });
+    reply.writeHead(200, {
+      "content-type": "application/json",
+      "content-length": Buffer.byteLength(body),
+      "x-request-id": `req_${r.n}`,
+    });
     if (!a.cut) return reply.end(body);
     reply.flushHeaders();
     reply.write(cut, () => reply.destroy());
@@ -150,9 +208,19 @@ class ModelServer {
     if (a.cut === "after" && r.provider === "openai") out = all.slice(0, -1); // without [DONE]
     if (a.in_stream) {
       const text = errorParts(r.provider, a.error).body;
-      out = [...out, r.provider === "ollama" ? `${text}\n` : r.provider === "openai" ? `data: ${text}\n\n` : `event: error\ndata: ${text}\n\n`];
+      out = [
+        ...out,
+        r.provider === "ollama"
+          ? `${text}\n`
+          : r.provider === "openai"
+            ? `data: ${text}\n\n`
+            : `event: error\ndata: ${text}\n\n`,
+      ];
     }
-    reply.writeHead(200, { "content-type": r.provider === "ollama" ? "application/x-ndjson" : "text/event-stream", "x-request-id": `req_${r.n}` });
+    reply.writeHead(200, {
+      "content-type": r.provider === "ollama" ? "application/x-ndjson" : "text/event-stream",
+      "x-request-id": `req_${r.n}`,
+    });
     reply.flushHeaders();
     for (const piece of a.piece_ms ? out : out.length ? [out.join("")] : []) {
       if (a.piece_ms) await pause(a.piece_ms);
@@ -163,29 +231,58 @@ class ModelServer {
     reply.write("", () => setTimeout(() => reply.destroy(), 5));
   }
   async #attach(id, url, request, reply, fault) {
-    const found = this.#stored.get(id), after = url.searchParams.get("starting_after");
+    const found = this.#stored.get(id),
+      after = url.searchParams.get("starting_after");
     this.#headers("openai_responses", request.headers, fault);
-    this.calls.push({ n: this.calls.length + 1, provider: "openai_responses", resume: { id, after: after === null ? null : Number(after) }, headers: request.headers, at_ms: Date.now() });
-    if (!found) return reply.writeHead(404, { "content-type": "application/json" }).end(JSON.stringify(wires.openai.error({ message: `there is no response ${id}`, type: "invalid_request_error" })));
-    if (url.searchParams.get("stream") !== "true") return reply.writeHead(200, { "content-type": "application/json" }).end(JSON.stringify(wires.openai_responses.whole(found.a, found.r)));
-    return this.#stream(found.r, { piece_ms: found.a.piece_ms }, found.all.slice(after === null ? 0 : Number(after) + 1), reply);
+    this.calls.push({
+      n: this.calls.length + 1,
+      provider: "openai_responses",
+      resume: { id, after: after === null ? null : Number(after) },
+      headers: request.headers,
+      at_ms: Date.now(),
+    });
+    if (!found)
+      return reply
+        .writeHead(404, { "content-type": "application/json" })
+        .end(
+          JSON.stringify(wires.openai.error({ message: `there is no response ${id}`, type: "invalid_request_error" })),
+        );
+    if (url.searchParams.get("stream") !== "true")
+      return reply
+        .writeHead(200, { "content-type": "application/json" })
+        .end(JSON.stringify(wires.openai_responses.whole(found.a, found.r)));
+    return this.#stream(
+      found.r,
+      { piece_ms: found.a.piece_ms },
+      found.all.slice(after === null ? 0 : Number(after) + 1),
+      reply,
+    );
   }
 }
 
 // As fast as node can: what was asked is looked at only for who asks and whether it is to be streamed.
 class ConstantServer {
-  count = 0; calls = []; faults = [];
+  count = 0;
+  calls = [];
+  faults = [];
   #replies = new Map();
-  constructor({ constant }) { this.constant = constant; }
+  constructor({ constant }) {
+    this.constant = constant;
+  }
   check() {}
   #reply(head, body) {
     const provider = paths[head.slice(head.indexOf("/"), head.indexOf(" ", 5))] ?? "openai";
-    const stream = body.includes('"stream":true'), key = provider + stream;
+    const stream = body.includes('"stream":true'),
+      key = provider + stream;
     if (!this.#replies.has(key)) {
-      const a = normal(this.constant, 1, "x".repeat(40)), r = { model: "constant" };
+      const a = normal(this.constant, 1, "x".repeat(40)),
+        r = { model: "constant" };
       const text = stream ? wires[provider].stream(a, r).join("") : JSON.stringify(wires[provider].whole(a, r));
       const type = !stream ? "application/json" : provider === "ollama" ? "application/x-ndjson" : "text/event-stream";
-      this.#replies.set(key, `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`);
+      this.#replies.set(
+        key,
+        `HTTP/1.1 200 OK\r\ncontent-type: ${type}\r\ncontent-length: ${Buffer.byteLength(text)}\r\n\r\n${text}`,
+      );
     }
     return this.#replies.get(key);
   }
@@ -197,10 +294,12 @@ class ConstantServer {
     socket.on("data", (part) => {
       have += part;
       for (let end; (end = have.indexOf("\r\n\r\n")) >= 0;) {
-        const head = have.slice(0, end), size = Number(head.match(/\r\ncontent-length: *(\d+)/i)?.[1] ?? 0);
+        const head = have.slice(0, end),
+          size = Number(head.match(/\r\ncontent-length: *(\d+)/i)?.[1] ?? 0);
         if (have.length < end + 4 + size) return;
         this.count++;
-        const reply = this.#reply(head, have.slice(end + 4, end + 4 + size)), delay = this.constant.delay_ms;
+        const reply = this.#reply(head, have.slice(end + 4, end + 4 + size)),
+          delay = this.constant.delay_ms;
         if (delay) setTimeout(() => socket.destroyed || socket.write(reply), delay);
         else socket.write(reply);
         have = have.slice(end + 4 + size);
@@ -209,7 +308,11 @@ class ConstantServer {
   }
   async listen() {
     this.sockets = new Set();
-    this.server = createSocketServer((s) => { this.sockets.add(s); s.on("close", () => this.sockets.delete(s)); this.#connection(s); });
+    this.server = createSocketServer((s) => {
+      this.sockets.add(s);
+      s.on("close", () => this.sockets.delete(s));
+      this.#connection(s);
+    });
     await new Promise((ok) => this.server.listen(0, "127.0.0.1", 4096, ok));
     this.port = this.server.address().port;
     this.url = addressOf(this.port);
@@ -221,7 +324,8 @@ class ConstantServer {
   }
 }
 
-export const modelServer = (options = {}) => ("constant" in options ? new ConstantServer(options) : new ModelServer(options)).listen();
+export const modelServer = (options = {}) =>
+  ("constant" in options ? new ConstantServer(options) : new ModelServer(options)).listen();
 
 if (argv[1] && import.meta.url === pathToFileURL(argv[1]).href) {
   const server = await modelServer(JSON.parse(argv[2] ?? '{"constant":"Fine."}'));

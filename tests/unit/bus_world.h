@@ -173,7 +173,7 @@ static bool send(World *w, const char *name, const char *json, const Command *c,
 
 /* The answer, `ok` or the error's code before it: `ok {"reply":…}`, `insufficient_funds`. The Str lives until the next
 ** call. */
-static Str ask(World *w, const char *name, const char *json, const Command *c) {
+static inline Str ask(World *w, const char *name, const char *json, const Command *c) {
   static Buf said;
   Got g;
   Err err = {0};
@@ -188,7 +188,7 @@ static Str ask(World *w, const char *name, const char *json, const Command *c) {
   return buf_view(&said);
 }
 
-static Str look(World *w, const char *agent, const char *id, const char *view, const char *tenant) {
+static inline Str look(World *w, const char *agent, const char *id, const char *view, const char *tenant) {
   static Buf said;
   Got g = {0};
   Err err = {0};

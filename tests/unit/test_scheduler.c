@@ -7,7 +7,6 @@
 #include "vm/base/cbor.h"
 #include "vm/base/file.h"
 #include "vm/base/hash.h"
-#include "vm/runtime/limits.h"
 #include "vm/runtime/offline.h"
 #include "vm/runtime/scheduler.h"
 #include "vm/runtime/timers.h"
@@ -291,17 +290,6 @@ static void test_timers(void) {
   timers_free(t);
 }
 
-static void test_limits(void) {
-  Limits *l = limits_new();
-  int64_t at[30];
-  for (int i = 0; i < 30; i++) at[i] = limits_admit(l, STR("bank"), 10, 1000, 5 * i);
-  for (int i = 10; i < 30; i++) CHECK(at[i] - at[i - 10] >= 1000);
-  CHECK(at[9] == 45 && at[10] == 1000);
-  CHECK(limits_admit(l, STR("other"), 10, 1000, 7) == 7);
-  CHECK(limits_admit(l, STR("bank"), 10, 1000, 100000) == 100000);
-  limits_free(l);
-}
-
 static void work_one(void *context, uint32_t index) { ((uint8_t *)context)[index]++; }
 
 static void test_workers(void) {
@@ -315,7 +303,6 @@ static void test_workers(void) {
 
 int main(void) {
   RUN_TEST(test_timers);
-  RUN_TEST(test_limits);
   RUN_TEST(test_workers);
   RUN_TEST(test_same_journals);
   RUN_TEST(test_live_signal);

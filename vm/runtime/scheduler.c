@@ -426,7 +426,8 @@ static bool wait_events(Scheduler *s, int64_t timeout_us) {
   struct pollfd fds[4] = {{s->stop_fd, POLLIN, 0}};
   nfds_t count = 1;
   if (s->control != NULL) fds[count++] = (struct pollfd){control_fd(s->control), POLLIN, 0};
-  if (s->effects != NULL) fds[count++] = (struct pollfd){effects_fd(s->effects), POLLIN, 0};
+  /* Its descriptor is read while something is in flight, and not looked at else: it may be left readable. */
+  if (s->effects != NULL && s->in_flight > 0) fds[count++] = (struct pollfd){effects_fd(s->effects), POLLIN, 0};
   if (s->away != NULL) fds[count++] = (struct pollfd){away_fd(s), POLLIN, 0};
   struct timespec t = {timeout_us / 1000000, timeout_us % 1000000 * 1000};
   return ppoll(fds, count, timeout_us < 0 ? NULL : &t, NULL) > 0;

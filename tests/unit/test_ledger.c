@@ -1,0 +1,246 @@
+/* vm/runtime/ledger.h, prices.h: money, accounts, holds, books. */
+#include "test.h"
+
+#include "vm/base/cbor.h"
+#include "vm/base/mem.h"
+#include "vm/base/text.h"
+#include "vm/runtime/ledger.h"
+
+#define DAY INT64_C(86400000000)
+
+/* ---- prices --------------------------------------------------------------------------- */
+
+static void decimal_pair(Buf *out, const char *name, const char *number) {
+  Decimal d = {0};
+  CHECK(decimal_parse(str_of(number), &d));
+  cbor_put_text(out, str_of(name));
+  cbor_put_decimal(out, d);
+}
+
+static Price price_of(const char *input, const char *output, const char *cached) {
+  Buf map = {0};
+  cbor_put_tag(&map, CBOR_TAG_MAP);
+  cbor_put_array(&map, cached != NULL ? 6 : 4);
+  decimal_pair(&map, "input", input);
+  decimal_pair(&map, "output", output);
+  if (cached != NULL) decimal_pair(&map, "cached", cached);
+  Price p = price_read(buf_view(&map));
+  buf_deinit(&map);
+  return p;
+}
+
+static void test_prices(void) {
+  Price p = price_of("0.25", "2.00", "0.025");
+  CHECK(p.known && p.input == 250000 && p.output == 2000000 && p.cached == 25000 && p.cache_write == 250000);
+  CHECK(price_cost(&p, &(Usage){.input = 1000000}) == 250000000);
+  CHECK(price_cost(&p, &(Usage){.input = 1000000, .cached = 1000000}) == 25000000);
+  CHECK(price_cost(&p, &(Usage){.input = 10, .cached = 4, .cache_write = 3, .output = 1}) ==
+        6 * 250 + 4 * 25 + 2000);
+  CHECK(price_cost(&p, &(Usage){.input = 5, .cached = 900}) == 125); /* no more is cached than there is */
+  Price tiny = price_of("0.0001", "0.0000001", NULL);
+  CHECK(tiny.input == 100 && tiny.output == 1); /* a tenth of a picodollar is one */
+  CHECK(price_cost(&tiny, &(Usage){.output = 1}) == 1);
+  Price huge = price_of("9000000000000", "9000000000000", NULL);
+  CHECK(price_cost(&huge, &(Usage){.input = INT64_MAX / 2, .output = INT64_MAX / 2}) == INT64_MAX);
+  CHECK(!price_read(STR("\xf6")).known && !price_read((Str){0}).known);
+  CHECK(price_cost(&(Price){0}, &(Usage){.input = 1000}) == 0);
+}
+
+static void test_dollars(void) {
+  static const struct { int64_t nano; const char *text; } cases[] = {
+      {0, "0.00"}, {1, "0.000000001"}, {500000000, "0.50"}, {INT64_C(12345000000), "12.345"}};
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    Buf text = {0}, value = {0};
+    dollars_print(cases[i].nano, &text);
+    CHECK_STR(buf_view(&text), str_of(cases[i].text));
+    dollars_put(cases[i].nano, &value);
+    CHECK(dollars_read(buf_view(&value)) == cases[i].nano);
+    buf_deinit(&text);
+    buf_deinit(&value);
+  }
+  CHECK(dollars_read(STR("\x05")) == INT64_C(5000000000) && dollars_read(STR("\xf6")) == -1 && dollars_read(STR("\x20")) == -1);
+}
+
+/* ---- accounts ---------------------------------------------------------------------------- */
+
+typedef struct Fixture {
+  Store *store;
+  Grouping *grouping;
+  Ledger *ledger;
+} Fixture;
+
+static void fixture_open(Fixture *f) {
+  Err err = {0};
+  f->grouping = grouping_new();
+  f->ledger = ledger_new(f->store, f->grouping);
+  CHECK(ledger_load(f->ledger, &err));
+}
+
+static void fixture_close(Fixture *f) {
+  ledger_free(f->ledger);
+  grouping_free(f->grouping);
+}
+
+static void fixture_commit(Fixture *f) {
+  Err err = {0};
+  CHECK(store_commit(f->store, grouping_group(f->grouping), &err));
+  grouping_clear(f->grouping);
+}
+
+static Str own(const char *text) {
+  size_t size = strlen(text);
+  char *copy = mem_alloc(size + 1);
+  memcpy(copy, text, size);
+  return (Str){copy, size};
+}
+
+static Hold hold_new(const char *book) { return (Hold){.book = own(book)}; }
+
+static AccountUse scope_use(Fixture *f, uint64_t seq, int64_t tokens) {
+  Uuid run = {{1}};
+  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}, 0};
+}
+
+static Amounts tokens(int64_t n) { return (Amounts){n * 10, n, 1}; }
+
+static void test_reserve(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Hold a = hold_new("12345678t"), b = hold_new("12345678t"), c = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(101), &a, &which) == RESERVE_NEVER && which == 0);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(60), &a, &which) == RESERVE_DONE);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(60), &b, &which) == RESERVE_WAIT);
+  ledger_queued(&use, 1, 1);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(10), &c, &which) == RESERVE_WAIT); /* nobody is passed */
+  ledger_queued(&use, 1, -1);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(40), &c, &which) == RESERVE_DONE);
+  CHECK(account_reserved(use.account).tokens == 100);
+  ledger_settle(f.ledger, &a, &(Usage){.input = 20, .output = 5}, 77, false);
+  CHECK(account_spent(use.account).tokens == 25 && account_spent(use.account).nanodollars == 77);
+  CHECK(account_spent(use.account).calls == 1 && account_reserved(use.account).tokens == 40);
+  ledger_release(f.ledger, &c);
+  CHECK(account_reserved(use.account).tokens == 0);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(76), &b, &which) == RESERVE_NEVER);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(75), &b, &which) == RESERVE_DONE);
+  ledger_release(f.ledger, &b);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Another window begins with nothing, and what is settled late counts where it was reserved. */
+static void test_window(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  int64_t day1 = DAY, day2 = 2 * DAY, back = DAY;
+  fixture_open(&f);
+  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}, day1};
+  Hold a = hold_new("12345678t"), b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &a, &which) == RESERVE_DONE);
+  use.account = ledger_pool(f.ledger, STR("p"), &day2);
+  use.window_us = day2;
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &b, &which) == RESERVE_DONE);
+  ledger_settle(f.ledger, &a, &(Usage){.input = 90}, 1, false);
+  CHECK(account_spent(use.account).tokens == 0 && account_reserved(use.account).tokens == 90);
+  CHECK(ledger_pool(f.ledger, STR("p"), &back) == use.account && back == day2);
+  ledger_settle(f.ledger, &b, &(Usage){.input = 9}, 1, false);
+  CHECK(account_spent(use.account).tokens == 9);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* ---- rows ---------------------------------------------------------------------------------- */
+
+typedef struct Loaded {
+  Ledger *ledger;
+  HoldRow row;
+  uint32_t count;
+} Loaded;
+
+static void hold_loaded(void *context, const HoldRow *row, Hold *hold) {
+  Loaded *l = context;
+  l->row = *row;
+  l->count++;
+  CHECK(hold->amounts.tokens == 60 && hold->most.output == 50 && hold->count == 1);
+  ledger_settle(l->ledger, hold, &hold->most, 600, true);
+}
+
+typedef struct Costs {
+  CostRow last;
+  uint32_t count;
+} Costs;
+
+static bool cost_row(void *context, const CostRow *row) {
+  Costs *c = context;
+  c->last = *row;
+  c->count++;
+  CHECK_STR(row->tenant, STR("acme"));
+  CHECK_STR(row->agent, STR("Triage"));
+  CHECK_STR(row->model, STR("fast"));
+  return true;
+}
+
+/* A process that dies with a call in flight: the next one charges for it, once. */
+static void test_rows(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  Err err = {0};
+  Buf book = {0};
+  Costs costs = {0};
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  book_key(3 * DAY + 5, STR("acme"), STR("Triage"), STR("fast"), &book);
+  Hold a = {.most = {.input = 10, .output = 50}}, done = {0};
+  char *key = mem_alloc(book.size);
+  memcpy(key, book.at, book.size);
+  a.book = (Str){key, book.size};
+  key = mem_alloc(book.size);
+  memcpy(key, book.at, book.size);
+  done.book = (Str){key, book.size};
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(5), &done, &which) == RESERVE_DONE);
+  ledger_settle(f.ledger, &done, &(Usage){.input = 3, .cached = 1, .output = 2}, 50, false);
+  CHECK(ledger_reserve(f.ledger, &use, 1, tokens(60), &a, &which) == RESERVE_DONE);
+  ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 2, STR("id")}, &a);
+  fixture_commit(&f);
+  CHECK(ledger_costs_each(f.store, 0, cost_row, &costs, &err) && costs.count == 1);
+  CHECK(costs.last.calls == 1 && costs.last.nanodollars == 50 && costs.last.reserved_nanodollars == 600);
+  hold_deinit(&a);
+  fixture_close(&f);
+
+  fixture_open(&f);
+  Loaded loaded = {.ledger = f.ledger};
+  CHECK(ledger_holds(f.ledger, hold_loaded, &loaded, &err) && loaded.count == 1);
+  CHECK(loaded.row.run == 7 && loaded.row.seq == 9 && loaded.row.sent && loaded.row.attempt == 2);
+  ledger_hold_drop(f.ledger, 7, 9);
+  Account *account = scope_use(&f, 5, 100).account;
+  CHECK(account_spent(account).tokens == 65 && account_spent(account).calls == 2 && account_reserved(account).tokens == 0);
+  fixture_commit(&f);
+  costs = (Costs){0};
+  CHECK(ledger_costs_each(f.store, 3 * DAY, cost_row, &costs, &err) && costs.count == 1);
+  CHECK(costs.last.day_us == 3 * DAY && costs.last.calls == 2 && costs.last.input == 13 && costs.last.cached == 1);
+  CHECK(costs.last.output == 52 && costs.last.nanodollars == 650 && costs.last.reserved_nanodollars == 0);
+  CHECK(costs.last.uncertain_calls == 1 && costs.last.uncertain_nanodollars == 600);
+  costs = (Costs){0};
+  CHECK(ledger_costs_each(f.store, 4 * DAY, cost_row, &costs, &err) && costs.count == 0);
+
+  Uuid run = {{1}};
+  Buf row = {0};
+  ledger_run_over(f.ledger, run);
+  fixture_commit(&f);
+  CHECK(account_spent(scope_use(&f, 5, 100).account).tokens == 0);
+  CHECK(!ledger_failed(f.ledger));
+  buf_deinit(&row);
+  buf_deinit(&book);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+int main(void) {
+  RUN_TEST(test_prices);
+  RUN_TEST(test_dollars);
+  RUN_TEST(test_reserve);
+  RUN_TEST(test_window);
+  RUN_TEST(test_rows);
+  return TEST_END();
+}
