@@ -187,8 +187,8 @@ static bool script_rule(Answer *a, Str rule, Err *err) {
   uint64_t count;
   if (!value_is_list(turns)) return script_item(a, rule, err);
   if (item_at(turns, a->since, &item, &count)) return script_item(a, item, err);
-  FAIL(err, ERR_INVALID, "a rule of the offline script has %" PRIu64 " turns, and this conversation asks for number %" PRIu64
-                         "; add one, or ask less often", count, a->since + 1);
+  FAIL(err, ERR_INVALID, "a rule of the offline script has %" PRIu64 " turns, and this conversation asks for number %"
+                         PRIu64 "; add one, or ask less often", count, a->since + 1);
   return false;
 }
 
