@@ -154,9 +154,16 @@ static void call_arrived(Call *c, const EffectOutcome *o) {
   else cost_all(c);
 }
 
+static void piece_put(Scheduler *s, const Call *c, PieceKind kind, Str text) {
+  StreamPiece piece = {kind, c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
+  s->options.stream(s->options.context, &piece);
+}
+
 bool gate_outcome(Scheduler *s, const EffectOutcome *o) {
   Call *c = gate_call(s->gate, o->run, o->seq);
   if (c == NULL || c->state != CALL_SENT) return false;
+  if (c->streamed && c->slot != NULL)
+    piece_put(s, c, strcmp(o->outcome, "ok") == 0 ? PIECE_ENDED : PIECE_BROKEN, (Str){0});
   call_arrived(c, o);
   return true;
 }
@@ -193,13 +200,13 @@ void call_lost(Scheduler *s, Call *c) {
 
 /* ---- on its way -------------------------------------------------------------------------------- */
 
-static void progress_text(Scheduler *s, const Call *c, Str value) {
+static void progress_text(Scheduler *s, Call *c, Str value) {
   CborReader r = cbor_reader(value);
   Str text;
   Err ignored;
   if (s->options.stream == NULL || c->slot == NULL || !cbor_text(&r, &text, &ignored)) return;
-  StreamPiece piece = {c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
-  s->options.stream(s->options.context, &piece);
+  c->streamed = true;
+  piece_put(s, c, PIECE_TEXT, text);
 }
 
 void gate_progress(Scheduler *s, const EffectOutcome *o) {
