@@ -132,7 +132,7 @@ static void budgets_refuse(void) {
                        "    r = try " CALL "\n"
                        "    print(r.ok, r.error?.code)\n"
                        "  left = budget.left()\n"
-                       "  print(left.calls, left.spent.calls, left.spent.usd > 0d, left.usd < 0.001d, left.tokens)\n"
+                       "  print(left.calls, left.spent.calls, left.spent.usd > 0.0d, left.usd < 0.001d, left.tokens)\n"
                        "print(budget.left().spent.calls)\n") &&
        world_start(&w, NULL, &code, seeded()));
   begin_script(&w, &code);
@@ -222,7 +222,7 @@ static bool crashed_at(Code *code, const char *dir, int nth) {
   CHECK(sum.reserved_nanodollars == 0);
   CHECK(sum.calls == 0 || rows_of(&w, SPACE_CONVERSATION, "") == 2);
   CHECK(rows_of(&w, SPACE_HOLD, "") == 0 && rows_of(&w, SPACE_LEDGER, "") == 0);
-  if (test_checks_failed > 0) fprintf(stderr, "crashed at %d\n", nth);
+  if (test_checks_failed > 0 || !died) fprintf(stderr, "crashed at %d: " STR_FMT " calls %d\n", nth, STR_ARG(printed(&w)), (int)sum.calls);
   world_stop(&w);
   return died;
 }

@@ -36,6 +36,7 @@ void child_start(Scheduler *s, Slot *parent, const Request *r) {
                    .entry = r->target,
                    .input = r->operands,
                    .parent = parent,
+                   .scopes = r->scopes,
                    .parent_seq = r->seq};
   Slot *child;
   RunRow row;

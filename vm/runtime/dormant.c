@@ -59,7 +59,7 @@ static void slot_sleep(Slot *slot) {
   run_open_requests(slot->run, &open);
   for (uint32_t i = 0; i < open.count; i++) {
     const Request *r = &open.requests[i];
-    if (r->kind == REQUEST_TIMER) timers_drop(s->timers, number, r->seq);
+    if (r->kind == REQUEST_TIMER || r->kind == REQUEST_APPROVAL) timers_drop(s->timers, number, r->seq);
     else if (r->kind == REQUEST_AWAIT) awaiter_drop(s, number, r);
   }
   run_output_deinit(&open);

@@ -6,6 +6,7 @@
 #include "vm/runtime/gate.h"
 #include "vm/runtime/ledger.h"
 #include "vm/runtime/limits.h"
+#include "vm/runtime/map_with.h"
 #include "vm/runtime/schedule.h"
 
 typedef enum {
@@ -82,8 +83,6 @@ typedef struct Scope {
   Amounts limit;
 } Scope;
 void scopes_each(Gate *gate, Str scopes, void (*each)(void *context, const Scope *scope), void *context);
-/* The call's map with `name` set to an encoded value. */
-void map_with(Str map, Str name, Str value, Buf *out);
 
 /* ---- gate.c ---- */
 Call *gate_call(const Gate *gate, uint64_t run, uint64_t seq);

@@ -34,9 +34,11 @@ static bool host_env(void *context, Str name, Buf *value) {
   return set != NULL;
 }
 
+/* In a test every secret is there: what is stubbed needs none, and what is sent all the same is refused then. */
 static bool host_has_secret(void *context, Str name) {
   Host *host = context;
   Buf value = {0};
+  if (node_testing(host->node) != NULL) return true;
   bool found = node_secret(host->node, name, &value);
   if (value.at != NULL) memset(value.at, 0, value.size);
   buf_deinit(&value);

@@ -188,6 +188,7 @@ typedef struct SlotHead {
   uint64_t parent_seq;
   Str tenant;                 /* "" : the parent's, else "default" */
   Str causation, correlation; /* encoded UUID bytes, or empty: the parent's, else none */
+  Str scopes;                 /* the budgets it begins in, as in Request.scopes; or empty */
 } SlotHead;
 MUST_USE bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err);
 

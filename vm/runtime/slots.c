@@ -4,6 +4,7 @@
 #include "vm/base/cbor.h"
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
+#include "vm/runtime/map_with.h"
 #include "vm/runtime/schedule.h"
 
 /* ---- finding and listing ------------------------------------------------- */
@@ -163,6 +164,16 @@ static Str tenant_of(const SlotHead *h) {
   return h->parent != NULL ? slot_tenant(h->parent) : STR("default");
 }
 
+/* What it may read, and beside it, under names that no `config` can have, its arguments and budgets. */
+static bool head_config(const Program *program, const SlotHead *h, Buf *out, Err *err) {
+  Buf config = {0};
+  bool ok = config_read(program_bundle(program), h->args, &config, err);
+  if (ok && h->scopes.size > 0) map_with(buf_view(&config), STR("budget()"), h->scopes, out);
+  else if (ok) buf_str(out, buf_view(&config));
+  buf_deinit(&config);
+  return ok;
+}
+
 static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err *err) {
   Scheduler *s = slot->scheduler;
   Buf config = {0};
@@ -178,7 +189,7 @@ static bool run_make(Slot *slot, const Program *program, const SlotHead *h, Err 
                   .parent = or_null(buf_view(&origin.parent)),
                   .causation = or_null(buf_view(&origin.causation)),
                   .correlation = or_null(buf_view(&origin.correlation))};
-  bool ok = config_read(program_bundle(program), h->args, &config, err);
+  bool ok = head_config(program, h, &config, err);
   head.config = buf_view(&config);
   ok = ok && run_begin(program, &slot->host.calls, journal, &head, &slot->run, err);
   if (ok) s->awake_count++;
