@@ -120,8 +120,12 @@ const killed = (h) => modelled(h, "40 calls under kills: nothing confirmed is as
   expect(certain <= charged && charged <= d.usage.tokens, `certain ${certain}, charged ${charged}, in the books ${d.usage.tokens}`);
   const lost = d.calls - 40;
   expect(lost >= again && lost <= kills, `${d.calls} calls in the books, ${server.calls.length} at the server, ${kills} kills`);
+  const { total } = lines(await m.ok("costs", "--json")).at(-1), dollars = (list, of) => sum(list, (x) => microdollars(of(x)));
+  expectEqual(json([total.calls, total.uncertain_calls, total.input + total.output, total.reserved_usd]), json([d.calls, lost, d.usage.tokens, 0]), "z8 costs");
+  const sure = (total.usd - total.uncertain_usd) * 1e6;
+  expect(Math.abs(sure - dollars(ok, (c) => c.value.usage)) < 1e-3, `certain in the books ${sure}`);
+  expect(dollars(server.calls, (c) => c.usage) <= total.usd * 1e6 + 1e-3, `charged more than ${json(total)}`);
   await m.replayed();
-  console.log(`  ${kills} kills, ${again} asked again, ${lost} uncertain; tokens certain ${certain}, charged ${charged}, books ${d.usage.tokens}`);
 });
 
 // ---- the journal ----
@@ -139,7 +143,6 @@ const linear = (h) => modelled(h, "a conversation of 100 turns grows by what is 
   const early = mean(18), late = mean(93);
   expect(late <= 1.5 * early, `bytes a turn: ${early} at turn 20, ${late} at turn 95`);
   const stored = bytesOf(m.data), sent = server.calls.reduce((sum, c) => sum + c.raw.length, 0);
-  console.log(`  bytes a turn: ${early} at 20, ${late} at 95; the data directory ${stored}, sent in all ${sent}`);
   expect(stored < sent / 2, `${stored} bytes are kept of ${sent} that were sent`);
 });
 

@@ -151,7 +151,8 @@ static void call_arrived(Call *c, const EffectOutcome *o) {
   ErrorParts parts;
   Usage usage;
   c->arrived = true;
-  if (strcmp(o->outcome, "ok") != 0) cost_of_error(c, o->outcome, error_decode(value, &parts) ? parts.data : encoded_nil);
+  bool ok = strcmp(o->outcome, "ok") == 0;
+  if (!ok) cost_of_error(c, o->outcome, error_decode(value, &parts) ? parts.data : encoded_nil);
   else if (usage_read(cbor_map_get(value, STR("usage")), &usage)) cost_usage(c, &usage);
   else cost_all(c);
 }
@@ -167,9 +168,16 @@ bool gate_take_up(Scheduler *s, const EffectOutcome *o) {
   return true;
 }
 
+static void piece_put(Scheduler *s, const Call *c, PieceKind kind, Str text) {
+  StreamPiece piece = {kind, c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
+  s->options.stream(s->options.context, &piece);
+}
+
 bool gate_outcome(Scheduler *s, const EffectOutcome *o) {
   Call *c = gate_call(s->gate, o->run, o->seq);
   if (c == NULL || c->state != CALL_SENT) return false;
+  if (c->streamed && c->slot != NULL)
+    piece_put(s, c, strcmp(o->outcome, "ok") == 0 ? PIECE_ENDED : PIECE_BROKEN, (Str){0});
   call_arrived(c, o);
   return true;
 }
@@ -206,10 +214,10 @@ void call_lost(Scheduler *s, Call *c) {
 
 /* ---- on its way -------------------------------------------------------------------------------- */
 
-static void progress_text(Scheduler *s, const Call *c, Str value) {
+static void progress_text(Scheduler *s, Call *c, Str text) {
   if (s->options.stream == NULL || c->slot == NULL) return;
-  StreamPiece piece = {c->slot->id, c->seq, c->attempt, c->agent, c->model, value};
-  s->options.stream(s->options.context, &piece);
+  c->streamed = true;
+  piece_put(s, c, PIECE_TEXT, text);
 }
 
 void gate_progress(Scheduler *s, const EffectOutcome *o) {
