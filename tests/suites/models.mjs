@@ -10,7 +10,7 @@ const json = (v) => JSON.stringify(v);
 let seed = 20261129;
 const chance = () => (seed = (seed * 1103515245 + 12345) % 2147483648) / 2147483648;
 const PRICE = "{ input: 1.0d, output: 2.0d }"; // dollars per million tokens: 1 and 2 micro dollars a token
-const microdollars = (usage) => usage.input + 2 * usage.output;
+const microdollars = (usage) => (usage ? usage.input + 2 * usage.output : 0); // an answer that was an error costs nothing
 
 // ---- replay ----
 
@@ -92,6 +92,7 @@ async function killedAtRandom(m, file, window, most) {
       if (m.server.calls.length === 0 && /there are no runs|nothing to recover/.test(e.message)) words = []; // killed before it had begun
       if (words.length === 0) continue;
       expect(/"code":0/.test(e.message), e.message);
+      await pause(100); // what the server still answers to processes that are gone is charged too
       return kills;
     }
   }
