@@ -462,7 +462,8 @@ ai_agent Helper(query: string):
   tools: [Look]
 print(ask Helper(query: "x"))
 `);
-  const r = await m.z8("run", program);
+  const r = await m.z8("run", "--stream", program); // the key comes in pieces of eight characters
+  expect(r.stderr.includes("I was sent") || r.stdout.includes("I was sent"), r.stdout + r.stderr);
   let seen = r.stdout + r.stderr;
   for (const { run } of await m.runs()) {
     for (const words of [["log", run, "--json"], ["log", run], ["inspect", run, "--json"], ["inspect", run], ["replay", run], ["trace", run]]) {
