@@ -252,7 +252,7 @@ static const char approval_program[] =
 
 typedef struct Seen {
   Approval first;
-  Buf question;
+  char question[40];
   uint32_t count;
 } Seen;
 
@@ -260,7 +260,7 @@ static bool approval_seen(void *context, const Approval *a) {
   Seen *seen = context;
   if (seen->count++ == 0) {
     seen->first = *a;
-    buf_str(&seen->question, a->question);
+    snprintf(seen->question, sizeof seen->question, STR_FMT, STR_ARG(a->question));
   }
   return true;
 }
@@ -281,7 +281,7 @@ static void a_person_decides(void) {
   CHECK(run_all(&w, 0) == SCHEDULE_STUCK);
   Seen seen = approvals_of(&w);
   CHECK(seen.count == 1);
-  CHECK_STR(buf_view(&seen.question), STR("Refund 5?"));
+  CHECK_STR(str_of(seen.question), STR("Refund 5?"));
   ApprovalDecision d = {.run = seen.first.run, .seq = seen.first.seq, .verdict = STR("edited"), .by = STR("ada"),
                         .arguments = STR("{\"amount\": \"much\"}"), .why = STR("why not")};
   CHECK(!approval_decide(w.s, w.node, &d, &err) && err.code == ERR_INVALID);
@@ -292,7 +292,6 @@ static void a_person_decides(void) {
   CHECK(run_all(&w, 0) == SCHEDULE_OVER);
   CHECK_STR(printed(&w), STR("edited ada why not;"));
   CHECK(approvals_of(&w).count == 0);
-  buf_deinit(&seen.question);
   world_stop(&w);
   code_done(&code);
 }
@@ -333,7 +332,6 @@ static void a_decision_meanwhile(void) {
   CHECK(run_all(&w, PATIENCE_FOR_EVER) == SCHEDULE_OVER);
   CHECK_STR(printed(&w), str_of(late ? "denied ada nil;" : "nil nil nil;"));
   CHECK(rows_of(&w, SPACE_APPROVAL, "") == 0);
-  buf_deinit(&seen.question);
   world_stop(&w);
   dir_gone(dir);
   code_done(&code);
