@@ -221,7 +221,7 @@ ArgList ast_args(Build *b, ArgList list, Arg *arg) {
 
 /* The library's modules for models are read only by programs that name one: `strategy.react`, `std.model`. */
 static bool names_models(const Name *name) {
-  static const char *const modules[] = {"model", "agent", "schema", "strategy"};
+  static const char *const modules[] = {"model", "agent", "schema", "judge", "strategy"};
   for (size_t i = 0; i < COUNT_OF(modules); i++) {
     if (str_equal(name->text, str_of(modules[i]))) return true;
   }

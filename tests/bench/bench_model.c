@@ -1,6 +1,7 @@
 /* Calls to models through vm/effects against a server on loopback, in a process of its own:
 **   bench_model rate CALLS CONCURRENT   answers come at once: calls a second
-**   bench_model hold CALLS SECONDS      answers come late: memory a call that waits holds, all of the process counted */
+**   bench_model hold CALLS SECONDS      answers come late: memory a call that waits holds, all of the process counted
+ */
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -19,7 +20,8 @@
 
 enum { FDS_MAX = 65536, EVENTS = 256, REQUEST_MAX = 16384 };
 
-#define BODY "{\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":" \
+#define BODY                                                                                                  \
+  "{\"id\":\"c1\",\"model\":\"m\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":" \
   "\"Fine.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}"
 
 /* ---- the server ------------------------------------------------------------------ */
@@ -33,8 +35,9 @@ static void answer(int fd) {
   static char out[512];
   static int size;
   if (size == 0)
-    size = snprintf(out, sizeof out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
-                    sizeof BODY - 1, BODY);
+    size =
+        snprintf(out, sizeof out, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n\r\n%s",
+                 sizeof BODY - 1, BODY);
   if (send(fd, out, (size_t)size, MSG_NOSIGNAL) < 0) close(fd);
 }
 
@@ -96,8 +99,10 @@ static int server_start(int64_t delay_us, pid_t *child) {
 static void operands_make(int port, Buf *out) {
   Buf json = {0};
   Err err;
-  buf_format(&json, "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\",\"api_key\":\"k\","
-                    "\"system\":\"You are brief.\",\"messages\":[{\"role\":\"user\",\"content\":\"", port);
+  buf_format(&json,
+             "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\",\"api_key\":\"k\","
+             "\"system\":\"You are brief.\",\"messages\":[{\"role\":\"user\",\"content\":\"",
+             port);
   for (int i = 0; i < 100; i++) buf_text(&json, "how are you? ");
   buf_text(&json, "\"}]}]");
   if (!cbor_from_json(buf_view(&json), out, &err)) abort();
@@ -105,8 +110,9 @@ static void operands_make(int port, Buf *out) {
 }
 
 static void submit(Effects *e, Str operands, uint64_t seq) {
-  effects_submit(e, &(EffectRequest){.run = 1, .seq = seq, .effect = EFFECT_MODEL, .effect_class = CLASS_REVERSIBLE,
-                                     .operands = operands});
+  effects_submit(
+      e, &(EffectRequest){
+             .run = 1, .seq = seq, .effect = EFFECT_MODEL, .effect_class = CLASS_REVERSIBLE, .operands = operands});
 }
 
 static void outcome_take(Effects *e) {
@@ -118,7 +124,8 @@ static void outcome_take(Effects *e) {
   if (strcmp(o.outcome, "ok") != 0) {
     Buf json = {0};
     Err err;
-    if (cbor_to_json(buf_view(&o.value), &json, &err)) fprintf(stderr, "%s " STR_FMT "\n", o.outcome, STR_ARG(buf_view(&json)));
+    if (cbor_to_json(buf_view(&o.value), &json, &err))
+      fprintf(stderr, "%s " STR_FMT "\n", o.outcome, STR_ARG(buf_view(&json)));
     exit(1);
   }
   buf_deinit(&o.value);
@@ -156,8 +163,8 @@ static void hold(Effects *e, Str operands, uint64_t calls) {
   sleep(4);
   long after = resident_kb();
   for (uint64_t i = 0; i < calls; i++) outcome_take(e);
-  printf("%.1f KB a call, %" PRIu64 " waiting; all answered in %.1f s\n", (double)(after - before) / (double)calls, calls,
-         (double)(clock_monotonic_us() - start) / 1e6);
+  printf("%.1f KB a call, %" PRIu64 " waiting; all answered in %.1f s\n", (double)(after - before) / (double)calls,
+         calls, (double)(clock_monotonic_us() - start) / 1e6);
 }
 
 int main(int argc, char **argv) {

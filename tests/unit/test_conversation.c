@@ -30,7 +30,7 @@ static void pair_end(Pair *p) {
 
 static void known(Pair *p, Str names) {
   for (size_t at = 0; at < names.size; at += NAME_SIZE) {
-    Name name;
+    ValueName name;
     memcpy(&name, names.at + at, sizeof name);
     name_set_add(&p->known, name);
   }
@@ -64,7 +64,7 @@ static bool asks(Pair *p, const char *json) {
 
 static bool gets(Pair *p, const char *json) {
   Buf reply = {0};
-  Name name;
+  ValueName name;
   from_json(json, &reply);
   bool ok = conversation_replied(buf_view(&p->call), buf_view(&reply), &name);
   if (ok) name_set_add(&p->known, name);
@@ -199,7 +199,8 @@ static void test_damaged(void) {
   pair_begin(&p);
   CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE "]}"));
   CHECK(gets(&p, "{\"text\":\"hi\"}"));
-  CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE ",{\"role\":\"assistant\",\"content\":\"hi\"}," TWO "]}"));
+  CHECK(asks(&p, "{\"system\":\"" LONG "\",\"messages\":[" ONE
+                 ",{\"role\":\"assistant\",\"content\":\"hi\"}," TWO "]}"));
   cbor_put_array(&operands, 1);
   buf_str(&operands, buf_view(&p.delta));
   for (size_t i = 0; i < operands.size; i++) {
@@ -218,7 +219,7 @@ static void test_damaged(void) {
 
 static void test_name_set(void) {
   NameSet set = {0};
-  Name name = {{0}};
+  ValueName name = {{0}};
   CHECK(name_set_find(&set, name) == NAME_NONE);
   for (uint32_t i = 0; i < 1000; i++) {
     memcpy(name.byte, &i, sizeof i);

@@ -2,6 +2,7 @@
 #include "model_feed.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
@@ -16,6 +17,7 @@ static Loopback server;
 static Effects *effects;
 static atomic_bool keep_silent; /* scene "reused": what comes on a used connection is not answered */
 static char last_request[4096];
+static pthread_mutex_t last_lock = PTHREAD_MUTEX_INITIALIZER; /* connections have a thread each */
 
 /* ---- the scenes ---------------------------------------------------------------------- */
 
@@ -24,7 +26,8 @@ static char last_request[4096];
 #define STREAM "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n"
 #define CHUNK(text) "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"" text "\"}}]}"
 #define STOPPED "data: {\"choices\":[{\"index\":0,\"delta\":{},\"finish_reason\":\"stop\"}]}\n\n"
-#define WHOLE "{\"id\":\"c1\",\"model\":\"m1\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":" \
+#define WHOLE                                                                                                  \
+  "{\"id\":\"c1\",\"model\":\"m1\",\"choices\":[{\"index\":0,\"message\":{\"role\":\"assistant\",\"content\":" \
   "\"Fine.\"},\"finish_reason\":\"stop\"}],\"usage\":{\"prompt_tokens\":9,\"completion_tokens\":2}}"
 #define ERROR_BODY(type, text) "{\"error\":{\"type\":\"" type "\",\"message\":\"" text "\"}}"
 
@@ -37,9 +40,11 @@ typedef struct Scene {
 
 static const Scene scenes[] = {
     {"whole", THEN_KEEP, {HEAD("200") "Content-Length: 170\r\n\r\n" WHOLE}},
-    {"awkward", THEN_KEEP,
-     {STREAM "Transfer-Encoding: chunked\r\n\r", "\n3", "f\r\n: hello\r\n\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Gr",
-      "\xc3\r\n1", "7\r\n\xbc\xc3\x9f dich\"}}]}\r\n\r\ndata: \r", "\n2\r\n[D\r\n8\r\nONE]\r\n\r\n\r", "\n0\r\n\r\n"}},
+    {"awkward",
+     THEN_KEEP,
+     {STREAM "Transfer-Encoding: chunked\r\n\r", "\n3",
+      "f\r\n: hello\r\n\r\ndata: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Gr", "\xc3\r\n1",
+      "7\r\n\xbc\xc3\x9f dich\"}}]}\r\n\r\ndata: \r", "\n2\r\n[D\r\n8\r\nONE]\r\n\r\n\r", "\n0\r\n\r\n"}},
     {"before", THEN_CLOSE, {NULL}},
     {"headers", THEN_CLOSE, {STREAM "Transfer-Encoding: chunked\r\n\r\n"}},
     {"empty", THEN_CLOSE, {STREAM CLOSED}},
@@ -47,23 +52,40 @@ static const Scene scenes[] = {
     {"chunked-middle", THEN_CLOSE, {STREAM "Transfer-Encoding: chunked\r\n\r\n3c\r\n" CHUNK("one ") "\n\n\r\n3"}},
     {"no-done", THEN_CLOSE, {STREAM CLOSED CHUNK("one ") "\n\n", CHUNK("two") "\n\n", STOPPED}},
     {"late-end", THEN_HANG, {STREAM CLOSED CHUNK("one ") "\n\n", STOPPED "data: [DONE]\n\n"}},
-    {"in-stream", THEN_CLOSE,
+    {"in-stream",
+     THEN_CLOSE,
      {STREAM CLOSED CHUNK("one") "\n\n", "data: " ERROR_BODY("server_error", "we broke") "\n\n"}},
-    {"first-in-stream", THEN_CLOSE,
+    {"first-in-stream",
+     THEN_CLOSE,
      {"HTTP/1.1 200 OK\r\n" CLOSED "event: error\ndata: {\"type\":\"error\",\"error\":{\"type\":\"overloaded_error\","
       "\"message\":\"Overloaded\"}}\n\n"}},
     {"rubbish", THEN_CLOSE, {"\x01\x02 what\r\n\r\n"}},
     {"page", THEN_CLOSE, {"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n" CLOSED "<html>Welcome</html>"}},
     {"interim", THEN_CLOSE, {"HTTP/1.1 103 Early\r\nx-a: 1\r\n\r\n", HEAD("200") CLOSED WHOLE}},
     {"after-s", THEN_CLOSE, {HEAD("429") "Retry-After: 7\r\n" CLOSED ERROR_BODY("rate", "slow down")}},
-    {"after-ms", THEN_CLOSE, {HEAD("429") "Retry-After: 9\r\nretry-after-ms: 1250\r\n" CLOSED ERROR_BODY("rate", "slow")}},
-    {"after-date", THEN_CLOSE,
-     {HEAD("503") "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n" CLOSED "busy"}},
-    {"anthropic-reset", THEN_CLOSE,
+    {"after-ms",
+     THEN_CLOSE,
+     {HEAD("429") "Retry-After: 9\r\nretry-after-ms: 1250\r\n" CLOSED ERROR_BODY("rate", "slow")}},
+    {"after-date",
+     THEN_CLOSE,
+     {HEAD("503") "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nretry-after: Sun, 06 Nov 1994 08:50:07 GMT\r\n" CLOSED
+                  "busy"}},
+    {"anthropic-reset",
+     THEN_CLOSE,
      {HEAD("429") "Date: Sun, 06 Nov 1994 08:49:37 GMT\r\nanthropic-ratelimit-requests-remaining: 0\r\n"
-      "anthropic-ratelimit-requests-reset: 1994-11-06T08:49:57Z\r\n" CLOSED
-      "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"wait\"}}"}},
-    {"quota", THEN_CLOSE,
+                  "anthropic-ratelimit-requests-reset: 1994-11-06T08:49:57Z\r\n" CLOSED
+                  "{\"type\":\"error\",\"error\":{\"type\":\"rate_limit_error\",\"message\":\"wait\"}}"}},
+    {"openai-reset",
+     THEN_CLOSE,
+     {HEAD("429") "x-ratelimit-remaining-tokens: 0\r\nx-ratelimit-reset-tokens: 1m2.5s\r\n"
+                  "x-ratelimit-remaining-requests: 9\r\nx-ratelimit-reset-requests: 6h\r\n" CLOSED ERROR_BODY("rate",
+                                                                                                              "slow")}},
+    {"in-words", THEN_CLOSE, {HEAD("429") CLOSED ERROR_BODY("rate", "Please try again in 41.724s.")}},
+    {"retry-anyway",
+     THEN_CLOSE,
+     {HEAD("400") "x-should-retry: true\r\nretry-after: 1\r\n" CLOSED ERROR_BODY("x", "y")}},
+    {"quota",
+     THEN_CLOSE,
      {HEAD("429") "Retry-After: 7\r\n" CLOSED "{\"error\":{\"code\":\"insufficient_quota\",\"message\":\"pay\"}}"}},
     {"no-retry", THEN_CLOSE, {HEAD("500") "x-should-retry: false\r\n" CLOSED ERROR_BODY("server_error", "no")}},
     {"fails", THEN_CLOSE, {HEAD("500") CLOSED "<html><title>Oops</title>"}},
@@ -71,20 +93,25 @@ static const Scene scenes[] = {
     {"moved", THEN_CLOSE, {HEAD("307") "Location: /whole/chat/completions\r\n" CLOSED}},
     {"hang", THEN_HANG, {NULL}},
     {"stall", THEN_HANG, {STREAM CLOSED CHUNK("one ") "\n\n"}},
-    {"anthropic", THEN_CLOSE,
+    {"anthropic",
+     THEN_CLOSE,
      {"HTTP/1.1 200 OK\r\n" CLOSED "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"m\","
       "\"usage\":{\"input_tokens\":5,\"cache_read_input_tokens\":4}}}\n\nevent: content_block_start\ndata: {\"type\":"
       "\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}}\n\n",
-      "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
-      "\"text\":\"Hello\"}}\n\n", "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
+      "event: content_block_delta\ndata: "
+      "{\"type\":\"content_block_delta\",\"index\":0,\"delta\":{\"type\":\"text_delta\","
+      "\"text\":\"Hello\"}}\n\n",
+      "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n"
       "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\"},\"usage\":"
       "{\"output_tokens\":3}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"}},
-    {"ollama", THEN_CLOSE,
+    {"ollama",
+     THEN_CLOSE,
      {"HTTP/1.1 200 OK\r\n" CLOSED "{\"message\":{\"content\":\"He\"},\"done\":false}\n{\"mess",
       "age\":{\"content\":\"y\"},\"done\":true,\"done_reason\":\"stop\",\"prompt_eval_count\":3,\"eval_count\":1}\n"}},
-    {"background", THEN_CLOSE,
+    {"background",
+     THEN_CLOSE,
      {STREAM CLOSED "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":"
-      "{\"id\":\"resp_1\",\"status\":\"queued\"}}\n\n",
+                    "{\"id\":\"resp_1\",\"status\":\"queued\"}}\n\n",
       "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":5,"
       "\"output_index\":0,\"delta\":\"half\"}\n\n"}},
 };
@@ -112,7 +139,9 @@ static bool answer(LoopClient *c, char *request, size_t head, size_t whole) {
   int one = 1;
   (void)head, (void)whole;
   setsockopt(c->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+  pthread_mutex_lock(&last_lock);
   snprintf(last_request, sizeof last_request, "%s", request);
+  pthread_mutex_unlock(&last_lock);
   if (strncmp(name, "huge", 4) == 0) return huge(c->fd), false;
   if (strncmp(name, "reused", 6) == 0) {
     if (c->requests > 1 && atomic_load(&keep_silent)) return false;
@@ -145,9 +174,11 @@ static void operands_make(const Ask *a, Buf *out) {
   CborReader r;
   CborItem item;
   Err err;
-  buf_format(&json, "{\"provider\":\"%s\",\"url\":\"%s://127.0.0.1:%d/%s\",\"name\":\"m\",%s\"messages\":[{\"role\":"
-                    "\"user\",\"content\":\"hi\"}]}", a->provider ? a->provider : "openai",
-             a->scheme ? a->scheme : "http", a->port ? a->port : server.port, a->scene, a->more ? a->more : "");
+  buf_format(&json,
+             "{\"provider\":\"%s\",\"url\":\"%s://127.0.0.1:%d/%s\",\"name\":\"m\",%s\"messages\":[{\"role\":"
+             "\"user\",\"content\":\"hi\"}]}",
+             a->provider ? a->provider : "openai", a->scheme ? a->scheme : "http", a->port ? a->port : server.port,
+             a->scene, a->more ? a->more : "");
   buf_byte(&json, 0);
   feed_encode(json.at, &call);
   r = cbor_reader(buf_view(&call));
@@ -168,8 +199,13 @@ static void operands_make(const Ask *a, Buf *out) {
 static void submit(Effects *e, const Ask *a, uint64_t seq) {
   Buf operands = {0};
   operands_make(a, &operands);
-  effects_submit(e, &(EffectRequest){.run = 7, .seq = seq, .effect = EFFECT_MODEL, .effect_class = CLASS_REVERSIBLE,
-                                     .target = STR("m"), .operands = buf_view(&operands), .timeout_us = a->timeout_us});
+  effects_submit(e, &(EffectRequest){.run = 7,
+                                     .seq = seq,
+                                     .effect = EFFECT_MODEL,
+                                     .effect_class = CLASS_REVERSIBLE,
+                                     .target = STR("m"),
+                                     .operands = buf_view(&operands),
+                                     .timeout_us = a->timeout_us});
   buf_deinit(&operands);
 }
 
@@ -256,6 +292,9 @@ static void test_errors(void) {
   GIVES("error model_rate_limited wait 1250000", .scene = "after-ms");
   GIVES("error model_overloaded wait 30000000", .scene = "after-date");
   GIVES("error model_rate_limited wait 20000000", .scene = "anthropic-reset", .provider = "anthropic");
+  GIVES("error model_rate_limited wait 62500000", .scene = "openai-reset");
+  GIVES("error model_rate_limited wait 41724000", .scene = "in-words");
+  GIVES("error model_invalid wait 1000000", .scene = "retry-anyway");
   GIVES("error model_quota never 0", .scene = "quota");
   GIVES("error model_server never", .scene = "no-retry");
   GIVES("error model_server wait 0", .scene = "fails");
@@ -356,7 +395,8 @@ static void test_offline(void) {
   GIVES("\"a long answer\" | [] | \"end\" | null | ", .scene = "x", .provider = "offline",
         .more = "\"stream\":true,\"script\":[\"a long answer\"],");
   Buf got = {0};
-  submit(effects, &(Ask){.scene = "x", .provider = "offline", .more = "\"stream\":true,\"script\":[\"a long answer\"],"}, 1);
+  submit(effects,
+         &(Ask){.scene = "x", .provider = "offline", .more = "\"stream\":true,\"script\":[\"a long answer\"],"}, 1);
   finish(effects, &got);
   CHECK(memmem(got.at, got.size, "~a long answer", 14));
   buf_deinit(&got);
@@ -399,13 +439,16 @@ static void test_self_signed(void) {
   CHECK(mkdtemp(folder) != NULL);
   snprintf(line, sizeof line,
            "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -subj /CN=127.0.0.1 -keyout %s/k "
-           "-out %s/c >/dev/null 2>&1", folder, folder);
+           "-out %s/c >/dev/null 2>&1",
+           folder, folder);
   bool made = system(line) == 0 && pipe(pipes) == 0;
   pid_t child = made ? fork() : -1;
   if (child == 0) {
     dup2(pipes[1], 1);
+    dup2(open("/dev/null", O_WRONLY), 2);
     if (chdir(folder) == 0)
-      execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "c", "-key", "k", "-www", (char *)NULL);
+      execlp("openssl", "openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", "c", "-key", "k", "-www",
+             (char *)NULL);
     _exit(1);
   }
   if (made) close(pipes[1]);

@@ -246,7 +246,8 @@ void http_start(Http *h, Job *job) {
 static void transfer_failed(Transfer *t, CURLcode code) {
   Job *job = t->job;
   Http *h = t->http;
-  bool unknown = job->request.effect_class != CLASS_READ && (t->redirects > 0 || connection_sent(&h->api, t->easy, code));
+  bool sent = t->redirects > 0 || connection_sent(&h->api, t->easy, code);
+  bool unknown = job->request.effect_class != CLASS_READ && sent;
   bool late = code == CURLE_OPERATION_TIMEDOUT;
   char why[CURL_ERROR_SIZE + 80];
   if (t->too_large)

@@ -168,7 +168,7 @@ static Str body_start(const ModelReader *r) {
 ** a JSON text or a page. */
 static void sniff(ModelReader *r) {
   Str start = body_start(r);
-  if (start.size == 0) buf_clear(&r->body); /* so that a server that sends nothing but space is not read again and again */
+  if (start.size == 0) buf_clear(&r->body); /* or endless space would be looked through again and again */
   if (start.size == 0 || (start.size < 3 && (uint8_t)start.at[0] == 0xef)) return;
   bool text = start.at[0] == '{' || start.at[0] == '[' || start.at[0] == '<';
   r->sniffed = true;

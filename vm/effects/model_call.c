@@ -17,18 +17,18 @@ static bool refuse(Err *err, const char *why) {
 /* -- fields -- */
 
 /* A string or nil. */
-static bool text_field(Str map, const char *name, Str *out, Err *err) {
-  Str value = value_get(map, name);
+static bool text_field(const ValueFields *map, const char *name, Str *out, Err *err) {
+  Str value = value_field(map, name);
   *out = (Str){0};
   if (value_is_nil(value)) return true;
-  *out = value_get_text(map, name);
+  *out = value_field_text(map, name);
   if (out->at) return true;
   FAIL(err, ERR_INVALID, "a model call's %s must be a string", name);
   return false;
 }
 
-static bool int_field(Str map, const char *name, bool *has, int64_t *out, Err *err) {
-  Str value = value_get(map, name);
+static bool int_field(const ValueFields *map, const char *name, bool *has, int64_t *out, Err *err) {
+  Str value = value_field(map, name);
   *has = !value_is_nil(value);
   if (!*has || value_integer(value, out)) return true;
   FAIL(err, ERR_INVALID, "a model call's %s must be an int", name);
@@ -75,7 +75,7 @@ static bool url_check(Str url, Err *err) {
   return false;
 }
 
-static bool target_read(Str map, ModelCall *c, Err *err) {
+static bool target_read(const ValueFields *map, ModelCall *c, Err *err) {
   Str provider;
   if (!text_field(map, "provider", &provider, err)) return false;
   if (!provider.at || !provider_by_name(provider, &c->provider)) {
@@ -151,9 +151,9 @@ static bool message_read(Str map, ModelMessage *out, Err *err) {
   return tool_calls_read(value_get(map, "calls"), out, err);
 }
 
-static bool messages_read(Str map, ModelCall *c, Err *err) {
+static bool messages_read(const ValueFields *map, ModelCall *c, Err *err) {
   ValueList l;
-  Str item, list = value_get(map, "messages");
+  Str item, list = value_field(map, "messages");
   uint32_t cap = 0;
   if (value_is_nil(list) && c->resume_id.at) return true;
   if (!value_list(list, &l)) return refuse(err, "needs messages, a list");
@@ -179,9 +179,9 @@ static bool tool_read(Str map, ModelTool *out, Err *err) {
   return false;
 }
 
-static bool tools_read(Str map, ModelCall *c, Err *err) {
+static bool tools_read(const ValueFields *map, ModelCall *c, Err *err) {
   ValueList l;
-  Str item, list = value_get(map, "tools");
+  Str item, list = value_field(map, "tools");
   uint32_t cap = 0;
   if (value_is_nil(list)) return true;
   if (!value_list(list, &l)) return refuse(err, "has tools that are no list");
@@ -193,7 +193,7 @@ static bool tools_read(Str map, ModelCall *c, Err *err) {
   return true;
 }
 
-static bool choice_read(Str map, ModelCall *c, Err *err) {
+static bool choice_read(const ValueFields *map, ModelCall *c, Err *err) {
   Str choice;
   if (!text_field(map, "choice", &choice, err)) return false;
   if (!choice.at) return true;
@@ -210,8 +210,8 @@ static bool choice_read(Str map, ModelCall *c, Err *err) {
   return refuse(err, "chooses a tool that is not among its tools");
 }
 
-static bool answer_read(Str map, ModelCall *c, Err *err) {
-  Str answer = value_get(map, "answer");
+static bool answer_read(const ValueFields *map, ModelCall *c, Err *err) {
+  Str answer = value_field(map, "answer");
   if (value_is_nil(answer)) return true;
   c->answer_name = value_get_text(answer, "name");
   c->answer_schema = value_get_text(answer, "schema");
@@ -221,9 +221,9 @@ static bool answer_read(Str map, ModelCall *c, Err *err) {
 
 /* -- knobs -- */
 
-static bool stops_read(Str map, ModelCall *c, Err *err) {
+static bool stops_read(const ValueFields *map, ModelCall *c, Err *err) {
   ValueList l;
-  Str item, stop, list = value_get(map, "stop");
+  Str item, stop, list = value_field(map, "stop");
   uint32_t cap = 0;
   if (value_is_nil(list)) return true;
   if (!value_list(list, &l)) return refuse(err, "has a stop that is no list of strings");
@@ -236,34 +236,36 @@ static bool stops_read(Str map, ModelCall *c, Err *err) {
   return true;
 }
 
-static bool effort_read(Str map, ModelCall *c, Err *err) {
+static bool effort_read(const ValueFields *map, ModelCall *c, Err *err) {
   if (!text_field(map, "effort", &c->effort, err)) return false;
   return !c->effort.at || str_equal(c->effort, STR("low")) || str_equal(c->effort, STR("medium")) ||
          str_equal(c->effort, STR("high")) || refuse(err, "has an effort that is not \"low\", \"medium\" or \"high\"");
 }
 
-static bool knobs_read(Str map, ModelCall *c, Err *err) {
+static bool knobs_read(const ValueFields *map, ModelCall *c, Err *err) {
   bool has_max;
-  Str temperature = value_get(map, "temperature");
+  Str temperature = value_field(map, "temperature");
   if (!int_field(map, "max_tokens", &has_max, &c->max_tokens, err)) return false;
   if (has_max && c->max_tokens <= 0) return refuse(err, "needs a max_tokens above zero");
   if (!int_field(map, "seed", &c->has_seed, &c->seed, err)) return false;
   c->has_temperature = !value_is_nil(temperature);
   if (c->has_temperature && (!value_number(temperature, &c->temperature) || !isfinite(c->temperature)))
     return refuse(err, "has a temperature that is no number");
-  c->stream = value_true(value_get(map, "stream"));
-  c->background = value_true(value_get(map, "background"));
+  c->stream = value_true(value_field(map, "stream"));
+  c->background = value_true(value_field(map, "background"));
   return stops_read(map, c, err) && effort_read(map, c, err);
 }
 
-static bool resume_read(Str map, ModelCall *c, Err *err) {
-  Str resume = value_get(map, "resume");
+static bool resume_read(const ValueFields *map, ModelCall *c, Err *err) {
+  Str resume = value_field(map, "resume");
   int64_t after;
   if (value_is_nil(resume)) return true;
   c->resume_id = value_get_text(resume, "id");
   if (!is_visible(c->resume_id) || c->resume_id.size > NAME_BYTES_MAX)
     return refuse(err, "is to take up a response but gives no id of one");
-  if (!int_field(resume, "after", &c->has_after, &after, err)) return false;
+  ValueFields fields;
+  if (!value_fields(resume, &fields)) return refuse(err, "has a resume that is no small map");
+  if (!int_field(&fields, "after", &c->has_after, &after, err)) return false;
   if (c->has_after && after < 0) return refuse(err, "is to take up a response after a number below zero");
   if (c->has_after) c->resume_after = (uint64_t)after;
   return true;
@@ -287,10 +289,12 @@ static bool fits_provider(const ModelCall *c, Err *err) {
 
 bool model_call_read(Str call, ModelCall *out, Err *err) {
   *out = (ModelCall){0};
+  ValueFields map; /* looked through once: what is looked for stands behind long messages */
   if (!value_is_map(call)) return refuse(err, "is a map");
-  return target_read(call, out, err) && text_field(call, "system", &out->system, err) && resume_read(call, out, err) &&
-         messages_read(call, out, err) && tools_read(call, out, err) && choice_read(call, out, err) &&
-         answer_read(call, out, err) && knobs_read(call, out, err) && fits_provider(out, err);
+  if (!value_fields(call, &map)) return refuse(err, "is a map of at most 64 fields");
+  return target_read(&map, out, err) && text_field(&map, "system", &out->system, err) && resume_read(&map, out, err) &&
+         messages_read(&map, out, err) && tools_read(&map, out, err) && choice_read(&map, out, err) &&
+         answer_read(&map, out, err) && knobs_read(&map, out, err) && fits_provider(out, err);
 }
 
 void model_call_deinit(ModelCall *c) {

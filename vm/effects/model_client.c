@@ -1,44 +1,36 @@
-/* Calls to models over libcurl, on the I/O thread: thousands that wait for slow replies, or thousands a second.
+/* Calls to models over libcurl, on the I/O thread: thousands that wait for slow replies, or thousands a second
+** (shards.h).
 **
-** Sockets are watched by epoll and libcurl is told what happened (its socket interface): with 10 000 calls waiting,
-** polling them all at each step would cost more than the calls. libcurl looks for a connection to use again by walking
-** over all it has to that host, so calls are spread over shards of SHARD_CALLS, each a multi handle with a pool of its
-** own, filled from the first on.
+** Silent repetition. libcurl (seen with 7.88: Curl_retry_request) sends a request anew on a fresh connection if a used
+** one ends before any byte of the answer came; a POST too, and also when the request had been sent in whole: the server
+** may have read and billed it. Idle connections that the server closed are found before use, so this is a race, but
+** one that makes a call nobody recorded. It asks on_ready before each sending; there a second one is refused once
+** bytes of the first have left, and the outcome is "unknown". What failed before a byte left is sent again.
+** tests/unit/test_model_http.c has a server that does this.
 **
-** Silent repetition. libcurl (7.88, Curl_retry_request) sends a request anew on a fresh connection if a used one ends
-** before any byte of the answer came, a POST too, and also when the request had been sent in whole: the server may
-** have read and billed it. Idle connections that the server closed are found before use, so this is a race, but one
-** that makes a call nobody recorded. It asks on_ready before each sending; there a second one is refused once bytes of
-** the first have left, and the outcome is "unknown". What failed before a byte left is sent again. tests/unit/
-** test_model_http.c has a server that does this.
-**
-** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane: the
-** hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's queue;
-** a host that does not answer does not keep calls to others waiting.
+** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane is
+** the hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's
+** queue; a host that does not answer does not keep calls to others waiting.
 **
 ** When a reader has all it needs its outcome leaves at once; the tail of the stream is read so that the connection can
 ** be used again. */
-#include <errno.h>
 #include <stdlib.h>
-#include <sys/epoll.h>
 #include <sys/resource.h>
-#include <unistd.h>
 
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
 #include "vm/effects/connection.h"
 #include "vm/effects/http_message.h"
 #include "vm/effects/model_impl.h"
+#include "vm/effects/shards.h"
 #include "vm/effects/work.h"
 
 enum {
-  SHARD_CALLS = 256,
   LANES = 64,
   LANE_STARTS = 64,
   HANDLES_KEPT_MAX = 128,
   READ_BYTES = 4096, /* kept by every call that waits */
   LINES_MAX = 12,
-  EVENTS_MAX = 256,
   TAIL_BYTES_MAX = 256 << 10
 };
 #define MODEL_TIMEOUT_US INT64_C(600000000)
@@ -46,16 +38,7 @@ enum {
 #define TAIL_US INT64_C(2000000)
 #define RESUME_EVERY_US INT64_C(1000000)
 #define TICK_US INT64_C(1000000)
-#define SHARD_KEPT_US INT64_C(60000000)
-
-typedef struct Shard {
-  ModelClient *client;
-  CURLM *multi;
-  uint32_t index, active;
-  bool touched;     /* messages may be there */
-  int64_t due_us;   /* libcurl's timer; 0: none */
-  int64_t empty_us; /* since when nothing is active */
-} Shard;
+#define TIDY_US INT64_C(60000000)
 
 typedef struct Call {
   ModelClient *client;
@@ -88,9 +71,7 @@ struct ModelClient {
   bool begun, loaded;
   Err load_error;
   CURLSH *share; /* names that were looked up, sessions of TLS */
-  int epoll;
-  Shard **shards;
-  uint32_t shard_count, shard_cap;
+  Shards *shards;
   CURL *idle[HANDLES_KEPT_MAX];
   uint32_t idle_count, call_count;
   Call *calls;
@@ -105,7 +86,6 @@ struct ModelClient {
 ModelClient *model_client_new(Effects *e) {
   ModelClient *c = MEM_NEW(ModelClient);
   c->effects = e;
-  c->epoll = -1;
   for (size_t i = 0; i < LANES; i++) c->lanes[i].end = &c->lanes[i].first;
   return c;
 }
@@ -118,16 +98,14 @@ static void descriptors_raise(void) {
   (void)setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+static void call_over(void *context, CURL *easy, CURLcode code);
+
 static bool client_begin(ModelClient *c) {
   if (c->begun) return c->loaded;
   c->begun = true;
   descriptors_raise();
   if (!curl_api_load(&c->api, &c->load_error)) return false;
-  c->epoll = epoll_create1(EPOLL_CLOEXEC);
-  if (c->epoll < 0) {
-    FAIL(&c->load_error, ERR_IO, "cannot watch sockets: %s", strerror(errno));
-    return false;
-  }
+  if (!shards_open(&c->api, call_over, c, &c->shards, &c->load_error)) return false;
   c->share = c->api.share_init();
   if (c->share != NULL) {
     c->api.share_setopt(c->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
@@ -176,8 +154,7 @@ static void call_free(Call *call) {
   call_started(call);
   call_unlink(call);
   if (call->shard != NULL) {
-    c->api.multi_remove_handle(call->shard->multi, call->easy);
-    if (--call->shard->active == 0) call->shard->empty_us = c->now_us;
+    shards_remove(call->shard, call->easy);
     handle_give(c, call->easy);
     c->call_count--;
   }
@@ -201,13 +178,8 @@ void model_client_free(ModelClient *c) {
       call_abandon(call);
     }
   while (c->idle_count > 0) c->api.easy_cleanup(c->idle[--c->idle_count]);
-  for (uint32_t i = 0; i < c->shard_count; i++) {
-    if (c->shards[i]->multi != NULL) c->api.multi_cleanup(c->shards[i]->multi);
-    mem_free(c->shards[i]);
-  }
+  shards_close(c->shards);
   if (c->share != NULL) c->api.share_cleanup(c->share);
-  if (c->epoll >= 0) close(c->epoll);
-  mem_free(c->shards);
   buf_deinit(&c->text);
   mem_free(c);
 }
@@ -265,20 +237,13 @@ static void call_lost(Call *call, CURLcode code) {
   call_tell(call, true, sent, why);
 }
 
-static void shard_finished(Shard *s) {
-  const CurlApi *api = &s->client->api;
-  CURLMsg *message;
-  int left;
-  s->touched = false;
-  while ((message = api->multi_info_read(s->multi, &left)) != NULL) {
-    Call *call = NULL;
-    CURLcode code = message->data.result;
-    if (message->msg != CURLMSG_DONE) continue;
-    api->easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &call);
-    if (call->job != NULL && (code == CURLE_OK || call->over)) call_tell(call, false, true, "");
-    else if (call->job != NULL) call_lost(call, code);
-    call_free(call);
-  }
+static void call_over(void *context, CURL *easy, CURLcode code) {
+  ModelClient *c = context;
+  Call *call = NULL;
+  c->api.easy_getinfo(easy, CURLINFO_PRIVATE, &call);
+  if (call->job != NULL && (code == CURLE_OK || call->over)) call_tell(call, false, true, "");
+  else if (call->job != NULL) call_lost(call, code);
+  call_free(call);
 }
 
 /* ---- what libcurl calls ------------------------------------------------------------------------ */
@@ -337,57 +302,7 @@ static int on_ready(void *context, char *there, char *here, int port_there, int 
   return call->repeated ? CURL_PREREQFUNC_ABORT : CURL_PREREQFUNC_OK;
 }
 
-/* `known` is not NULL where epoll has the socket already. */
-static int on_watch(CURL *easy, curl_socket_t fd, int what, void *context, void *known) {
-  Shard *s = context;
-  ModelClient *c = s->client;
-  (void)easy;
-  struct epoll_event event = {.data.u64 = (uint64_t)s->index << 32 | (uint32_t)fd};
-  if (what & CURL_POLL_IN && what != CURL_POLL_REMOVE) event.events |= EPOLLIN;
-  if (what & CURL_POLL_OUT && what != CURL_POLL_REMOVE) event.events |= EPOLLOUT;
-  if (what == CURL_POLL_REMOVE) {
-    epoll_ctl(c->epoll, EPOLL_CTL_DEL, fd, &event);
-  } else if (epoll_ctl(c->epoll, known != NULL ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, fd, &event) == 0) {
-    if (known == NULL) c->api.multi_assign(s->multi, fd, s);
-  } else {
-    epoll_ctl(c->epoll, known != NULL ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, fd, &event);
-  }
-  return 0;
-}
-
-static int on_timer(CURLM *multi, long timeout_ms, void *context) {
-  Shard *s = context;
-  (void)multi;
-  s->due_us = timeout_ms < 0 ? 0 : clock_monotonic_us() + timeout_ms * 1000;
-  return 0;
-}
-
 /* ---- starting -------------------------------------------------------------------------------- */
-
-static bool shard_open(Shard *s) {
-  const CurlApi *api = &s->client->api;
-  s->multi = api->multi_init();
-  if (s->multi == NULL) return false;
-  api->multi_setopt(s->multi, CURLMOPT_MAXCONNECTS, (long)SHARD_CALLS);
-  api->multi_setopt(s->multi, CURLMOPT_SOCKETFUNCTION, on_watch);
-  api->multi_setopt(s->multi, CURLMOPT_SOCKETDATA, s);
-  api->multi_setopt(s->multi, CURLMOPT_TIMERFUNCTION, on_timer);
-  api->multi_setopt(s->multi, CURLMOPT_TIMERDATA, s);
-  return true;
-}
-
-static Shard *shard_with_room(ModelClient *c) {
-  uint32_t i = 0;
-  while (i < c->shard_count && c->shards[i]->active >= SHARD_CALLS) i++;
-  if (i == c->shard_count) {
-    c->shards = mem_grow(c->shards, &c->shard_cap, c->shard_count + 1, sizeof(Shard *));
-    c->shards[c->shard_count] = MEM_NEW(Shard);
-    *c->shards[c->shard_count] = (Shard){.client = c, .index = c->shard_count};
-    c->shard_count++;
-  }
-  Shard *s = c->shards[i];
-  return s->multi != NULL || shard_open(s) ? s : NULL;
-}
 
 #define SET(option, value) (void)c->api.easy_setopt(easy, CURLOPT_##option, value)
 
@@ -457,21 +372,19 @@ static void handle_fill(Call *call) {
 
 static bool call_send(Call *call) {
   ModelClient *c = call->client;
-  Shard *s = shard_with_room(c);
-  call->easy = s != NULL ? handle_take(c) : NULL;
+  call->easy = handle_take(c);
   if (call->easy == NULL) return false;
   handle_fill(call);
-  if (c->api.multi_add_handle(s->multi, call->easy) != CURLM_OK) {
+  call->shard = shards_add(c->shards, call->easy);
+  if (call->shard == NULL) {
     handle_give(c, call->easy);
     return false;
   }
-  call->shard = s;
-  s->active++;
-  s->touched = true;
   c->call_count++;
   call->starting = true;
   c->lanes[call->lane].starting++;
   call_link(call);
+  if (c->tick_us == 0 || c->tick_us > c->now_us + TICK_US) c->tick_us = c->now_us + TICK_US;
   return true;
 }
 
@@ -515,15 +428,12 @@ void model_client_start(ModelClient *c, Job *job, ModelReader *reader, ModelHttp
 
 /* ---- the thread's side --------------------------------------------------------------------------- */
 
-int model_client_fd(const ModelClient *c) { return c->call_count > 0 ? c->epoll : -1; }
+int model_client_fd(const ModelClient *c) { return c->call_count > 0 ? shards_fd(c->shards) : -1; }
 
 int64_t model_client_deadline_us(const ModelClient *c) {
-  int64_t first = c->lane_free ? c->now_us : c->tick_us;
-  for (uint32_t i = 0; i < c->shard_count; i++) {
-    int64_t due = c->shards[i]->due_us;
-    if (due != 0 && (first == 0 || due < first)) first = due;
-  }
-  return first;
+  int64_t due = c->loaded ? shards_deadline_us(c->shards) : 0;
+  if (c->lane_free) return c->now_us;
+  return due == 0 || (c->tick_us != 0 && c->tick_us < due) ? c->tick_us : due;
 }
 
 /* An answer that has begun and then stands still is lost; one that has not begun may take all of its time, because a
@@ -540,54 +450,11 @@ static void calls_check(ModelClient *c) {
   }
 }
 
-/* Connections of a shard that is not used any more are not kept for ever. */
-static void shards_check(ModelClient *c) {
-  for (uint32_t i = 0; i < c->shard_count; i++) {
-    Shard *s = c->shards[i];
-    if (s->multi == NULL || s->active > 0 || c->now_us - s->empty_us < SHARD_KEPT_US) continue;
-    c->api.multi_cleanup(s->multi);
-    s->multi = NULL;
-    s->due_us = 0;
-  }
-}
-
 static void tick(ModelClient *c) {
-  bool any = false;
   if (c->tick_us != 0 && c->now_us < c->tick_us) return;
   calls_check(c);
-  shards_check(c);
-  for (uint32_t i = 0; i < c->shard_count; i++) any |= c->shards[i]->multi != NULL;
-  c->tick_us = c->call_count > 0 ? c->now_us + TICK_US : any ? c->now_us + SHARD_KEPT_US : 0;
-}
-
-static bool sockets_turn(ModelClient *c) {
-  struct epoll_event events[EVENTS_MAX];
-  int running, count = epoll_wait(c->epoll, events, EVENTS_MAX, 0);
-  for (int i = 0; i < count; i++) {
-    Shard *s = c->shards[events[i].data.u64 >> 32];
-    uint32_t what = events[i].events;
-    int flags = (what & EPOLLIN ? CURL_CSELECT_IN : 0) | (what & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
-                (what & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
-    if (s->multi == NULL) continue;
-    c->api.multi_socket_action(s->multi, (curl_socket_t)(events[i].data.u64 & 0xffffffff), flags, &running);
-    s->touched = true;
-  }
-  return count == EVENTS_MAX;
-}
-
-static bool shards_turn(ModelClient *c) {
-  bool any = false;
-  int running;
-  for (uint32_t i = 0; i < c->shard_count; i++) {
-    Shard *s = c->shards[i];
-    if (s->due_us != 0 && s->due_us <= c->now_us) {
-      s->due_us = 0;
-      c->api.multi_socket_action(s->multi, CURL_SOCKET_TIMEOUT, 0, &running);
-      s->touched = any = true;
-    }
-    if (s->touched && s->multi != NULL) shard_finished(s);
-  }
-  return any;
+  bool open = shards_tidy(c->shards);
+  c->tick_us = c->call_count > 0 ? c->now_us + TICK_US : open ? c->now_us + TIDY_US : 0;
 }
 
 static bool lanes_turn(ModelClient *c) {
@@ -607,8 +474,7 @@ void model_client_turn(ModelClient *c) {
   bool more = true;
   for (int i = 0; i < ROUNDS_MAX && more; i++) {
     c->now_us = clock_monotonic_us();
-    more = sockets_turn(c);
-    more |= shards_turn(c);
+    more = shards_turn(c->shards);
     more |= lanes_turn(c);
   }
   tick(c);

@@ -142,11 +142,13 @@ static uint64_t list_tokens(Str list, uint64_t (*one)(Str)) {
 }
 
 uint64_t model_estimate(Str call) {
-  Str answer = value_get(call, "answer");
-  uint64_t tokens = PER_CALL + text_tokens(call, "system");
-  uint64_t tools = list_tokens(value_get(call, "tools"), tool_tokens);
-  tokens += tools + list_tokens(value_get(call, "messages"), message_tokens);
+  ValueFields map;
+  if (!value_fields(call, &map)) return PER_CALL + estimate_value(call);
+  Str answer = value_field(&map, "answer");
+  uint64_t tokens = PER_CALL + estimate_text(value_field_text(&map, "system"));
+  uint64_t tools = list_tokens(value_field(&map, "tools"), tool_tokens);
+  tokens += tools + list_tokens(value_field(&map, "messages"), message_tokens);
   tokens += text_tokens(answer, "name") + text_tokens(answer, "schema");
-  bool anthropic = str_equal(value_get_text(call, "provider"), STR("anthropic"));
+  bool anthropic = str_equal(value_field_text(&map, "provider"), STR("anthropic"));
   return tokens + (anthropic && tools ? TOOLS_PREAMBLE : 0);
 }

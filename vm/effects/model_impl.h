@@ -112,6 +112,15 @@ bool value_is_map(Str value);
 bool value_is_list(Str value);
 static inline Str value_get(Str map, const char *name) { return cbor_map_get(map, str_of(name)); }
 Str value_get_text(Str map, const char *name); /* a string's text; {NULL, 0} where there is none */
+/* The fields of a map by one walk, for maps that are asked for many. False: it is none, or has too many. */
+enum { VALUE_FIELDS_MAX = 64 };
+typedef struct ValueFields {
+  Str names[VALUE_FIELDS_MAX], values[VALUE_FIELDS_MAX];
+  uint32_t count;
+} ValueFields;
+MUST_USE bool value_fields(Str map, ValueFields *out);
+Str value_field(const ValueFields *map, const char *name);
+Str value_field_text(const ValueFields *map, const char *name);
 /*   ValueList l; Str item; if (value_list(v, &l)) while (value_next(&l, &item)) …   */
 typedef struct ValueList {
   CborReader r;

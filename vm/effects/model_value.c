@@ -157,6 +157,36 @@ Str value_get_text(Str map, const char *name) {
   return text.at ? text : (Str){"", 0};
 }
 
+bool value_fields(Str map, ValueFields *out) {
+  CborReader r = cbor_reader(map);
+  CborItem tag, item;
+  uint64_t count;
+  Err err;
+  out->count = 0;
+  if (!value_is_map(map) || !cbor_next(&r, &tag, &err) || !cbor_array(&r, &count, &err)) return false;
+  for (uint64_t i = 0; i < count / 2; i++) {
+    CborReader key = r;
+    if (!cbor_skip(&r, NULL, &err) || !cbor_next(&key, &item, &err)) return false;
+    if (out->count == VALUE_FIELDS_MAX) return false;
+    out->names[out->count] = item.kind == CBOR_TEXT ? item.bytes : (Str){0};
+    if (!cbor_skip(&r, &out->values[out->count], &err)) return false;
+    out->count += item.kind == CBOR_TEXT;
+  }
+  return true;
+}
+
+Str value_field(const ValueFields *map, const char *name) {
+  Str wanted = str_of(name);
+  for (uint32_t i = 0; i < map->count; i++)
+    if (str_equal(map->names[i], wanted)) return map->values[i];
+  return (Str){0};
+}
+
+Str value_field_text(const ValueFields *map, const char *name) {
+  Str text;
+  return value_text(value_field(map, name), &text) ? text : (Str){0};
+}
+
 bool value_list(Str value, ValueList *out) {
   Err ignored;
   *out = (ValueList){cbor_reader(value), 0};

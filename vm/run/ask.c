@@ -337,7 +337,7 @@ static bool is_nameless(EffectKind kind) {
   return kind == EFFECT_BUDGET_LEFT || kind == EFFECT_RECALL || kind == EFFECT_REMEMBER;
 }
 
-/* (agent, conversation, most) or (agent, conversation, question, answer): what is asked and answered may be anything. */
+/* (agent, conversation, most) or (agent, conversation, question, answer), of which the last two may be anything. */
 static bool conversation_operands(Run *run, Fiber *f, EffectKind kind) {
   int64_t most;
   bool ok = value_is_text(machine_ask_arg(run->machine, f, 0)) && value_is_text(machine_ask_arg(run->machine, f, 1));
@@ -372,7 +372,8 @@ static void ask_world(Run *run, Fiber *f, EffectKind kind) {
   ask_wait(run, f, &(Request){.kind = REQUEST_EFFECT, .seq = seq, .effect = (uint8_t)kind,
                               .effect_class = (uint8_t)effect_class, .extern_index = foreign ? operand : 0,
                               .target = target, .operands = buf_view(operands),
-                              .scopes = buf_view(&scopes), .key = str_of(key), .timeout_us = timeout, .resend = first.seq != seq});
+                              .scopes = buf_view(&scopes), .key = str_of(key), .timeout_us = timeout,
+                              .resend = first.seq != seq});
 out:
   buf_deinit(&keep);
   buf_deinit(&scopes);

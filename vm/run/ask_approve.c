@@ -3,10 +3,13 @@
 ** The decision and the call that follows it are one commit. That holds because
 **   - the answer puts its fiber first in the queue, so no other one runs, or asks for a commit, in between;
 **   - the step is not ended by its slice until that fiber has acted: called a tool, come to wait, or ended
-**     (approval_acted; step.c). What it does till then, checks and notes, is bounded by LIMIT_TICKS;
+**     (approval_acted; step.c);
 **   - the caller takes records between steps only.
-** So no journal says that somebody approved without saying what came of it. */
+** So no journal says that somebody approved without saying what came of it. Code that does something else first has
+** DECIDED_TICKS and DECIDED_ASKS for it, for checks and notes; then it is code as any other, and may be interrupted. */
 #include "vm/run/state.h"
+
+enum { DECIDED_TICKS = 10000000, DECIDED_ASKS = 16 };
 
 static bool operands_sound(Run *run, Fiber *f, int64_t *us) {
   Machine *m = run->machine;
@@ -104,10 +107,12 @@ void approval_answered(Run *run, const Wait *wait, Value v) {
   fiber_answer(run->machine, fiber_by_id(run->machine, wait->fiber), v);
   run_ready_first(run, wait->fiber);
   run->decided = wait->fiber;
+  run->decided_asks = 0;
+  run->decided_end = run->machine->ticks + DECIDED_TICKS;
 }
 
-bool approval_acted(const Run *run, uint32_t fiber, Stop stop) {
-  if (stop != STOP_EFFECT || run->ended || run->diverged) return true;
+bool approval_acted(Run *run, uint32_t fiber, Stop stop) {
+  if (stop != STOP_EFFECT || run->ended || run->diverged || ++run->decided_asks > DECIDED_ASKS) return true;
   const Strand *s = fiber < run->strand_count ? run->strands[fiber] : NULL;
   return !s || s->on != FIBER_ON_NOTHING || ask_site(run)->kind == EFFECT_TOOL;
 }

@@ -110,7 +110,8 @@ static const char *limits_put(Machine *m, Value map, Buf *out) {
     if (!map_find_text(map, names[i], &v) || v == VALUE_NIL) continue;
     count++;
     if (limit_put(names[i], v, &pairs)) continue;
-    why = i == 0 ? "`usd` of a budget is an amount of 0 or more" : "`tokens` and `calls` of a budget are ints of 0 or more";
+    why = i == 0 ? "`usd` of a budget is an amount of 0 or more"
+                 : "`tokens` and `calls` of a budget are ints of 0 or more";
   }
   cbor_put_tag(out, CBOR_TAG_MAP);
   cbor_put_array(out, count * 2);

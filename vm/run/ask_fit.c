@@ -36,6 +36,7 @@ void ask_fit(Run *run, Fiber *f) {
     return;
   }
   Decider *d = run_decider(run);
+  (void)decider_spent(d); /* on decisions that were looked at: they are not the run's */
   bool ok = decider_admit(d, shape, buf_view(value), 0, false, &made, &refusal);
   m->ticks += decider_spent(d) + value->size / 64;
   if (!ok) strand_raise(run, f->id, misfit(run, f, &refusal));

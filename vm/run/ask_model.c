@@ -7,7 +7,7 @@ enum { KNOWN_MAX = 1 << 16 };
 static void known_add(Run *run, Str names) {
   if (run->known.count + names.size / NAME_SIZE > KNOWN_MAX) name_set_clear(&run->known);
   for (size_t at = 0; at < names.size; at += NAME_SIZE) {
-    Name name;
+    ValueName name;
     memcpy(name.byte, names.at + at, sizeof name.byte);
     (void)name_set_add(&run->known, name);
   }
@@ -86,7 +86,7 @@ void ask_model(Run *run, Fiber *f) {
 
 /* The reply is on record: so the next call of the conversation need not say it again. */
 void model_replied(Run *run, const Wait *wait, Str reply) {
-  Name name;
+  ValueName name;
   if (wait->operands.size < 2) return;
   Str call = {wait->operands.at + 1, wait->operands.size - 1};
   if (conversation_replied(call, reply, &name)) known_add(run, (Str){(const char *)name.byte, sizeof name.byte});

@@ -98,7 +98,8 @@ void ask_start(Run *run, Fiber *f, EffectKind kind) {
   FirstAsked first = memory_asked(run, seq, buf_view(&operands));
   scopes_put(run, run_strand(run, f->id), &scopes);
   Request request = {.kind = REQUEST_START, .seq = seq, .effect = (uint8_t)kind, .target = name,
-                     .operands = buf_view(&operands), .scopes = buf_view(&scopes), .run = run_child_id(run, first.seq, first.at_us),
+                     .operands = buf_view(&operands), .scopes = buf_view(&scopes),
+                     .run = run_child_id(run, first.seq, first.at_us),
                      .resend = first.seq != seq};
   send_keep(run, &request);
   if (kind == EFFECT_RUN_START) {

@@ -21,7 +21,7 @@ void name_set_clear(NameSet *names) {
 }
 
 /* Where it is, or would be. A name is a hash already. */
-static uint32_t *slot_of(const NameSet *names, Name name) {
+static uint32_t *slot_of(const NameSet *names, ValueName name) {
   uint64_t at;
   memcpy(&at, name.byte, sizeof at);
   for (;; at++) {
@@ -30,7 +30,7 @@ static uint32_t *slot_of(const NameSet *names, Name name) {
   }
 }
 
-uint32_t name_set_find(const NameSet *names, Name name) {
+uint32_t name_set_find(const NameSet *names, ValueName name) {
   return names->slot_count ? *slot_of(names, name) - 1 : NAME_NONE; /* an empty slot: 0 - 1 is NAME_NONE */
 }
 
@@ -42,7 +42,7 @@ static void slots_grow(NameSet *names) {
   for (uint32_t i = 0; i < names->count; i++) *slot_of(names, names->at[i]) = i + 1;
 }
 
-uint32_t name_set_add(NameSet *names, Name name) {
+uint32_t name_set_add(NameSet *names, ValueName name) {
   if ((names->count + 1) * 2 > names->slot_count) slots_grow(names);
   uint32_t *slot = slot_of(names, name);
   if (*slot) return *slot - 1;
@@ -52,13 +52,15 @@ uint32_t name_set_add(NameSet *names, Name name) {
   return names->count - 1;
 }
 
-static Name name_of(Hash256 hash) {
-  Name name;
+static ValueName name_of(Hash256 hash) {
+  ValueName name;
   memcpy(name.byte, hash.byte, sizeof name.byte);
   return name;
 }
 
-static void name_put(Name name, Buf *out) { cbor_put_bytes(out, (Str){(const char *)name.byte, sizeof name.byte}); }
+static void name_put(ValueName name, Buf *out) {
+  cbor_put_bytes(out, (Str){(const char *)name.byte, sizeof name.byte});
+}
 
 static Hash256 link_none(void) { return sha256((Str){"", 0}); }
 
@@ -107,7 +109,7 @@ static void map_begin(Buf *out, uint64_t pairs) {
 static void fresh_put(Hash256 hash, Buf *fresh) { buf_put(fresh, hash.byte, NAME_SIZE); }
 
 /* How many of the messages are on record, and under what name. */
-static bool base_find(const NameSet *known, Str list, uint64_t *base, Name *name, Buf *fresh) {
+static bool base_find(const NameSet *known, Str list, uint64_t *base, ValueName *name, Buf *fresh) {
   CborReader r;
   uint64_t count;
   Str message;
@@ -128,7 +130,7 @@ static bool base_find(const NameSet *known, Str list, uint64_t *base, Name *name
 static bool messages_put(const NameSet *known, Str list, Buf *out, Buf *fresh) {
   CborReader r;
   uint64_t count, base;
-  Name name;
+  ValueName name;
   if (!base_find(known, list, &base, &name, fresh) || !list_open(list, &r, &count)) return false;
   for (uint64_t i = 0; i < base; i++) {
     if (!part(&r, NULL)) return false;
@@ -209,7 +211,7 @@ static bool list_link(Str list, Hash256 *link) {
   return true;
 }
 
-bool conversation_replied(Str call, Str reply, Name *name) {
+bool conversation_replied(Str call, Str reply, ValueName *name) {
   Str list = cbor_map_get(call, STR("messages"));
   Buf message = {0};
   Hash256 link;
@@ -298,7 +300,7 @@ static void value_name(Conversation *c, Str value) {
   c->value[i] = keep(c, value);
 }
 
-static bool name_get(CborReader *r, Name *name) {
+static bool name_get(CborReader *r, ValueName *name) {
   Str bytes;
   Err ignored;
   if (!cbor_bytes(r, &bytes, &ignored) || bytes.size != sizeof name->byte) return false;
@@ -308,7 +310,7 @@ static bool name_get(CborReader *r, Name *name) {
 
 static bool base_get(const Conversation *c, Str base, uint32_t *node, Err *err) {
   CborReader r = cbor_reader(base);
-  Name name;
+  ValueName name;
   *node = NO_NODE;
   if (str_equal(base, encoded_nil)) return true;
   if (!name_get(&r, &name)) return strange(err, "its base is no name");
@@ -347,7 +349,7 @@ static bool value_get(Conversation *c, Str value, Buf *out, Err *err) {
   CborReader r = cbor_reader(value);
   CborItem item;
   Err ignored;
-  Name name;
+  ValueName name;
   if (!cbor_next(&r, &item, &ignored) || item.kind != CBOR_TAG || item.n != CBOR_TAG_KNOWN) {
     if (value.size > WORTH_NAMING) value_name(c, value);
     buf_str(out, value);

@@ -18,20 +18,20 @@
 #include "vm/base/cbor.h"
 
 enum { NAME_SIZE = 16 };
-typedef struct Name {
+typedef struct ValueName {
   uint8_t byte[NAME_SIZE];
-} Name;
+} ValueName;
 
 /* ---- names: a set in order of arrival ---- */
 typedef struct NameSet {
-  Name *at; uint32_t count, cap;
+  ValueName *at; uint32_t count, cap;
   uint32_t *slots; uint32_t slot_count; /* a hash table of indexes + 1; a power of two */
 } NameSet;
 #define NAME_NONE UINT32_MAX
 void name_set_deinit(NameSet *names);
 void name_set_clear(NameSet *names);
-uint32_t name_set_find(const NameSet *names, Name name); /* its index, or NAME_NONE */
-uint32_t name_set_add(NameSet *names, Name name);        /* its index, now or since */
+uint32_t name_set_find(const NameSet *names, ValueName name); /* its index, or NAME_NONE */
+uint32_t name_set_add(NameSet *names, ValueName name);        /* its index, now or since */
 
 /* ---- writing ---- */
 /* Appends the delta of a call to `delta`, and to `fresh` (16 bytes each) what its record makes known. ERR_INVALID: it
@@ -39,7 +39,7 @@ uint32_t name_set_add(NameSet *names, Name name);        /* its index, now or si
 MUST_USE bool conversation_delta(const NameSet *known, Str call, Buf *delta, Buf *fresh, Err *err);
 /* The name of the call's messages with the assistant message of the reply behind them. False: neither is what it
 ** should be, and nothing becomes known. */
-bool conversation_replied(Str call, Str reply, Name *name);
+bool conversation_replied(Str call, Str reply, ValueName *name);
 
 /* ---- reading ---- */
 /* Expands the deltas of one run's journal, given its records from the first on; values that are kept as blobs are to

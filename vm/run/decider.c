@@ -35,6 +35,8 @@ void decider_free(Decider *d) {
   words_deinit(&d->said);
   words_deinit(&d->aside);
   words_deinit(&d->inner);
+  buf_deinit(&d->misfit);
+  buf_deinit(&d->path);
   machine_free(d->m);
   mem_free(d);
 }

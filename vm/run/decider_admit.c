@@ -11,6 +11,39 @@ enum { COERCE_DEPTH = 64 /* records in records of a message given as maps */ };
 
 static bool coerce(Decider *d, uint32_t slot, uint32_t type, uint32_t depth);
 
+/* What cannot be had, for the message; false. Who holds it says where it was on the way out (within). */
+static bool misfit(Decider *d, uint32_t slot, uint32_t type) {
+  buf_clear(&d->path);
+  buf_clear(&d->misfit);
+  d->misfit_type = type;
+  machine_value_text(d->m, d->m->held[slot], &d->misfit);
+  return false;
+}
+
+static void within(Decider *d, const char *step) {
+  Buf path = {.max = 200};
+  buf_text(&path, step);
+  buf_str(&path, buf_view(&d->path));
+  buf_clear(&d->path);
+  buf_str(&d->path, buf_view(&path));
+  buf_deinit(&path);
+}
+
+static void within_item(Decider *d, uint32_t i) {
+  char step[16];
+  snprintf(step, sizeof step, "[%u]", i);
+  within(d, step);
+}
+
+static void within_key(Decider *d, Value key) {
+  Buf step = {.max = 100};
+  buf_byte(&step, '[');
+  value_print(d->m, key, true, &step);
+  buf_put(&step, "]", 2); /* with its end */
+  within(d, step.full ? "[…]" : step.at);
+  buf_deinit(&step);
+}
+
 static Str held_text(const Machine *m, uint32_t slot) {
   const StringObj *s = (const StringObj *)value_obj(m->held[slot]);
   return (Str){s->bytes, s->head.size};
@@ -33,9 +66,19 @@ static bool decimal_of(Machine *m, uint32_t slot) {
   return ok;
 }
 
+/* To JSON 5.0 is the number 5. */
+static bool int_of(Machine *m, uint32_t slot) {
+  double f;
+  if (!value_to_float(m->held[slot], &f) || !(f >= -9007199254740992.0 && f <= 9007199254740992.0)) return false;
+  if (f != (double)(int64_t)f) return false;
+  m->held[slot] = value_int(m, (int64_t)f);
+  return true;
+}
+
 static bool scalar_of(Machine *m, uint32_t slot, TypeKind kind) {
   int64_t us;
   if (kind == TYPE_DECIMAL) return decimal_of(m, slot);
+  if (kind == TYPE_INT) return int_of(m, slot);
   if (!value_is_kind(m->held[slot], OBJ_STRING)) return false;
   if (kind == TYPE_TIME && time_parse(held_text(m, slot), &us)) m->held[slot] = time_new(m, us);
   else if (kind == TYPE_DURATION && duration_parse(held_text(m, slot), &us)) m->held[slot] = duration_new(m, us);
@@ -51,12 +94,12 @@ static bool scalar_of(Machine *m, uint32_t slot, TypeKind kind) {
 
 static bool list_of(Decider *d, uint32_t slot, uint32_t elem, uint32_t depth) {
   Machine *m = d->m;
-  if (!value_is_kind(m->held[slot], OBJ_LIST)) return false;
   uint32_t count = list_count(m->held[slot]), base = m->held_count;
   bool ok = true;
   for (uint32_t i = 0; i < count && ok; i++) {
     machine_hold(m, list_at(m->held[slot], i));
     ok = coerce(d, base + i, elem, depth + 1);
+    if (!ok) within_item(d, i);
   }
   if (ok) m->held[slot] = list_from(m, m->held + base, count);
   value_share(m->held[slot]);
@@ -67,7 +110,6 @@ static bool list_of(Decider *d, uint32_t slot, uint32_t elem, uint32_t depth) {
 static bool map_of(Decider *d, uint32_t slot, uint32_t elem, uint32_t depth) {
   Machine *m = d->m;
   Value key, v;
-  if (!value_is_kind(m->held[slot], OBJ_MAP)) return false;
   uint32_t base = m->held_count;
   bool ok = true;
   machine_hold(m, VALUE_NIL); /* the part in hand; then keys and parts */
@@ -75,6 +117,7 @@ static bool map_of(Decider *d, uint32_t slot, uint32_t elem, uint32_t depth) {
     machine_hold(m, key);
     machine_hold(m, v);
     ok = coerce(d, m->held_count - 1, elem, depth + 1);
+    if (!ok) within_key(d, m->held[m->held_count - 2]);
   }
   if (ok) m->held[base] = map_new(m, (m->held_count - base) / 2);
   for (uint32_t i = base + 1; ok && i < m->held_count; i += 2) {
@@ -101,47 +144,56 @@ static bool tags_agree(const Decider *d, Value map, uint32_t shape) {
   return true;
 }
 
-static bool union_of(Decider *d, uint32_t slot, const BundleType *t, uint32_t depth) {
+/* Of several that it might have been, none is to blame; if it could have been one only, that one says what is wrong. */
+static bool union_of(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
+  const BundleType *t = &d->b->types[type];
+  uint32_t tried = 0;
   for (uint32_t i = 0; i < t->members.count; i++) {
     uint32_t member = d->b->indexes[t->members.first + i];
     const BundleType *mt = &d->b->types[member];
     bool map = value_is_kind(d->m->held[slot], OBJ_MAP);
+    if (mt->kind == TYPE_NIL) continue; /* it is not */
     if (mt->kind == TYPE_RECORD && (!map || !tags_agree(d, d->m->held[slot], mt->shape))) continue;
-    if (coerce(d, slot, member, depth + 1)) return true;
+    tried++;
+    if (coerce(d, slot, member, depth + 1)) {
+      buf_clear(&d->inner.message); /* of one that was tried before */
+      return true;
+    }
   }
-  return false;
+  return tried == 1 ? false : misfit(d, slot, type);
 }
 
 static bool record_of(Decider *d, uint32_t slot, uint32_t shape) {
   Machine *m = d->m;
   Refusal ignored;
-  if (!value_is_kind(m->held[slot], OBJ_MAP)) return false;
   Value work = m->roots[ROOT_WORK];
   machine_hold(m, work);
   m->roots[ROOT_WORK] = m->held[slot];
   bool ok = message_make(d, shape, 0, MAKE_STRICT, &m->roots[ROOT_WORK], &d->inner, &ignored);
   if (ok) m->held[slot] = m->roots[ROOT_WORK];
   m->roots[ROOT_WORK] = m->held[--m->held_count];
+  if (!ok) buf_clear(&d->path); /* it is in the words of the inner one */
   return ok;
 }
 
 /* Brings held[slot] to the type if it is not of it. */
 static bool coerce(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
   const BundleType *t = &d->b->types[type];
-  if (machine_fits(d->m, d->side, d->m->held[slot], type)) return true;
-  if (depth > COERCE_DEPTH || d->depth > COERCE_DEPTH) return false;
+  Value v = d->m->held[slot];
+  if (machine_fits(d->m, d->side, v, type)) return true;
+  if (depth > COERCE_DEPTH || d->depth > COERCE_DEPTH) return misfit(d, slot, type);
   switch ((TypeKind)t->kind) {
-    case TYPE_LIST: return list_of(d, slot, t->elem, depth);
-    case TYPE_MAP: return map_of(d, slot, t->elem, depth);
-    case TYPE_UNION: return union_of(d, slot, t, depth);
-    case TYPE_RECORD: return record_of(d, slot, t->shape);
-    case TYPE_DECIMAL: case TYPE_TIME: case TYPE_DURATION: case TYPE_BYTES:
-      return scalar_of(d->m, slot, (TypeKind)t->kind);
-    case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_FLOAT: case TYPE_STRING:
+    case TYPE_LIST: return value_is_kind(v, OBJ_LIST) ? list_of(d, slot, t->elem, depth) : misfit(d, slot, type);
+    case TYPE_MAP: return value_is_kind(v, OBJ_MAP) ? map_of(d, slot, t->elem, depth) : misfit(d, slot, type);
+    case TYPE_UNION: return union_of(d, slot, type, depth);
+    case TYPE_RECORD: return value_is_kind(v, OBJ_MAP) ? record_of(d, slot, t->shape) : misfit(d, slot, type);
+    case TYPE_INT: case TYPE_DECIMAL: case TYPE_TIME: case TYPE_DURATION: case TYPE_BYTES:
+      return scalar_of(d->m, slot, (TypeKind)t->kind) || misfit(d, slot, type);
+    case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_FLOAT: case TYPE_STRING:
     case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR: case TYPE_OBJECT: case TYPE_LITERAL:
-      return false;
+      break;
   }
-  return false;
+  return misfit(d, slot, type);
 }
 
 /* ---- fields ---- */
@@ -211,12 +263,14 @@ static bool field_refused(Decider *d, uint32_t shape, const BundleField *f, Valu
     buf_str(&why, buf_view(&d->inner.message));
   } else {
     buf_text(&why, " must be ");
-    machine_type_text(d->b, f->type, &why);
+    machine_type_text(d->b, d->path.size > 0 ? d->misfit_type : f->type, &why);
     buf_text(&why, ", and this is ");
-    machine_value_text(d->m, v, &why);
+    if (d->path.size > 0) buf_str(&why, buf_view(&d->misfit));
+    else machine_value_text(d->m, v, &why);
   }
-  words_refuse(w, out, "invalid_message", "`" STR_FMT "` of " STR_FMT STR_FMT, STR_ARG(bundle_text(d->b, f->name)),
-               STR_ARG(decider_shape_name(d, shape)), STR_ARG(buf_view(&why)));
+  words_refuse(w, out, "invalid_message", "`" STR_FMT STR_FMT "` of " STR_FMT STR_FMT,
+               STR_ARG(bundle_text(d->b, f->name)), STR_ARG(buf_view(&d->path)), STR_ARG(decider_shape_name(d, shape)),
+               STR_ARG(buf_view(&why)));
   buf_deinit(&why);
   return false;
 }
@@ -231,6 +285,7 @@ static bool field_hold(Decider *d, uint32_t shape, const BundleField *f, Value f
   machine_hold(m, v);
   uint32_t slot = m->held_count - 1;
   buf_clear(&d->inner.message);
+  buf_clear(&d->path);
   if (v == VALUE_MISSING || coerce(d, slot, f->type, 0)) return true;
   return field_refused(d, shape, f, m->held[slot], w, out);
 }

@@ -64,6 +64,8 @@ struct Decider {
   uint64_t spent; /* ticks of calls on the side since they were last asked for */
   uint32_t depth; /* records within records that are being made of maps */
   Words said, aside;
+  Buf misfit, path; /* the part of a field that cannot be had as it must be, as text; where in the field it is */
+  uint32_t misfit_type;
   Words inner;    /* why a record within a message could not be made */
   Buf out, reply; /* encodings of the decision's parts */
   Buf config;     /* as given; again on the machine whenever that has a new heap */

@@ -157,6 +157,7 @@ bool main_begin(Run *run, Err *err) {
 }
 
 void generation_free(Run *run) {
+  run->decided = NO_FIBER;
   if (run->machine) machine_free(run->machine);
   run->machine = NULL;
   for (uint32_t i = 0; i < run->strand_count; i++) strand_free(run->strands[i]);

@@ -147,7 +147,8 @@ static bool leaves_trace(EffectKind kind, EffectClass effect_class) {
 ** a line in the log does not. */
 static bool is_act(EffectKind kind) {
   switch (kind) {
-    case EFFECT_PRINT: case EFFECT_LOG: case EFFECT_NOTE: case EFFECT_SLEEP: case EFFECT_SIGNAL_WAIT: case EFFECT_BUDGET:
+    case EFFECT_PRINT: case EFFECT_LOG: case EFFECT_NOTE: case EFFECT_SLEEP: case EFFECT_SIGNAL_WAIT:
+    case EFFECT_BUDGET:
       return false;
     default: return true;
   }

@@ -48,8 +48,8 @@ typedef enum {
   REQUEST_PERSON,   /* an unknown outcome: a person must settle command `seq` */
   REQUEST_TURN,     /* a job or handling whose attempt failed or was snoozed: not before due_us, and when it is its
                        turn, deliver ANSWERED with nil: the next attempt begins. `attempt` is that one's number */
-  REQUEST_APPROVAL, /* a person decides on command `seq`: deliver ANSWERED with {verdict, arguments, by, why}, or with nil
-                       at due_us (0: never). `target` is the tool, operands (question, within, arguments). A DROP
+  REQUEST_APPROVAL, /* a person decides on command `seq`: deliver ANSWERED with {verdict, arguments, by, why}, or with
+                       nil at due_us (0: never). `target` is the tool, operands (question, within, arguments). A DROP
                        follows with the commit in which the answer is on record */
   REQUEST_DEAD      /* its attempts are used up: deliver REVIVED when a person asks for another one */
 } RequestKind;
@@ -139,7 +139,8 @@ Machine *run_machine(Run *run);
 Uuid run_id(const Run *run);
 const Record *run_head(const Run *run); /* its HEAD record, of this generation: tenant, causation, correlation … */
 uint64_t run_generation(const Run *run);
-/* All waits are long ones (a sleep of a second or more, a signal, another run, a person, an approval): worth an image. */
+/* All waits are long ones (a sleep of a second or more, a signal, another run, a person, an approval): worth an
+** image. */
 bool run_parked(const Run *run);
 int64_t run_wake_us(const Run *run);   /* the earliest timer, or end of a wait for approval; 0 if none */
 /* Nothing in memory needs to know it: it waits for timers, signals, its own children, a turn, a person or an

@@ -141,7 +141,7 @@ void state_save(const Run *run, Buf *out) {
   groups_save(run, out);
   lists_save(run, out); /* four items */
   if (run->attempts) attempts_save(run, out);
-  if (run->known.count) cbor_put_bytes(out, (Str){(const char *)run->known.at, run->known.count * sizeof(Name)});
+  if (run->known.count) cbor_put_bytes(out, (Str){(const char *)run->known.at, run->known.count * sizeof(ValueName)});
 }
 
 /* ---- load: a reader that remembers its first failure, checked at the end ---- */
@@ -407,11 +407,11 @@ static void lists_load(Loader *l) {
 
 static void known_load(Loader *l) {
   Str names = get_str(l);
-  if (names.size == 0 || names.size % sizeof(Name)) refuse(l, "names of what is on record");
-  for (size_t at = 0; at < names.size && !l->bad; at += sizeof(Name)) {
-    Name name;
+  if (names.size == 0 || names.size % sizeof(ValueName)) refuse(l, "names of what is on record");
+  for (size_t at = 0; at < names.size && !l->bad; at += sizeof(ValueName)) {
+    ValueName name;
     memcpy(&name, names.at + at, sizeof name);
-    if (name_set_add(&l->run->known, name) != at / sizeof(Name)) refuse(l, "a name stands twice");
+    if (name_set_add(&l->run->known, name) != at / sizeof(ValueName)) refuse(l, "a name stands twice");
   }
 }
 

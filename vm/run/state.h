@@ -171,6 +171,8 @@ struct Run {
   NameSet known;          /* what calls of models have put in this journal, whatever the generation (conversation.h) */
   Decider *decider;     /* makes records of what models say; NULL until needed. Nothing of it is state */
   uint32_t decided;     /* the fiber that a person's decision lets go on, until it acts on it (ask_approve.c) */
+  uint32_t decided_asks; /* what it has asked for since */
+  uint64_t decided_end; /* ticks: it is not interrupted before */
 
   RunOutput *out;       /* of the step in progress */
   RunOutput early;      /* asked for while an event was applied: the next step gives it out first */
@@ -268,7 +270,7 @@ Value model_error(Run *run, const Fiber *fiber, Value error, bool lost); /* as i
 /* ---- ask_budget.c ---- */
 void ask_budget(Run *run, Fiber *fiber);
 void ask_budget_end(Run *run, Fiber *fiber);
-/* The budgets around the strand, those of the head first: see Request.scopes. Nothing is appended where there are none. */
+/* The budgets around the strand, those of the head first: see Request.scopes. None: nothing is appended. */
 void scopes_put(const Run *run, const Strand *strand, Buf *out);
 void scopes_inherit(Strand *branch, const Strand *parent);
 void scopes_trim(Strand *strand, uint32_t count); /* the first `count` stay */
@@ -280,7 +282,7 @@ void ask_approve(Run *run, Fiber *fiber);
 MUST_USE bool approval_sound(Run *run, const Wait *wait, Str outcome, Str value, Err *err);
 void approval_answered(Run *run, const Wait *wait, Value v);
 /* The fiber has stopped and was seen to: has it acted on the decision, or come to rest? */
-bool approval_acted(const Run *run, uint32_t fiber, Stop stop);
+bool approval_acted(Run *run, uint32_t fiber, Stop stop);
 
 /* ---- ask_fit.c ---- */
 void ask_fit(Run *run, Fiber *fiber);

@@ -99,7 +99,7 @@ static StepResult run_ready_fibers(Run *run, uint64_t ticks) {
       run_strand(run, id)->cancel_due = false;
       fiber_raise(m, f, error_fault(m, f, FAULT_CANCELLED, "%s", ""));
     }
-    m->slice_end = id == run->decided ? UINT64_MAX : end;
+    m->slice_end = id == run->decided && run->decided_end > end ? run->decided_end : end;
     Stop stop = m->switch_loop ? interp_run_switch(m, f) : interp_run(m, f);
     if (stop == STOP_SLICE) {
       run_ready_first(run, id);
@@ -288,7 +288,7 @@ static bool answer_target(Run *run, Record *event, Delivery *d, Err *err) {
 }
 
 static bool answer_sound(Run *run, const Record *event, const Wait *wait, Err *err) {
-  if (event->kind != RECORD_ANSWERED || wait->kind != REQUEST_APPROVAL) return true; /* it may have been made a late one */
+  if (event->kind != RECORD_ANSWERED || wait->kind != REQUEST_APPROVAL) return true; /* a late one is none any more */
   return approval_sound(run, wait, event->ANSWERED.outcome, event->ANSWERED.value, err);
 }
 
