@@ -1,4 +1,4 @@
-/* A schema as OpenAI's strict mode wants it: every object says all of its names, has no others, and requires them all. */
+/* A schema as OpenAI's strict mode wants it: an object says all of its names, has no others, and requires them all. */
 #include "vm/base/json.h"
 #include "vm/effects/model_impl.h"
 #include "vm/effects/model_schema.h"
@@ -104,8 +104,9 @@ static Part part_of(Str name) {
     const char *name;
     Part part;
   } rows[] = {{"properties", NAMED},       {"$defs", NAMED},  {"definitions", NAMED}, {"anyOf", LISTED},
-              {"oneOf", LISTED},           {"items", ONE},    {"required", LEFT_OUT}, {"additionalProperties", LEFT_OUT},
-              {"patternProperties", REFUSED}, {"not", REFUSED}, {"allOf", REFUSED},   {"prefixItems", REFUSED}};
+              {"oneOf", LISTED},           {"items", ONE},    {"required", LEFT_OUT},
+              {"allOf", REFUSED},          {"not", REFUSED},  {"prefixItems", REFUSED},
+              {"additionalProperties", LEFT_OUT},             {"patternProperties", REFUSED}};
   for (size_t i = 0; i < COUNT_OF(rows); i++)
     if (str_equal(name, str_of(rows[i].name))) return rows[i].part;
   return AS_IT_IS;
