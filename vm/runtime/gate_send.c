@@ -203,11 +203,8 @@ void call_lost(Scheduler *s, Call *c) {
 
 /* ---- on its way -------------------------------------------------------------------------------- */
 
-static void progress_text(Scheduler *s, Call *c, Str value) {
-  CborReader r = cbor_reader(value);
-  Str text;
-  Err ignored;
-  if (s->options.stream == NULL || c->slot == NULL || !cbor_text(&r, &text, &ignored)) return;
+static void progress_text(Scheduler *s, Call *c, Str text) {
+  if (s->options.stream == NULL || c->slot == NULL) return;
   c->streamed = true;
   piece_put(s, c, PIECE_TEXT, text);
 }
