@@ -15,9 +15,30 @@ static uint64_t records_of(Cli *cli, const RunRow *row) {
   return run != NULL ? journal_seq(run_journal(run)) : row->records;
 }
 
+static void first_line(const Buf *lines, Buf *out) {
+  const char *end = lines->size > 0 ? memchr(lines->at, '\n', lines->size) : NULL;
+  buf_put(out, lines->at, end != NULL ? (size_t)(end - lines->at) : lines->size);
+  if (end != NULL && end + 1 < lines->at + lines->size) buf_text(out, " …");
+}
+
+/* Why it is as it is; of one that only waits, what for: a limit or a budget before anything else. */
+static void note_of(Cli *cli, const RunRow *row, Buf *out) {
+  bool here = cli->scheduler != NULL && scheduler_number(cli->scheduler, row->id) != 0;
+  Buf waits = {0};
+  if (row->note.size > 0 || run_status_over(row->status) || !here) {
+    buf_str(out, row->note);
+    return;
+  }
+  scheduler_waiting(cli->scheduler, row->number, &waits);
+  Run *run = waits.size == 0 ? scheduler_find(cli->scheduler, row->number) : NULL;
+  if (run != NULL) run_waits(run, &waits);
+  first_line(&waits, out);
+  buf_deinit(&waits);
+}
+
 static void row_json(Cli *cli, const RunRow *row) {
   char id[37], bundle[65];
-  Buf *out = &cli->out;
+  Buf *out = &cli->out, note = {0};
   uuid_text(row->id, id);
   hash256_text(row->bundle, bundle);
   buf_byte(out, '{');
@@ -29,19 +50,23 @@ static void row_json(Cli *cli, const RunRow *row) {
   json_time(out, "ended", row->ended_us);
   json_number(out, "records", records_of(cli, row));
   json_time(out, "wakes", row->wake_us > 0 ? row->wake_us : 0);
-  json_text(out, "note", row->note);
+  note_of(cli, row, &note);
+  json_text(out, "note", buf_view(&note));
+  buf_deinit(&note);
   buf_text(out, "}\n");
 }
 
 static void row_text(Cli *cli, const RunRow *row) {
   char id[37];
-  Buf started = {0};
+  Buf started = {0}, note = {0};
+  note_of(cli, row, &note);
   uuid_text(row->id, id);
   time_print(row->started_us - row->started_us % 1000000, &started);
   Str entry = row->entry.size > 0 ? row->entry : STR("(script)");
   buf_format(&cli->out, "%s  %-9s  %-20.*s  " STR_FMT "  %7" PRIu64 "  " STR_FMT "\n", id,
              run_status_word(row->status), STR_ARG(entry), STR_ARG(buf_view(&started)),
-             records_of(cli, row), STR_ARG(row->note));
+             records_of(cli, row), STR_ARG(buf_view(&note)));
+  buf_deinit(&note);
   buf_deinit(&started);
 }
 
