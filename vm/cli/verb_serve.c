@@ -6,7 +6,8 @@
 #include "vm/runtime/host.h"
 
 static bool has_parts(const Bundle *b) {
-  return b->ai_agent_count + b->agent_count + b->router_count + b->subscriber_count + b->worker_count + b->cron_count > 0;
+  uint32_t of_agents = b->ai_agent_count + b->agent_count + b->router_count;
+  return of_agents + b->subscriber_count + b->worker_count + b->cron_count > 0;
 }
 
 /* Before anything is made active: jobs whose configuration is missing would fail one by one. */
@@ -37,7 +38,8 @@ static bool serve_activate(Live *live, Loaded *loaded, Err *err) {
   const Program *program;
   if (!serve_program(live, loaded, &program, err)) return false;
   const Bundle *b = program_bundle(program);
-  return serve_check(b, err) && model_keys_check(live->cli->node, b, err) && app_activate(app, b->id, err) && app_settle(app, err);
+  return serve_check(b, err) && model_keys_check(live->cli->node, b, err) && app_activate(app, b->id, err) &&
+         app_settle(app, err);
 }
 
 static void count_put(Buf *out, uint32_t count, const char *noun, bool *first) {
