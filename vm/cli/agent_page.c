@@ -10,8 +10,10 @@
 
 const BundleAiAgent *agent_of(const Story *story) {
   const Bundle *b = story->bundle;
-  for (uint32_t i = 0; b != NULL && i < b->ai_agent_count; i++)
-    if (str_equal(bundle_text(b, b->workflows[b->ai_agents[i].workflow].name), story->row->entry)) return &b->ai_agents[i];
+  for (uint32_t i = 0; b != NULL && i < b->ai_agent_count; i++) {
+    const BundleAiAgent *agent = &b->ai_agents[i];
+    if (str_equal(bundle_text(b, b->workflows[agent->workflow].name), story->row->entry)) return agent;
+  }
   return NULL;
 }
 
@@ -22,7 +24,8 @@ static bool parent_put(const Story *story, Buf *out) {
   Buf keep = {0};
   Err ignored;
   char id[37];
-  bool found = story->has_parent && store_run_get(node_store(story->cli->node), story->row->parent, &row, &keep, &ignored);
+  Store *store = node_store(story->cli->node);
+  bool found = story->has_parent && store_run_get(store, story->row->parent, &row, &keep, &ignored);
   if (found) {
     uuid_text(row.id, id);
     buf_format(out, "run %s#%" PRIu64 ", " STR_FMT, id, story->parent_seq,

@@ -102,8 +102,8 @@ static void reply_put(const Step *s, Buf *out) {
   if (refusal.size > 0) labelled_put(out, STEP_INDENT, "refuses", refusal, TEXT_SHOWN);
   wants_put(cbor_map_get(reply, STR("calls")), out);
   bool usual = str_equal(stop, STR("end")) || str_equal(stop, STR("calls"));
-  if (!usual && stop.size > 0)
-    labelled_put(out, STEP_INDENT, "stopped", str_equal(stop, STR("length")) ? STR("max_tokens were reached") : stop, 80);
+  if (str_equal(stop, STR("length"))) stop = STR("max_tokens were reached");
+  if (!usual && stop.size > 0) labelled_put(out, STEP_INDENT, "stopped", stop, 80);
 }
 
 static void model_head(const Step *s, Buf *out) {
@@ -305,7 +305,8 @@ static void head_put(const Story *story, const Step *s, Buf *out) {
   if (s->kind == STEP_MARK) {
     buf_format(out, "-- " STR_FMT, STR_ARG(buf_view(&s->mark)));
   } else if (s->kind == STEP_SIGNAL) {
-    buf_format(out, "signal " STR_FMT " came: " STR_FMT, STR_ARG(buf_view(&s->target)), STR_ARG(buf_view(&s->operands)));
+    buf_format(out, "signal " STR_FMT " came: " STR_FMT, STR_ARG(buf_view(&s->target)),
+               STR_ARG(buf_view(&s->operands)));
   } else if (s->effect == EFFECT_MODEL) {
     model_head(s, out);
   } else if (s->effect == EFFECT_NOTE) {

@@ -174,8 +174,10 @@ static bool told_output(Followers *followers, Tail *tail, Uuid run, EffectKind k
 }
 
 void followers_output(Followers *followers, Uuid run, EffectKind kind, Str text) {
-  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;)
-    if (follows(followers, followers->at[i], run) && !told_output(followers, followers->at[i], run, kind, text)) tail_drop(followers, i);
+  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;) {
+    Tail *tail = followers->at[i];
+    if (follows(followers, tail, run) && !told_output(followers, tail, run, kind, text)) tail_drop(followers, i);
+  }
 }
 
 static bool told_piece(Followers *followers, Tail *tail, const StreamPiece *piece) {
@@ -188,8 +190,10 @@ static bool told_piece(Followers *followers, Tail *tail, const StreamPiece *piec
 }
 
 void followers_stream(Followers *followers, const StreamPiece *piece) {
-  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;)
-    if (follows(followers, followers->at[i], piece->run) && !told_piece(followers, followers->at[i], piece)) tail_drop(followers, i);
+  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;) {
+    Tail *tail = followers->at[i];
+    if (follows(followers, tail, piece->run) && !told_piece(followers, tail, piece)) tail_drop(followers, i);
+  }
 }
 
 static void end_text(const RunEnd *end, const char *id, Buf *out) {
@@ -224,8 +228,10 @@ static bool told_end(Followers *followers, Tail *tail, const RunEnd *end) {
 }
 
 void followers_ended(Followers *followers, const RunEnd *end) {
-  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;)
-    if (follows(followers, followers->at[i], end->run) && !told_end(followers, followers->at[i], end)) tail_drop(followers, i);
+  for (uint32_t i = followers != NULL ? followers->count : 0; i-- > 0;) {
+    Tail *tail = followers->at[i];
+    if (follows(followers, tail, end->run) && !told_end(followers, tail, end)) tail_drop(followers, i);
+  }
 }
 
 void followers_notice(Followers *followers, Str text) {

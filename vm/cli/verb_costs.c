@@ -213,7 +213,8 @@ int verb_costs(Cli *cli) {
   int64_t since_us = 0;
   int status = EXIT_DONE;
   if (!by_read(&page)) return output_error(cli, EXIT_USAGE, "--by takes words of day,tenant,agent,model");
-  if (args_has(&cli->args, OPTION_SINCE) && (!time_parse(str_of(cli->args.values[OPTION_SINCE]), &since_us) || since_us < 0))
+  const char *since = cli->args.values[OPTION_SINCE];
+  if (since != NULL && (!time_parse(str_of(since), &since_us) || since_us < 0))
     return output_error(cli, EXIT_USAGE, "--since takes a date: 2026-11-01");
   if (session_open(cli, &status) != SESSION_OPEN) return status;
   status = costs(&page, since_us);

@@ -33,7 +33,8 @@ static bool follow_frame(void *context, Str frame) {
 
 static int nobody(Cli *cli) {
   return output_error(cli, EXIT_FAILED,
-                      "nobody runs anything in %s: start `z8 serve`, `z8 run FILE` or `z8 recover`, and follow that", cli->dir);
+                      "nobody runs anything in %s: start `z8 serve`, `z8 run FILE` or `z8 recover`, and follow that",
+                      cli->dir);
 }
 
 /* The process is gone, or this one's reader is. */

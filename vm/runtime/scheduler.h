@@ -29,8 +29,8 @@ typedef struct RunEnd {
   bool awaited; /* and has been given the end */
 } RunEnd;
 
-/* Text of a model's answer as it comes: provisional, the reply on record is what counts. A call that gave some text ends
-** with a piece without: its reply has come, or it broke off and what came of it counts for nothing. */
+/* Text of a model's answer as it comes: provisional, the reply on record is what counts. A call that gave some text
+** ends with a piece without: its reply has come, or it broke off and what came of it counts for nothing. */
 typedef enum { PIECE_TEXT, PIECE_ENDED, PIECE_BROKEN } PieceKind;
 typedef struct StreamPiece {
   PieceKind kind;
