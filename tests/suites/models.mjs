@@ -289,8 +289,11 @@ const node = (h) =>
       let kills = 0;
       try {
         await s.serve(file);
+        const due = Date.now() + 2500 * (Number(process.env.SLOW) || 1); // all at once
+        const fields = (n) => json({ n, at: new Date(due).toISOString() });
         for (let n = 0; n < 24; n++)
-          jobs.push((await s.rows("enqueue", "Asks", json({ n, at: new Date().toISOString() })))[0].job);
+          jobs.push((await s.rows("enqueue", "Asks", fields(n), `--in=${(due - Date.now()) / 1000}s`))[0].job);
+        await pause(due - Date.now());
         for (; kills < 8; kills++) {
           await pause(60 + chance() * 120);
           await s.stop("SIGKILL");
@@ -307,7 +310,7 @@ const node = (h) =>
         expect(ordered && turns[0] === 0 && turns.at(-1) === 3, `case ${n} was asked in the order ${turns}`);
       }
       const again = server.calls.length - 4 * jobs.length;
-      expect(again <= 6 * kills, `${again} were asked again under ${kills} kills of six at once`);
+      expect(again > 0 && again <= 6 * kills, `${again} were asked again under ${kills} kills of six at once`);
       const { total } = lines(await m.ok("costs", "--json")).at(-1);
       expect(
         total.calls - total.uncertain_calls === 4 * jobs.length && total.uncertain_calls >= again,
