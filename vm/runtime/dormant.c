@@ -18,6 +18,7 @@ enum {
   PARK_BATCH = 1000,    /* images in one commit */
   PARK_OFTEN = 500,     /* calm runs that are worth a commit of their own between rounds */
   AWAITS_MAX = 64,      /* who awaits more stays: each time it is taken up all of them are looked up */
+  TRIM_AT = 2000,       /* so many left at once: much memory is free */
   REPLY_GRACE_US = 1000000,
   BUSY_GRACE_US = 20000 /* a run that was stepped so shortly ago may be needed again at once */
 };
@@ -143,7 +144,7 @@ static bool park_list(Scheduler *s, SlotList *parked, Err *err) {
 /* Who is not calm any more comes back to the list after its next turn. */
 bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   SlotList parked = {0};
-  uint32_t kept = 0, count = s->calm_count;
+  uint32_t kept = 0, count = s->calm_count, before = s->awake_count;
   int64_t now = s->calm_looked_us = clock_monotonic_us(), next = 0;
   bool ok = true;
   for (uint32_t i = 0; i < count; i++) {
@@ -167,6 +168,7 @@ bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   ok = ok && park_list(s, &parked, err);
   s->calm_count = kept;
   s->calm_next_us = next;
+  if (before - s->awake_count >= TRIM_AT) mem_trim();
   mem_free(parked.at);
   return ok;
 }
