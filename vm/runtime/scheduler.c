@@ -352,10 +352,6 @@ static void outcomes_take(Scheduler *s) {
   EffectOutcome o;
   while (s->effects != NULL && s->in_flight > 0 && effects_next(s->effects, &o)) {
     if (o.more) {
-      buf_deinit(&o.value);
-      continue;
-    }
-    if (o.more) {
       gate_progress(s, &o);
       buf_deinit(&o.value);
       continue;
