@@ -1,6 +1,7 @@
 /* Calls of models by whole runs: source compiled, a node on disk, the gate and the ledger, HTTP to a server on loopback.
 ** Beside them, in the same process: the effects alone, and SQLite making as many commits with the same durability.
-** Usage: bench_agents [calls] [waiting runs] [part]; parts: rate wait queue. */
+** Usage: bench_agents [calls] [waiting runs] [part]; parts:
+** beside once late one ask asklate stream queue wait. */
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -279,27 +280,44 @@ static double effects_alone(Peer *p, uint64_t calls) {
   return rate;
 }
 
-static void rate(Peer *p, const char *dir, uint32_t calls) {
+typedef struct Case {
+  const char *part, *entry, *told;
+  uint32_t runs, share; /* of the calls: one in so many */
+  bool late;            /* the server takes its time */
+} Case;
+
+static const Case cases[] = {
+    {"once", "Calls", "model.call, 64 runs (floor: 3000 calls/s, 0.25x of the effects alone)", AT_ONCE, 1, false},
+    {"late", "Calls", "model.call, 64 runs, a server that takes 50 ms in the mean (floor: 1 ms median)", AT_ONCE, 4, true},
+    {"one", "Calls", "model.call, one run", 1, 16, false},
+    {"ask", "Asks", "ask of an ai_agent, 64 runs", AT_ONCE, 4, false},
+    {"asklate", "Asks", "ask of an ai_agent, 64 runs, a server that takes 50 ms in the mean", AT_ONCE, 8, true}};
+
+static bool asked_for(const char *part, const char *name) { return part == NULL || strcmp(part, name) == 0; }
+
+static void rate(Peer *p, const char *dir, uint32_t calls, const char *part) {
   World w;
-  double alone = effects_alone(p, calls), commits = raw_commits(dir, 1);
-  printf("the effects alone: %.0f calls/s, %u at a time; SQLite alone: %.0f commits/s\n", alone, AT_ONCE, commits);
+  double alone = 0, commits = 0;
+  if (asked_for(part, "beside")) {
+    alone = effects_alone(p, calls);
+    commits = raw_commits(dir, 1);
+    printf("the effects alone: %.0f calls/s, %u at a time; SQLite alone: %.0f commits/s\n", alone, AT_ONCE, commits);
+  }
   world_open(&w, p, dir, false, "  limit: { requests: 100_000_000 per 1m }\n");
-  printf("model.call, %u runs, the server answers at once (floors: 3000 calls/s, 0.25x of the effects alone):\n", AT_ONCE);
-  double most = measure(&w, "Calls", AT_ONCE, calls / AT_ONCE, 0);
-  printf("    %.2fx of the effects alone, %.2f calls for each commit SQLite can make\n", most / alone, most / commits);
-  printf("model.call, %u runs, the server answers after about %d ms (floor: 1 ms median):\n", AT_ONCE, DELAY_US / 1000);
-  (void)measure(&w, "Calls", AT_ONCE, calls / AT_ONCE / 4 + 1, DELAY_US);
-  printf("model.call, one run, the server answers at once:\n");
-  (void)measure(&w, "Calls", 1, calls / AT_ONCE, 0);
-  printf("ask of an ai_agent, %u runs, the server answers at once:\n", AT_ONCE);
-  (void)measure(&w, "Asks", AT_ONCE, calls / AT_ONCE / 4 + 1, 0);
-  printf("ask of an ai_agent, %u runs, the server answers after about %d ms:\n", AT_ONCE, DELAY_US / 1000);
-  (void)measure(&w, "Asks", AT_ONCE, calls / AT_ONCE / 8 + 1, DELAY_US);
+  for (size_t i = 0; i < COUNT_OF(cases); i++) {
+    const Case *c = &cases[i];
+    if (!asked_for(part, c->part)) continue;
+    printf("%s:\n", c->told);
+    double each = measure(&w, c->entry, c->runs, calls / c->share / c->runs + 1, c->late ? DELAY_US : 0);
+    if (i == 0 && alone > 0)
+      printf("    %.2fx of the effects alone, %.2f calls for each commit SQLite makes\n", each / alone, each / commits);
+  }
   world_close(&w);
+  if (!asked_for(part, "stream")) return;
   world_open(&w, p, dir, true, "");
-  printf("model.call, streamed, %u runs, the server answers at once:\n", AT_ONCE);
+  printf("model.call, streamed, %u runs:\n", AT_ONCE);
   (void)measure(&w, "Calls", AT_ONCE, calls / AT_ONCE, 0);
-  printf("    %.1f pieces of text told\n", (double)w.pieces);
+  printf("    %.2f pieces of text told a call\n", (double)w.pieces / (double)(calls / AT_ONCE * AT_ONCE));
   world_close(&w);
 }
 
@@ -380,21 +398,27 @@ static void apart(void (*part)(Peer *p, const char *dir, uint32_t runs), const c
   if (!WIFEXITED(status) || WEXITSTATUS(status) != 0) stop("memory", "a part failed");
 }
 
+static bool memory_only(const char *part) {
+  return part != NULL && (strcmp(part, "queue") == 0 || strcmp(part, "wait") == 0);
+}
+
 int main(int argc, char **argv) {
-  char room[] = "/tmp/z8-bench-agents-XXXXXX", command[64];
+  char room[200], command[256];
   uint32_t calls = argc > 1 ? (uint32_t)strtoul(argv[1], NULL, 10) : 40000;
   uint32_t runs = argc > 2 ? (uint32_t)strtoul(argv[2], NULL, 10) : 10000;
-  const char *part = argc > 3 ? argv[3] : NULL, *dir = mkdtemp(room);
+  const char *part = argc > 3 ? argv[3] : NULL, *base = getenv("BENCH_DIR");
+  snprintf(room, sizeof room, "%s/z8-bench-agents-XXXXXX", base != NULL ? base : "/tmp");
+  const char *dir = mkdtemp(room);
   if (dir == NULL) stop("bench", "no directory");
   setenv("BENCH_KEY", "k", 1);
   setvbuf(stdout, NULL, _IOLBF, 0);
-  if (part == NULL || strcmp(part, "rate") == 0) {
+  if (!memory_only(part)) {
     Peer *p = peer_start(0);
-    rate(p, dir, calls);
+    rate(p, dir, calls, part);
     peer_stop(p);
   }
-  if (part == NULL || strcmp(part, "queue") == 0) apart(queued, dir, runs);
-  if (part == NULL || strcmp(part, "wait") == 0) apart(waiting, dir, runs);
+  if (asked_for(part, "queue")) apart(queued, dir, runs);
+  if (asked_for(part, "wait")) apart(waiting, dir, runs);
   snprintf(command, sizeof command, "rm -rf %s", dir);
   return system(command) == 0 ? 0 : 1;
 }

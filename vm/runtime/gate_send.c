@@ -195,11 +195,8 @@ void call_lost(Scheduler *s, Call *c) {
 
 /* ---- on its way -------------------------------------------------------------------------------- */
 
-static void progress_text(Scheduler *s, const Call *c, Str value) {
-  CborReader r = cbor_reader(value);
-  Str text;
-  Err ignored;
-  if (s->options.stream == NULL || c->slot == NULL || !cbor_text(&r, &text, &ignored)) return;
+static void progress_text(Scheduler *s, const Call *c, Str text) {
+  if (s->options.stream == NULL || c->slot == NULL) return;
   StreamPiece piece = {c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
   s->options.stream(s->options.context, &piece);
 }
