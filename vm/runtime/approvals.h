@@ -26,8 +26,8 @@ typedef struct ApprovalDecision {
   Str arguments; /* edited: JSON object of the arguments that change; else at == NULL */
   Str by, why;   /* why: or at == NULL */
 } ApprovalDecision;
-/* Delivers it: through the scheduler if there is one, else to a run that nobody runs. ERR_NOT_FOUND: nothing waits there
-** (any more). ERR_INVALID: its time is over, or what was edited does not fit. */
+/* Delivers it: through the scheduler if there is one, else to a run that nobody runs. ERR_NOT_FOUND: nothing waits
+** there (any more). ERR_INVALID: its time is over, or what was edited does not fit. */
 MUST_USE bool approval_decide(Scheduler *s, Node *node, const ApprovalDecision *decision, Err *err);
 
 /* ---- private to vm/runtime ---- */

@@ -4,7 +4,7 @@
 #include "vm/base/mem.h"
 #include "vm/runtime/app.h"
 #include "vm/runtime/approvals.h"
-#include "vm/runtime/conversation.h"
+#include "vm/runtime/remember.h"
 #include "vm/runtime/schedule.h"
 
 /* ---- before -------------------------------------------------------------- */

@@ -151,7 +151,8 @@ static void call_arrived(Call *c, const EffectOutcome *o) {
   ErrorParts parts;
   Usage usage;
   c->arrived = true;
-  if (strcmp(o->outcome, "ok") != 0) cost_of_error(c, o->outcome, error_decode(value, &parts) ? parts.data : encoded_nil);
+  bool ok = strcmp(o->outcome, "ok") == 0;
+  if (!ok) cost_of_error(c, o->outcome, error_decode(value, &parts) ? parts.data : encoded_nil);
   else if (usage_read(cbor_map_get(value, STR("usage")), &usage)) cost_usage(c, &usage);
   else cost_all(c);
 }

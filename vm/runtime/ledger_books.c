@@ -111,7 +111,8 @@ static bool hold_sum(void *context, Str key, Str value) {
   Str book = {0};
   Err e;
   (void)key;
-  bool ok = cbor_array(&r, &count, &e) && cbor_skip(&r, NULL, &e) && cbor_skip(&r, NULL, &e) && cbor_int(&r, &money, &e);
+  bool ok = cbor_array(&r, &count, &e) && cbor_skip(&r, NULL, &e) && cbor_skip(&r, NULL, &e) &&
+            cbor_int(&r, &money, &e);
   for (int i = 0; ok && i < 6; i++) ok = cbor_skip(&r, NULL, &e);
   ok = ok && cbor_bytes(&r, &book, &e);
   c->broken |= !ok;

@@ -1,3 +1,4 @@
+/* Windows, their queues, and all of them by key. */
 #include "vm/runtime/limits.h"
 
 #include "vm/base/cbor.h"

@@ -1,3 +1,4 @@
+/* The entries are copied, but for the one that is replaced. */
 #include "vm/runtime/map_with.h"
 
 #include "vm/base/cbor.h"

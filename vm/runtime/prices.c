@@ -1,3 +1,4 @@
+/* Decimals in, integers from there on. */
 #include "vm/runtime/prices.h"
 
 #include "vm/base/cbor.h"

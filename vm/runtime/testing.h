@@ -5,8 +5,8 @@
 ** answer, and counted once. given and when work on agents alone, with deciders of the world's own: no router, no
 ** stream, nothing stored.
 **
-** The same for models (`stub model`, testing_world.c): their calls pass the gate's ledger, with tokens that are estimated,
-** and no limit; and for the people who approve. */
+** The same for models (`stub model`, testing_world.c): their calls pass the gate's ledger, with tokens that are
+** estimated, and no limit; and for the people who approve. */
 #ifndef Z8_TESTING_H
 #define Z8_TESTING_H
 

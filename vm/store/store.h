@@ -95,7 +95,8 @@ typedef enum {
   SPACE_HOLD,         /* key: run's number, seq, 8 bytes big-endian each: a call of a model that is not settled */
   SPACE_LIMIT,        /* key: a limit (vm/runtime/limits.h): what its window holds */
   SPACE_APPROVAL,     /* key: run's id, seq 8 bytes big-endian: what a person is asked */
-  SPACE_CONVERSATION  /* key: tenant, 0, agent, 0, conversation, 0, number 8 bytes big-endian; without a number: the last */
+  SPACE_CONVERSATION  /* key: tenant, 0, agent, 0, conversation, 0, number 8 bytes big-endian: a turn; without a number:
+                         which is the last */
 } StoreSpace;
 typedef struct KvRow {
   uint8_t space; /* StoreSpace */

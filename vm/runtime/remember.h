@@ -1,7 +1,7 @@
 /* What agents remember of conversations: RECALL and REMEMBER, answered in the commit of the question. Rows of
 ** SPACE_CONVERSATION: one for each turn, {question, answer, at}, and one with the number of the last. */
-#ifndef Z8_CONVERSATION_H
-#define Z8_CONVERSATION_H
+#ifndef Z8_REMEMBER_H
+#define Z8_REMEMBER_H
 
 #include "vm/run/run.h"
 #include "vm/runtime/grouping.h"

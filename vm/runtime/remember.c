@@ -1,4 +1,5 @@
-#include "vm/runtime/conversation.h"
+/* The turns of conversations, as rows. */
+#include "vm/runtime/remember.h"
 
 #include "vm/base/cbor.h"
 #include "vm/runtime/error_value.h"
@@ -102,7 +103,8 @@ static bool name_add(Talk *t, Str name) {
 
 static const char *refused(Buf *value) {
   buf_clear(value);
-  error_encode(value, STR("bad_value"), STR("a conversation has an agent's name and a name of its own, both text of 1 to 512 bytes"));
+  error_encode(value, STR("bad_value"),
+               STR("a conversation is of an agent and has a name, both text of 1 to 512 bytes"));
   return "error";
 }
 
