@@ -250,7 +250,7 @@ static void effect_ask(Effects *e, int port, uint64_t seq) {
   Buf json = {0}, operands = {0};
   Err err;
   buf_format(&json,
-             "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\",\"api_key\":\"k\",\"max_tokens\":200,"
+             "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\",\"api_key\":\"sk-bench-0123456789\",\"max_tokens\":200,"
              "\"messages\":[{\"role\":\"user\",\"content\":\"how are you, for the time %" PRIu64 "?\"}]}]",
              port, seq);
   if (!cbor_from_json(buf_view(&json), &operands, &err)) stop("operands", err.text);
@@ -410,7 +410,7 @@ int main(int argc, char **argv) {
   snprintf(room, sizeof room, "%s/z8-bench-agents-XXXXXX", base != NULL ? base : "/tmp");
   const char *dir = mkdtemp(room);
   if (dir == NULL) stop("bench", "no directory");
-  setenv("BENCH_KEY", "k", 1);
+  setenv("BENCH_KEY", "sk-bench-0123456789", 1);
   setvbuf(stdout, NULL, _IOLBF, 0);
   if (!memory_only(part)) {
     Peer *p = peer_start(0);
