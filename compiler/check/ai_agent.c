@@ -156,29 +156,38 @@ static void report_strategy(Checker *c, const Expr *e) {
   report_nearest(c, REPORT(c, STRATEGY_UNKNOWN, e->span, have), have, names, COUNT_OF(names));
 }
 
+static const char *library_strategy(const Expr *name) {
+  for (size_t i = 0; name->kind == EXPR_NAME && i < COUNT_OF(strategies); i++) {
+    if (name_is(name->name, strategies[i])) return strategies[i];
+  }
+  return NULL;
+}
+
+/* As it is written: a name, or a call with options. */
+static Expr *named_strategy(Checker *c, const Decl *agent, Expr *written, Arg *args) {
+  const Expr *name = written->kind == EXPR_CALL ? written->left : written;
+  const Decl *own = name->kind == EXPR_NAME ? declared_decl(c, name->name) : NULL;
+  const char *known = library_strategy(name);
+  if (written->kind == EXPR_CALL) args->next = written->args;
+  if (own && own->strategy)
+    return made_call(c, written->span, made_name(c, written->span, name->name), args);
+  if (!known) return report_strategy(c, written), made_nil(c, written->span);
+  if (agent->ai->tools && strcmp(known, "react") != 0 && strcmp(known, "adaptive") != 0)
+    REPORT(c, TOOLS_UNUSED, written->span, str_of(known));
+  return made_library_call(c, written->span, "strategy", known, args);
+}
+
 /* run -> NAME(run, options…) */
 static Expr *strategy_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "strategy");
   Span span = s ? s->first->span : agent->name_span;
   Name *run = made_label(c, STR("run"));
-  const Expr *call = s && s->first->kind == EXPR_CALL ? s->first : NULL, *name = call ? call->left
-                                                                                 : s  ? s->first
-                                                                                      : NULL;
   Arg *args = made_arg(c, NULL, made_name(c, span, run));
-  if (call) args->next = call->args;
-  agent->ai->strategy = s ? source_text(c, span) : agent->ai->tools ? STR("react") : STR("direct");
-  if (!name)
-    return made_lambda(c, span, run,
-                       made_library_call(c, span, "strategy", agent->ai->strategy.at, args));
-  const Decl *own = name->kind == EXPR_NAME ? declared_decl(c, name->name) : NULL;
-  if (own && own->strategy)
-    return made_lambda(c, span, run, made_call(c, span, made_name(c, span, name->name), args));
-  for (size_t i = 0; name->kind == EXPR_NAME && i < COUNT_OF(strategies); i++) {
-    if (name_is(name->name, strategies[i]))
-      return made_lambda(c, span, run, made_library_call(c, span, "strategy", strategies[i], args));
-  }
-  report_strategy(c, s->first);
-  return made_lambda(c, span, run, made_nil(c, span));
+  const char *usual = agent->ai->tools ? "react" : "direct";
+  agent->ai->strategy = s ? source_text(c, span) : str_of(usual);
+  Expr *value = s ? named_strategy(c, agent, s->first, args)
+                  : made_library_call(c, span, "strategy", usual, args);
+  return made_lambda(c, span, run, value);
 }
 
 /* ---- numbers and words ---- */

@@ -135,6 +135,7 @@ static Type *parallel_for_infer(Checker *c, Expr *e) {
   Frame frame;
   Type *type = expr_infer(c, e->iter, NULL), *key = c->t_any;
   Type *elem = element_type(c, type, false, &key);
+  if (e->fields && e->fields->next) REPORT0(c, PARALLEL_ONE, e->fields->next->span);
   if (!elem && e->iter->kind != EXPR_BAD)
     REPORT(c, NOT_ITERABLE, e->iter->span, type_phrase(c, type));
   if (e->high)

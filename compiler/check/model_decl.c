@@ -18,6 +18,9 @@ static Expr *setting_value(const Decl *decl, const char *name) {
 
 /* ---- the provider ---- */
 
+/* `fast` and `smart` are there without being declared. */
+bool model_is_default(const Name *name) { return name_is(name, "fast") || name_is(name, "smart"); }
+
 static const ProviderInfo *provider_of(const Decl *model) {
   const Expr *e = setting_value(model, "provider");
   for (int i = 0; e && e->kind == EXPR_NAME && i < PROVIDER_COUNT; i++) {
@@ -26,9 +29,16 @@ static const ProviderInfo *provider_of(const Decl *model) {
   return NULL;
 }
 
+/* `provider: fast` takes what the library's `fast` takes: whichever has a key. */
+static const Expr *provider_default(const Decl *model) {
+  const Expr *e = setting_value(model, "provider");
+  return e && e->kind == EXPR_NAME && model_is_default(e->name) ? e : NULL;
+}
+
 static void provider_check(Checker *c, const Decl *model) {
   Str words[PROVIDER_COUNT];
   const Expr *e = setting_value(model, "provider");
+  if (provider_default(model)) return;
   if (!e) {
     Diag *diag = REPORT(c, MODEL_PROVIDER, model->name_span, model->name->text, STR("nothing"));
     report_help(c, diag, "provider: openai");
@@ -87,6 +97,26 @@ static Expr *fallback_value(Checker *c, Decl *model) {
   return made_list(c, e->span, &list);
 }
 
+/* Whose settings come first: all that the library's `fast` has, or the provider and the name. */
+static void provider_entries(Checker *c, const Decl *model, MadeMap *map) {
+  const ProviderInfo *provider = provider_of(model);
+  const Expr *same = provider_default(model);
+  if (same) {
+    Expr *settings = made_library_call(c, same->span, "model",
+                                       name_is(same->name, "fast") ? "fast" : "smart", NULL);
+    Expr *spread = made_nil(c, same->span);
+    spread->kind = EXPR_SPREAD;
+    spread->operand = settings;
+    made_add(map, made_arg(c, NULL, spread));
+  }
+  made_entry(c, map, "model", made_text(c, model->name_span, model->name->text));
+  if (same) return;
+  made_entry(c, map, "provider",
+             made_text(c, model->name_span, provider ? str_of(provider->name) : STR("offline")));
+  if (!setting_named(model, "name"))
+    made_entry(c, map, "name", made_text(c, model->name_span, model->name->text));
+}
+
 static Expr *settings_map(Checker *c, Decl *model) {
   static const char *const plain[] = {"url",     "name",         "temperature", "max_tokens",
                                       "seed",    "stop",         "effort",      "background",
@@ -94,15 +124,11 @@ static Expr *settings_map(Checker *c, Decl *model) {
   const ProviderInfo *provider = provider_of(model);
   Expr *stream = setting_value(model, "stream"), *key = key_value(c, model, provider);
   MadeMap map = {0};
-  made_entry(c, &map, "model", made_text(c, model->name_span, model->name->text));
-  made_entry(c, &map, "provider",
-             made_text(c, model->name_span, provider ? str_of(provider->name) : STR("offline")));
+  provider_entries(c, model, &map);
   for (size_t i = 0; i < COUNT_OF(plain); i++) {
     Expr *value = setting_value(model, plain[i]);
     if (value) made_entry(c, &map, plain[i], value);
   }
-  if (!setting_named(model, "name"))
-    made_entry(c, &map, "name", made_text(c, model->name_span, model->name->text));
   if (key) made_entry(c, &map, "api_key", key);
   made_entry(c, &map, "stream", stream ? stream : made_bool(c, model->name_span, true));
   Expr *fallback = fallback_value(c, model);
@@ -124,9 +150,6 @@ static Decl *model_decl(const Name *name) {
   const Symbol *symbol = name->binding;
   return symbol && symbol->decl && symbol->decl->model ? symbol->decl : NULL;
 }
-
-/* `fast` and `smart` are there without being declared. */
-bool model_is_default(const Name *name) { return name_is(name, "fast") || name_is(name, "smart"); }
 
 bool model_known(Checker *c, Name *name, Span span) {
   if (model_decl(name) || (!name->binding && model_is_default(name))) return true;

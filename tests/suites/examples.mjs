@@ -1,4 +1,5 @@
 // Every example runs and prints what it should; the demo plays to its end.
+import { readdirSync } from "node:fs";
 import { createServer } from "node:http";
 import { bank } from "../../examples/bank_server.mjs";
 import { run, expect, expectEqual } from "../support/harness.mjs";
@@ -38,6 +39,47 @@ async function documents(h, dir) {
   expect(repeated <= 16, `${repeated} documents were read again after one kill, with 16 in flight at most`);
 }
 
+const offline = { ANTHROPIC_API_KEY: undefined, OPENAI_API_KEY: undefined };
+
+// An example that needs a model, on a machine that has none: it says so, and prints what its script makes of it.
+async function withoutModel(h, dir, name, args = []) {
+  const r = await run(h.z8, ["run", "--dir", dir + "/d", `examples/${name}.z8`, "--", ...args], { env: { ...offline, Z8_TILL: dir } });
+  expectEqual(r.code, 0, r.stdout + r.stderr);
+  expect(r.stderr.includes("the offline provider, which is not a model"), `it does not say that it is offline: ${r.stderr}`);
+  return r;
+}
+
+const EXTRACTED = `197 of 200 invoices extracted
+  EUR 8059.00
+  USD 9502.50
+  INV-040 failed: the scan is blank
+  INV-077 failed: the lines add up to 232.50, and the total is 242.50
+  INV-140 failed: the scan is blank
+17561.50 extracted, 241.00 failed; the archive's control total is 17802.50
+`;
+
+const RESEARCHED = `Why do lighthouses still burn?
+
+  Satellite navigation can be jammed, and receivers fail.
+    "a satellite's signal is weak enough to be drowned out by a small transmitter on the beach"
+    today.md, paragraph 2
+
+  A light costs little to run.
+    "an LED of 20 watts replaces a lamp of 1000 watts"
+    today.md, paragraph 3
+
+  Nobody has to live there.
+    "A computer at the coast has watched all of them since then."
+    keepers.md, paragraph 4
+
+  (asked again: the words "every sailor trusts a light more than a screen" do not stand in the source today)
+`;
+
+const TRIAGED = [
+  "t1 shipping, urgency 2: Your cable has been in Lyon since Tuesday.",
+  "t2 other, urgency 1: Thank you, a colleague will read this.",
+];
+
 export default (h) => [
   {
     name: "payroll",
@@ -75,7 +117,33 @@ export default (h) => [
       expect(r.code === 0 && r.stdout.includes("nothing lost, nothing twice"), `${r.code} ${r.stdout}${r.stderr}`);
     },
   },
-  ...["bank", "documents", "approval"].map((name) => ({
+  {
+    name: "triage: two tickets are done, the refund of the third waits for a person",
+    test: async ({ dir }) => {
+      const r = await withoutModel(h, dir, "triage");
+      expectEqual(r.stdout.trim().split("\n").sort().join("\n"), TRIAGED.join("\n"), r.stderr);
+      expect(r.stderr.includes("2 runs still wait"), r.stderr);
+      expect(!readdirSync(dir).some((name) => name.startsWith("refund-")), "a refund was made that nobody allowed");
+    },
+  },
+  {
+    name: "research",
+    test: async ({ dir }) => expectEqual((await withoutModel(h, dir, "research")).stdout, RESEARCHED),
+  },
+  {
+    name: "extract",
+    test: async ({ dir }) => expectEqual((await withoutModel(h, dir, "extract")).stdout, EXTRACTED),
+  },
+  {
+    name: "extract, as jobs",
+    test: async ({ dir }) => {
+      const r = await withoutModel(h, dir, "extract", ["jobs", "50"]);
+      const masked = r.stdout.replace(/the job \S+/, "the job J");
+      expect(masked.startsWith("49 of 50 invoices extracted"), masked + r.stderr);
+      expect(masked.includes("INV-040 failed: the job J is among the dead letters: unreadable: the scan is blank"), masked);
+    },
+  },
+  ...["bank", "documents", "approval", "triage", "research", "extract"].map((name) => ({
     name: `tests of ${name}`,
     test: async () => {
       const r = await run(h.z8, ["test", `examples/${name}.z8`], { seconds: 120 });

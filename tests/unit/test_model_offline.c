@@ -85,6 +85,21 @@ static void follows_rules(void) {
   expect_part(CALL "\"script\":{},\"messages\":[" USER("x") "]}", "must be a list of answers, or {rules");
 }
 
+#define TURNS "\"script\":{\"rules\":[{\"when\":\"weather\",\"turns\":[{\"calls\":[{\"name\":\"W\"}]}," \
+  "{\"calls\":[{\"name\":\"V\"}]},\"Sunny.\"]}]},"
+#define SAID "{\"role\":\"assistant\",\"calls\":[{\"id\":\"1\",\"name\":\"W\",\"arguments\":{}}]}"
+#define GOT "{\"role\":\"tool\",\"id\":\"1\",\"content\":\"x\"}"
+
+/* The turns of a rule are counted from the question on, whatever was said before it. */
+static void follows_turns(void) {
+  expect(CALL TURNS "\"messages\":[" USER("hi") "," SAID "," GOT "," USER("the weather?") "," SAID "," GOT "]}",
+         "\"\" | [{\"id\":\"call_3\",\"name\":\"V\",\"arguments\":{}}] calls");
+  expect(CALL TURNS "\"messages\":[" USER("the weather?") "," SAID "," GOT "," SAID "," GOT "]}",
+         "\"Sunny.\" | [] end");
+  expect_part(CALL TURNS "\"messages\":[" USER("the weather?") "," SAID "," SAID "," SAID "]}",
+              "has 3 turns, and this conversation asks for number 4");
+}
+
 /* -- the rules -- */
 
 static void answers_in_words(void) {
@@ -381,6 +396,7 @@ static void estimates_calls(void) {
 int main(void) {
   RUN_TEST(follows_a_script);
   RUN_TEST(follows_rules);
+  RUN_TEST(follows_turns);
   RUN_TEST(answers_in_words);
   RUN_TEST(calls_tools);
   RUN_TEST(answers_by_schema);

@@ -14,6 +14,7 @@ typedef struct Answer {
   Buf question;          /* the last user message */
   uint32_t asked;        /* where it stands; message_count if there is none */
   uint64_t turns, calls; /* assistant messages, and tool calls in them */
+  uint64_t since;        /* assistant messages since the question */
   bool called;           /* since the question */
   ModelReader r;         /* the reply; no byte is ever read */
 } Answer;
@@ -26,9 +27,10 @@ static void conversation_read(Answer *a) {
   for (uint32_t i = 0; i < call->message_count; i++) {
     const ModelMessage *m = &call->messages[i];
     if (m->role == ROLE_USER) a->asked = i;
-    if (m->role == ROLE_USER) a->called = false;
+    if (m->role == ROLE_USER) a->called = false, a->since = 0;
     if (m->role != ROLE_ASSISTANT) continue;
     a->turns++;
+    a->since++;
     a->calls += m->call_count;
     a->called |= m->call_count > 0;
   }
@@ -170,6 +172,26 @@ static bool rule_fits(const Answer *a, Str rule) {
          (says(buf_view(&a->question), part) || (a->call.system.at && says(a->call.system, part)));
 }
 
+static bool item_at(Str list_value, uint64_t at, Str *item, uint64_t *count) {
+  ValueList list;
+  *count = 0;
+  if (!value_list(list_value, &list)) return false;
+  for (; value_next(&list, item); (*count)++) {
+    if (*count == at) return true;
+  }
+  return false;
+}
+
+static bool script_rule(Answer *a, Str rule, Err *err) {
+  Str turns = value_get(rule, "turns"), item = {0};
+  uint64_t count;
+  if (!value_is_list(turns)) return script_item(a, rule, err);
+  if (item_at(turns, a->since, &item, &count)) return script_item(a, item, err);
+  FAIL(err, ERR_INVALID, "a rule of the offline script has %" PRIu64 " turns, and this conversation asks for number %"
+                         PRIu64 "; add one, or ask less often", count, a->since + 1);
+  return false;
+}
+
 static bool script_rules(Answer *a, Str rules, Err *err) {
   ValueList list;
   Str rule;
@@ -179,20 +201,17 @@ static bool script_rules(Answer *a, Str rules, Err *err) {
   }
   while (value_next(&list, &rule)) {
     if (!value_is_map(rule)) break;
-    if (rule_fits(a, rule)) return script_item(a, rule, err);
+    if (rule_fits(a, rule)) return script_rule(a, rule, err);
   }
   FAIL(err, ERR_INVALID, "no rule of the offline script fits this message; a last one without `when` fits always");
   return false;
 }
 
 static bool script_answer(Answer *a, Str script, Err *err) {
-  ValueList list;
   Str item = {0};
-  uint64_t count = 0;
-  if (!value_list(script, &list)) return script_rules(a, value_get(script, "rules"), err);
-  for (; value_next(&list, &item); count++) {
-    if (count == a->turns) return script_item(a, item, err);
-  }
+  uint64_t count;
+  if (!value_is_list(script)) return script_rules(a, value_get(script, "rules"), err);
+  if (item_at(script, a->turns, &item, &count)) return script_item(a, item, err);
   FAIL(err, ERR_INVALID, "the offline script has %" PRIu64 " answers, and this conversation asks for number %" PRIu64
                          "; add one, or ask less often", count, a->turns + 1);
   return false;

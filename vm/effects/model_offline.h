@@ -6,7 +6,8 @@
 **    are a string count as the unreadable text a model sent), or {answer: VALUE} (VALUE as JSON). A script that is too
 **    short is an error. A script {rules: [{when: "part", …}]} is for conversations of any length: the first rule whose
 **    `when` stands in the last user message or in the system prompt answers, as an item of those forms. A rule without
-**    `when` fits always, one with `calls` only while none was made since that message. If none fits it is an error.
+**    `when` fits always, one with `calls` only while none was made since that message. One with `turns`, a list of
+**    such items, gives the next of them after each assistant message since that message. If none fits it is an error.
 ** 2. Else, if tools are offered and none was called since the last user message, it calls the first tool whose name or
 **    description shares a word with that message; its arguments are the smallest its schema allows, with quoted texts,
 **    words with digits and numbers of the message where they fit. A `choice` of "none" forbids that, "required" or a

@@ -66,9 +66,19 @@ static bool decimal_of(Machine *m, uint32_t slot) {
   return ok;
 }
 
+/* To JSON 5.0 is the number 5. */
+static bool int_of(Machine *m, uint32_t slot) {
+  double f;
+  if (!value_to_float(m->held[slot], &f) || !(f >= -9007199254740992.0 && f <= 9007199254740992.0)) return false;
+  if (f != (double)(int64_t)f) return false;
+  m->held[slot] = value_int(m, (int64_t)f);
+  return true;
+}
+
 static bool scalar_of(Machine *m, uint32_t slot, TypeKind kind) {
   int64_t us;
   if (kind == TYPE_DECIMAL) return decimal_of(m, slot);
+  if (kind == TYPE_INT) return int_of(m, slot);
   if (!value_is_kind(m->held[slot], OBJ_STRING)) return false;
   if (kind == TYPE_TIME && time_parse(held_text(m, slot), &us)) m->held[slot] = time_new(m, us);
   else if (kind == TYPE_DURATION && duration_parse(held_text(m, slot), &us)) m->held[slot] = duration_new(m, us);
@@ -177,9 +187,9 @@ static bool coerce(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
     case TYPE_MAP: return value_is_kind(v, OBJ_MAP) ? map_of(d, slot, t->elem, depth) : misfit(d, slot, type);
     case TYPE_UNION: return union_of(d, slot, type, depth);
     case TYPE_RECORD: return value_is_kind(v, OBJ_MAP) ? record_of(d, slot, t->shape) : misfit(d, slot, type);
-    case TYPE_DECIMAL: case TYPE_TIME: case TYPE_DURATION: case TYPE_BYTES:
+    case TYPE_INT: case TYPE_DECIMAL: case TYPE_TIME: case TYPE_DURATION: case TYPE_BYTES:
       return scalar_of(d->m, slot, (TypeKind)t->kind) || misfit(d, slot, type);
-    case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_INT: case TYPE_FLOAT: case TYPE_STRING:
+    case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_FLOAT: case TYPE_STRING:
     case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR: case TYPE_OBJECT: case TYPE_LITERAL:
       break;
   }

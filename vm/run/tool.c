@@ -342,7 +342,8 @@ static void lost(Run *run, Fiber *f, bool interrupted) {
     again(run, f, TOOL_RECHECKING, call->checks, VALUE_NIL);
   } else if (tool->effect_class != CLASS_IRREVERSIBLE) {
     memory_maybe(run, call->seq);
-    failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"), ERROR_MAYBE);
+    if (interrupted) again(run, f, TOOL_RETRYING, call->attempt, VALUE_NIL); /* the same attempt, not a further one */
+    else failed(run, f, lost_error(run, f, "the reply was lost: it may have happened"), ERROR_MAYBE);
   } else {
     ask_books(run, f);
   }

@@ -205,7 +205,7 @@ void child_await(Scheduler *s, Slot *parent, const Request *r) {
   } else if (child == NULL && run_status_over(row.status)) {
     answer_from_store(s, parent, r->seq, &row);
   } else if (child != NULL ? child->dead : row.status == RUN_STATUS_DEAD) {
-    await_failed(parent, r->seq, "the run %s is among the dead letters%s", r->run, "");
+    if (!job_await(s, parent, r)) await_failed(parent, r->seq, "the run %s is among the dead letters%s", r->run, "");
   } else {
     awaiter_add(s, parent, r);
     if (child == NULL && !row_dormant(s, &row) && !scheduler_resume(s, row.number, &err))
