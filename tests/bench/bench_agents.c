@@ -77,7 +77,9 @@ typedef struct World {
   Buf text, bytes;
   Node *node;
   Scheduler *s;
-  uint32_t ended;
+  uint32_t ended, most;
+  atomic_uint begun; /* up to `most` between rounds */
+  double begun_at;
   uint64_t pieces;
 } World;
 
@@ -111,6 +113,8 @@ static void world_stream(void *context, const StreamPiece *piece) {
   ((World *)context)->pieces++;
 }
 
+static void world_flush(void *context);
+
 static void world_compile(World *w, bool stream, const char *more) {
   const Program *program;
   Err err = {0};
@@ -131,7 +135,8 @@ static void world_compile(World *w, bool stream, const char *more) {
 static void world_open(World *w, Peer *peer, const char *dir, bool stream, const char *more) {
   Err err = {0};
   NodeOptions node = {.dir = dir};
-  SchedulerOptions o = {.ended = world_ended, .notice = world_notice, .stream = world_stream, .context = w};
+  SchedulerOptions o = {.ended = world_ended, .notice = world_notice, .stream = world_stream,
+                        .flush = world_flush, .context = w};
   *w = (World){.dir = dir, .peer = peer};
   if (!node_open(&node, &w->node, &err) || !scheduler_new(w->node, &o, &w->s, &err)) stop("open", err.text);
   world_compile(w, stream, more);
@@ -165,11 +170,26 @@ static void begin(World *w, const char *entry, uint32_t runs, uint32_t calls) {
   }
 }
 
-static ScheduleResult go(World *w) {
+/* They come one after the other, not all at once. */
+static void world_flush(void *context) {
+  enum { A_ROUND = 100 };
+  World *w = context;
+  uint32_t done = atomic_load(&w->begun), some = w->most - done < A_ROUND ? w->most - done : A_ROUND;
+  if (done == w->most) return;
+  begin(w, "Calls", some, 1);
+  w->begun_at = now();
+  atomic_store(&w->begun, done + some);
+}
+
+static ScheduleResult go_on(World *w, int64_t patience_us) {
   Err err = {0};
-  ScheduleResult result = scheduler_run(w->s, 0, 0, &err);
+  ScheduleResult result = scheduler_run(w->s, 0, patience_us, &err);
   if (result == SCHEDULE_FAILED) stop("run", err.text);
   return result;
+}
+
+static void go(World *w) {
+  if (go_on(w, 0) != SCHEDULE_OVER) stop("run", "not all are over");
 }
 
 static double query(World *w, const char *sql) {
@@ -204,12 +224,12 @@ static double measure(World *w, const char *entry, uint32_t runs, uint32_t calls
   Peer *p = w->peer;
   atomic_store(&p->delay_us, delay_us);
   begin(w, entry, runs, 2); /* what happens once: libcurl, connections, the first pages of the store */
-  (void)go(w);
+  go(w);
   begin(w, entry, runs, calls);
   atomic_store(&p->gap_count, 0);
   StoreStats before = store_stats(node_store(w->node));
   double bytes = query(w, "SELECT sum(length(bytes) + length(head)) FROM log"), from = now(), used = cpu();
-  (void)go(w);
+  go(w);
   double took = now() - from, n = (double)runs * calls;
   used = cpu() - used;
   StoreStats after = store_stats(node_store(w->node));
@@ -323,46 +343,51 @@ static void rate(Peer *p, const char *dir, uint32_t calls, const char *part) {
 
 /* ---- how much memory ---------------------------------------------------------------------- */
 
-typedef struct Watch {
-  World *w;
-  uint32_t asked; /* so many requests are with the server */
-  double settle_s;
-} Watch;
+enum { SETTLE_S = 4 };
 
+/* All have begun, and whatever follows from that is done. */
 static void *watch_main(void *context) {
-  Watch *watch = context;
-  while (atomic_load(&watch->w->peer->asked) < watch->asked) usleep(10000);
-  usleep((useconds_t)(watch->settle_s * 1e6));
-  scheduler_stop(watch->w->s);
+  World *w = context;
+  while (atomic_load(&w->begun) < w->most) usleep(10000);
+  sleep(SETTLE_S);
+  scheduler_stop(w->s);
   return NULL;
 }
 
-static double sqlite_bytes(void) { return (double)sqlite3_memory_used(); }
+/* As `z8 serve`: goes on while nothing happens. */
+static double serve(World *w, uint32_t runs) {
+  pthread_t thread;
+  double from = now();
+  w->most = runs;
+  if (pthread_create(&thread, NULL, watch_main, w) != 0) stop("thread", "cannot be made");
+  if (go_on(w, PATIENCE_SERVE) != SCHEDULE_STOPPED) stop("memory", "nobody waits");
+  pthread_join(thread, NULL);
+  return w->begun_at - from;
+}
 
-static void told(const char *what, uint32_t runs, double before, double cache) {
-  malloc_trim(0);
-  double kb = (memory() - before) / runs / 1024, db = (sqlite_bytes() - cache) / runs / 1024;
-  printf("%u runs %s: %.1f KB each, %.1f KB of that SQLite's pages\n", runs, what, kb, db);
+static void told(const char *what, uint32_t runs, double before, double allocated) {
+  struct mallinfo2 m = mallinfo2();
+  printf("%u runs %s: %.1f KB of the process each, %.1f KB of that in use\n", runs, what,
+         (memory() - before) / runs / 1024, ((double)(m.uordblks + m.hblkhd) - allocated) / runs / 1024);
+}
+
+static double allocated(void) {
+  struct mallinfo2 m = mallinfo2();
+  return (double)(m.uordblks + m.hblkhd);
 }
 
 static void waiting(Peer *p, const char *dir, uint32_t runs) {
   World w;
-  pthread_t thread;
   world_open(&w, p, dir, false, "");
-  atomic_store(&p->delay_us, 0);
   begin(&w, "Calls", AT_ONCE, 10);
-  (void)go(&w);
-  double before = memory(), cache = sqlite_bytes();
+  go(&w);
+  double before = memory(), used = allocated();
   atomic_store(&p->hold, true);
   atomic_store(&p->asked, 0);
-  Watch watch = {&w, runs, 4};
-  pthread_create(&thread, NULL, watch_main, &watch);
-  double from = now();
-  begin(&w, "Calls", runs, 1);
-  if (go(&w) != SCHEDULE_STOPPED) stop("waiting", "nobody waits");
-  pthread_join(thread, NULL);
-  told("waiting for replies (floor 32 KB)", runs, before, cache);
-  printf("    begun, sent and parked in %.1f s\n", now() - from - watch.settle_s);
+  double took = serve(&w, runs);
+  if (atomic_load(&p->asked) != runs) stop("waiting", "not all calls are with the server");
+  told("waiting for replies (floor 32 KB)", runs, before, used);
+  printf("    begun and asked at %.0f/s\n", runs / took);
   fflush(stdout);
   peer_stop(p);
   _exit(0); /* replies that do not come are waited for at the end */
@@ -371,14 +396,11 @@ static void waiting(Peer *p, const char *dir, uint32_t runs) {
 static void queued(Peer *p, const char *dir, uint32_t runs) {
   World w;
   world_open(&w, p, dir, false, "  limit: { requests: 64 per 24h }\n");
-  atomic_store(&p->delay_us, 0);
   begin(&w, "Calls", AT_ONCE, 1);
-  (void)go(&w);
-  double before = memory(), cache = sqlite_bytes(), from = now();
-  begin(&w, "Calls", runs, 1);
-  if (go(&w) != SCHEDULE_PARKED) stop("queued", "nobody waits");
-  told("queued behind a limit (floor 8 KB)", runs, before, cache);
-  printf("    begun, queued and parked in %.1f s\n", now() - from);
+  go(&w);
+  double before = memory(), used = allocated(), took = serve(&w, runs);
+  told("queued behind a limit (floor 8 KB)", runs, before, used);
+  printf("    begun and queued at %.0f/s\n", runs / took);
   world_close(&w);
 }
 

@@ -2,6 +2,7 @@
 ** with words; budgets that a guest could exhaust fault long before. */
 #include "vm/base/mem.h"
 #include <stdio.h>
+#include <malloc.h>
 #include <stdlib.h>
 
 NO_RETURN void assert_failed(const char *what, const char *file, int line) {
@@ -29,6 +30,12 @@ void *mem_realloc(void *old, size_t size) {
 }
 
 void mem_free(void *p) { free(p); }
+
+void mem_give_back(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
+}
 
 void *mem_grow(void *old, uint32_t *cap, uint32_t need, size_t item) {
   if (need <= *cap) return old;

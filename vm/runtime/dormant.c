@@ -123,7 +123,15 @@ static void park_one(Scheduler *s, Slot *slot) {
   group_updated(s, slot);
 }
 
-static void parked_leave(SlotList *parked) {
+/* What runs leave behind lies between what stays, in pieces that malloc keeps. */
+void memory_settle(Scheduler *s) {
+  if (s->left_count < PARK_BATCH) return;
+  s->left_count = 0;
+  mem_give_back();
+}
+
+static void parked_leave(Scheduler *s, SlotList *parked) {
+  s->left_count += parked->count;
   for (uint32_t i = 0; i < parked->count; i++) {
     Slot *slot = parked->at[i];
     if (slot->wake_us != AWAKE_WAITS) slot_sleep(slot);
@@ -136,7 +144,7 @@ static bool park_list(Scheduler *s, SlotList *parked, Err *err) {
   if (parked->count == 0) return true;
   for (uint32_t i = 0; i < parked->count; i++) park_one(s, parked->at[i]);
   if (!group_commit(s, err)) return false;
-  parked_leave(parked);
+  parked_leave(s, parked);
   return true;
 }
 
