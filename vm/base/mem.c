@@ -2,7 +2,9 @@
 ** with words; budgets that a guest could exhaust fault long before. */
 #include "vm/base/mem.h"
 #include <stdio.h>
+#ifdef __GLIBC__
 #include <malloc.h>
+#endif
 #include <stdlib.h>
 
 NO_RETURN void assert_failed(const char *what, const char *file, int line) {
@@ -31,12 +33,6 @@ void *mem_realloc(void *old, size_t size) {
 
 void mem_free(void *p) { free(p); }
 
-void mem_give_back(void) {
-#ifdef __GLIBC__
-  malloc_trim(0);
-#endif
-}
-
 void *mem_grow(void *old, uint32_t *cap, uint32_t need, size_t item) {
   if (need <= *cap) return old;
   uint64_t count = *cap ? *cap : 8;
@@ -47,4 +43,10 @@ void *mem_grow(void *old, uint32_t *cap, uint32_t need, size_t item) {
   memset(p + (size_t)*cap * item, 0, (size_t)(count - *cap) * item);
   *cap = (uint32_t)count;
   return p;
+}
+
+void mem_trim(void) {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }

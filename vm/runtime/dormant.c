@@ -127,7 +127,7 @@ static void park_one(Scheduler *s, Slot *slot) {
 void memory_settle(Scheduler *s) {
   if (s->left_count < PARK_BATCH) return;
   s->left_count = 0;
-  mem_give_back();
+  mem_trim();
 }
 
 static void parked_leave(Scheduler *s, SlotList *parked) {
