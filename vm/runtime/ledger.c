@@ -28,6 +28,7 @@ Ledger *ledger_new(Store *store, Grouping *grouping) {
   l->grouping = grouping;
   l->accounts = table_new();
   l->owners = table_new();
+  l->books = table_new();
   return l;
 }
 
@@ -43,6 +44,7 @@ void ledger_free(Ledger *l) {
   while (table_next(l->accounts, &at, NULL, &account)) account_free(account);
   table_free(l->accounts);
   table_free(l->owners);
+  books_free(l);
   buf_deinit(&l->key);
   buf_deinit(&l->value);
   mem_free(l);
