@@ -86,10 +86,25 @@ static bool may_park(const Slot *slot) {
          slot->asks == NULL && !slot->touched && (run_parked(slot->run) || run_parkable(slot->run));
 }
 
+/* Does it await a run that waits for a reply? Soon after that one it will be needed. */
+static bool awaits_reply(const Slot *slot) {
+  RunOutput open = {0};
+  bool near = false;
+  run_open_requests(slot->run, &open);
+  for (uint32_t i = 0; i < open.count && !near; i++) {
+    if (open.requests[i].kind != REQUEST_AWAIT) continue;
+    const Slot *child = slot_by_id(slot->scheduler, open.requests[i].run);
+    near = child != NULL && child->run != NULL && child->calls != NULL && !gate_queued(child);
+  }
+  run_output_deinit(&open);
+  return near;
+}
+
 /* A reply may come any moment: only when it is slow, or memory is short, the run leaves. */
 static bool reply_near(const Slot *slot, int64_t now_us) {
   const Scheduler *s = slot->scheduler;
-  if (slot->run == NULL || run_parked(slot->run) || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
+  if (slot->run == NULL || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
+  if (run_parked(slot->run) && !awaits_reply(slot)) return false;
   return s->options.seeded || now_us - slot->calm_us < REPLY_GRACE_US;
 }
 

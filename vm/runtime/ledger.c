@@ -77,6 +77,7 @@ Account *ledger_account(Ledger *l, Str key) {
   Err err = {0};
   if (a != NULL) return a;
   a = account_new(l, key);
+  if (l->loaded && is_scope(key)) return a;
   buf_clear(&l->value);
   bool found = store_kv_get(l->store, SPACE_LEDGER, a->key, &l->value, &err);
   if (found ? !account_decode(buf_view(&l->value), a) : err.code != ERR_NOT_FOUND) l->failed = true;

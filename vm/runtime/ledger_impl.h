@@ -25,6 +25,7 @@ struct Ledger {
   Table *owners;   /* by run's id: the first Account of its scopes */
   Table *books;    /* by key: CostRow, of those that were added to lately */
   Buf key, value;  /* scratch */
+  bool loaded;     /* all scopes that the store has are here */
   bool failed;
 };
 
