@@ -20,7 +20,7 @@
 //
 // A request (server.calls) is { n, provider, stream, model, system, messages: [{ role, content, calls, id, name, error }],
 // tools: [{ name, description, schema }], choice, answer (schema), max_tokens, seed, stops, effort, background, headers,
-// raw (the body), body, at_ms, resume: { id, after } of a GET }. server.generations counts answers that were begun.
+// raw (the body), body, at_ms, usage (what it is charged), resume: { id, after } of a GET }. server.generations counts answers that were begun.
 //
 // key: the key that must come, "test-key" unless said; null: none is wanted. For load: modelServer({ constant: answer })
 // answers at once, checks and records nothing but server.count. As a process of its own: `node model_server.mjs
@@ -127,7 +127,9 @@ class ModelServer {
       return reply.writeHead(500).end();
     }
     this.generations++;
-    return this.#answer(r, normal(answer, r.n, raw), reply);
+    const a = normal(answer, r.n, raw);
+    if (!a.error) r.usage = a.usage; // what it is charged, whether or not the answer arrives
+    return this.#answer(r, a, reply);
   }
 
   #headers(provider, headers, fault) {

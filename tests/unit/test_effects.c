@@ -426,6 +426,14 @@ static void test_masking(void) {
   CHECK_STR(text, STR("Bearer hunter2hunter2"));
   secrets_mask(&s, STR("token hunter2hunter2!"), &masked);
   CHECK_STR(buf_view(&masked), STR("token ******!"));
+  buf_clear(&masked);
+  Buf held = {0};
+  const char *pieces = "hunt hunter2hunter2hunter hunter2hunter";
+  for (const char *at = pieces; *at; at++) secrets_mask_piece(&s, &held, (Str){at, 1}, false, &masked);
+  CHECK_STR(buf_view(&masked), STR("hunt ******hunter "));
+  secrets_mask_piece(&s, &held, (Str){0}, true, &masked);
+  CHECK_STR(buf_view(&masked), STR("hunt ******hunter hunter2hunter"));
+  buf_deinit(&held);
   secrets_wipe(&s);
   CHECK(!secrets_resolve(&s, buf_view(&value), NULL, NULL, &out, &err));
   CHECK(strstr(err.text, "TOKEN") != NULL);

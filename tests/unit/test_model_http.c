@@ -374,7 +374,7 @@ static void test_slow_owner(void) {
 }
 
 static void test_resume(void) {
-  GIVES("unknown model_network unknown 0~half@[\"resp_1\",5]", .scene = "background", .provider = "openai_responses",
+  GIVES("unknown model_network unknown 0~half@{\"id\":\"resp_1\",\"after\":5}", .scene = "background", .provider = "openai_responses",
         .more = "\"background\":true,");
   CHECK(strstr(last_request, "POST /background/responses "));
   GIVES("unknown", .scene = "background", .provider = "openai_responses",

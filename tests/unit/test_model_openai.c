@@ -6,6 +6,7 @@
 #include "vm/base/cbor.h"
 #include "vm/base/text.h"
 #include "vm/effects/model_impl.h"
+#include "vm/effects/model_schema.h"
 
 #define CHAT "{\"provider\":\"openai\",\"name\":\"gpt-4.1\",\"api_key\":\"sk-test\",\"stream\":true," \
              "\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}]}"
@@ -225,7 +226,7 @@ static void test_chat_request(void) {
       "{\"role\":\"assistant\",\"content\":\"done\"}],\"tools\":[{\"type\":\"function\",\"function\":{\"name\":\"f\","
       "\"description\":\"does\",\"parameters\":{\"type\": \"object\"}}}],\"tool_choice\":{\"type\":\"function\","
       "\"function\":{\"name\":\"f\"}},\"response_format\":{\"type\":\"json_schema\",\"json_schema\":{\"name\":\"A\","
-      "\"schema\":{\"type\":\"object\"},\"strict\":true}},\"max_tokens\":9,\"temperature\":0.5,\"seed\":7,"
+      "\"schema\":{\"type\":\"object\"},\"strict\":false}},\"max_tokens\":9,\"temperature\":0.5,\"seed\":7,"
       "\"reasoning_effort\":\"low\",\"stop\":[\"END\"]}");
 }
 
@@ -236,6 +237,30 @@ static void check_url(const char *base, const char *want) {
   buf_byte(&call, 0);
   check_request(call.at, "POST", want, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}");
   buf_deinit(&call);
+}
+
+static void one_schema(const char *schema, const char *want) {
+  Buf out = {0};
+  CHECK(schema_strict(str_of(schema), &out) == (want != NULL));
+  CHECK_STR(buf_view(&out), str_of(want ? want : schema));
+  buf_deinit(&out);
+}
+
+static void test_strict_schemas(void) {
+  one_schema("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":1},"
+             "\"b\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}},\"required\":[\"a\"]}",
+             "{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\",\"minimum\":1},"
+             "\"b\":{\"anyOf\":[{\"type\":\"string\"},{\"type\":\"null\"}]}},"
+             "\"required\":[\"a\",\"b\"],\"additionalProperties\":false}");
+  one_schema("{\"items\":{\"properties\":{},\"additionalProperties\":false},\"type\":\"array\"}",
+             "{\"items\":{\"properties\":{},\"required\":[],\"additionalProperties\":false},\"type\":\"array\"}");
+  one_schema("{\"type\":\"object\",\"properties\":{\"a\":{\"type\":\"integer\"}},\"required\":[]}", NULL);
+  one_schema("{\"type\":\"object\",\"properties\":{\"a\":{}},\"required\":[\"a\"]}", NULL);
+  one_schema("{\"type\":\"object\",\"additionalProperties\":{\"type\":\"integer\"}}", NULL);
+  one_schema("{\"type\":\"object\"}", NULL);
+  one_schema("{\"allOf\":[{\"type\":\"string\"}]}", NULL);
+  one_schema("{\"type\":", NULL);
+  one_schema("[1]", NULL);
 }
 
 static void test_urls(void) {
@@ -648,7 +673,7 @@ static void test_responses_request(void) {
       "{\"type\":\"function_call_output\",\"call_id\":\"a\",\"output\":\"1\"},{\"role\":\"assistant\",\"content\":\"t\"}],"
       "\"tools\":[{\"type\":\"function\",\"name\":\"f\",\"parameters\":{},\"strict\":false}],"
       "\"tool_choice\":{\"type\":\"function\",\"name\":\"f\"},\"text\":{\"format\":{\"type\":\"json_schema\",\"name\":\"A\","
-      "\"schema\":{},\"strict\":true}},\"max_output_tokens\":5,\"temperature\":1.0,\"store\":false}");
+      "\"schema\":{},\"strict\":false}},\"max_output_tokens\":5,\"temperature\":1.0,\"store\":false}");
 }
 
 #define EVENT(type, more) "event: " type "\ndata: {\"type\":\"" type "\"," more "}\n\n"
@@ -900,6 +925,7 @@ int main(void) {
   RUN_TEST(test_split);
   RUN_TEST(test_slices);
   RUN_TEST(test_chat_request);
+  RUN_TEST(test_strict_schemas);
   RUN_TEST(test_urls);
   RUN_TEST(test_key_in_header_only);
   RUN_TEST(test_refused);

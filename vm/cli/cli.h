@@ -17,7 +17,8 @@ enum {
   EXIT_DIVERGED = 3,
   EXIT_INTEGRITY = 4,
   EXIT_PERSON = 5,
-  EXIT_LATER = -1 /* a verb carried out for another process goes on: later_done ends it */
+  EXIT_LATER = -1, /* a verb carried out for another process goes on: later_done ends it */
+  EXIT_FOLLOW = -2 /* another process wants to follow this one: tail.h */
 };
 
 struct App;
@@ -50,6 +51,8 @@ int output_error(Cli *cli, int status, const char *format, ...) PRINTF_LIKE(3, 4
 int output_err(Cli *cli,
                const Err *err); /* exit status by kind: 4 for corrupt, 3 for diverged, else 1 */
 void output_bold(Buf *out, bool colour, const char *text);
+/* Text that others wrote, without what would steer a terminal: line breaks and tabs stay. */
+void output_safe(Buf *out, Str text);
 /* `"name":` of a JSON object that may have members already. */
 void json_name(Buf *out, const char *name);
 void json_text(Buf *out, const char *name, Str value);
@@ -87,6 +90,8 @@ const char *session_dir(const Cli *cli);
 **status. */
 typedef enum { SESSION_OPEN, SESSION_REMOTE, SESSION_FAILED } SessionResult;
 SessionResult session_open(Cli *cli, int *status);
+/* The command line as a request to the process that holds the directory. */
+void session_request(const Cli *cli, Buf *out);
 /* Opens it here. Another verb may have it for a moment: waited for, unless its holder listens and
  * so stays. */
 MUST_USE bool session_node(Cli *cli, const NodeOptions *options, Err *err);

@@ -12,10 +12,26 @@
 
 /* ---- what runs say -------------------------------------------------------- */
 
+/* After each round what was said goes out. */
+static void live_flush(void *context) {
+  Live *live = context;
+  if (live->cli->out.size > 0) output_flush(STDOUT_FILENO, &live->cli->out);
+  if (live->cli->err.size > 0) output_flush(STDERR_FILENO, &live->cli->err);
+}
+
+/* A line of another kind ends the one that a stream is in; at once, as it may go elsewhere. */
+static void stream_break(Live *live) {
+  if (!live->show.mid_line) return;
+  stream_show_break(&live->show, &live->cli->err);
+  output_flush(STDERR_FILENO, &live->cli->err);
+}
+
 static void live_output(void *context, Uuid run, EffectKind kind, Str text) {
   Live *live = context;
   Cli *cli = live->cli;
   char id[37];
+  followers_output(live->followers, run, kind, text);
+  stream_break(live);
   if (!cli->json || live->aside) {
     Buf *to = kind == EFFECT_LOG || live->aside ? &cli->err : &cli->out;
     buf_str(to, text);
@@ -31,7 +47,19 @@ static void live_output(void *context, Uuid run, EffectKind kind, Str text) {
 
 static void live_notice(void *context, Str text) {
   Live *live = context;
+  followers_notice(live->followers, text);
+  stream_break(live);
   output_error(live->cli, 0, STR_FMT, STR_ARG(text));
+}
+
+/* Shown at once: a piece that waits for the next round would not be live. */
+static void live_stream(void *context, const StreamPiece *piece) {
+  Live *live = context;
+  followers_stream(live->followers, piece);
+  if (!live->stream) return;
+  if (live->cli->json) stream_json(piece, &live->cli->out);
+  else stream_show(&live->show, piece, &live->cli->err);
+  live_flush(live);
 }
 
 static void ended_json(Cli *cli, const char *id, RunStatus status, Str value) {
@@ -63,19 +91,14 @@ static void live_ended(void *context, const RunEnd *end) {
   Live *live = context;
   char id[37];
   uuid_text(end->run, id);
+  followers_ended(live->followers, end);
+  stream_break(live);
   if (memcmp(end->run.byte, live->watched.byte, sizeof end->run.byte) == 0)
     live->status = end->status;
   bool failed = end->status == RUN_STATUS_FAILED || end->status == RUN_STATUS_KILLED;
   if (failed && !end->child) live->failed++;
   if (live->cli->json && !live->aside) ended_json(live->cli, id, end->status, end->value);
   else ended_text(live, end, id);
-}
-
-/* After each round what was said goes out. */
-static void live_flush(void *context) {
-  Live *live = context;
-  if (live->cli->out.size > 0) output_flush(STDOUT_FILENO, &live->cli->out);
-  if (live->cli->err.size > 0) output_flush(STDERR_FILENO, &live->cli->err);
 }
 
 static void live_waiting(void *context) {
@@ -113,7 +136,10 @@ static bool hex_seed(const char *text, Hash256 *seed) {
 static bool options_read(Live *live, SchedulerOptions *o, int *status) {
   const Args *args = &live->cli->args;
   int64_t threads = 0;
+  live->stream = !live->aside && (args_has(args, OPTION_STREAM) ||
+                                  (!live->serve && !live->cli->json && isatty(STDERR_FILENO) == 1));
   *o = (SchedulerOptions){.output = live_output,
+                          .stream = live_stream,
                           .ended = live_ended,
                           .notice = live_notice,
                           .flush = live_flush,
@@ -177,6 +203,8 @@ static void stats_put(Live *live) {
 void live_close(Live *live) {
   signals_set(NULL);
   stats_put(live);
+  followers_free(live->followers);
+  stream_show_deinit(&live->show);
   scheduler_free(live->scheduler);
   live->cli->scheduler = NULL;
   live_flush(live);

@@ -2,7 +2,8 @@
 #ifndef Z8_LIVE_H
 #define Z8_LIVE_H
 
-#include "vm/cli/cli.h"
+#include "vm/cli/stream_show.h"
+#include "vm/cli/tail.h"
 
 typedef struct Live {
   Cli *cli;
@@ -11,6 +12,9 @@ typedef struct Live {
   RunStatus status; /* of the watched run, once it is over */
   uint32_t failed;  /* runs that no other one started and that failed */
   bool serve;       /* set before live_open: crons are taken, nobody is told that only waits are left */
+  Followers *followers;     /* those who follow; NULL: nobody did yet */
+  bool stream;      /* the text of models is shown as it comes */
+  StreamShow show;
   bool aside;       /* set before live_open: what runs say meanwhile was not asked for: it goes to err, as text */
 } Live;
 

@@ -50,6 +50,15 @@ void output_bold(Buf *out, bool colour, const char *text) {
   buf_format(out, colour ? "\033[1m%s\033[0m" : "%s", text);
 }
 
+void output_safe(Buf *out, Str text) {
+  for (size_t i = 0; i < text.size; i++) {
+    unsigned char c = (unsigned char)text.at[i];
+    bool second = c == 0xc2 && i + 1 < text.size && (unsigned char)text.at[i + 1] < 0xa0; /* U+0080 to U+009F */
+    if (second) i++;
+    else if ((c >= 0x20 && c != 0x7f) || c == '\n' || c == '\t') buf_byte(out, c);
+  }
+}
+
 void json_name(Buf *out, const char *name) {
   char last = out->size > 0 ? out->at[out->size - 1] : '{';
   if (last != '{' && last != '[') buf_byte(out, ',');

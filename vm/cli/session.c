@@ -31,7 +31,7 @@ static void option_encode(const Cli *cli, OptionId id, Buf *words) {
 }
 
 /* The command line again, without what only concerns this process. */
-static void request_encode(const Cli *cli, Buf *out) {
+void session_request(const Cli *cli, Buf *out) {
   Buf words = {0};
   uint64_t count = 1;
   cbor_put_text(&words, str_of(verb_info[cli->args.verb].name));
@@ -62,7 +62,7 @@ static bool answer_decode(Cli *cli, Str answer, int *status, Err *err) {
 
 static bool ask_holder(Cli *cli, int *status, Err *err) {
   Buf request = {0}, answer = {0};
-  request_encode(cli, &request);
+  session_request(cli, &request);
   bool ok = control_ask(cli->dir, buf_view(&request), &answer, err) &&
             answer_decode(cli, buf_view(&answer), status, err);
   buf_deinit(&request);
@@ -100,13 +100,15 @@ static bool may_be_asked(VerbId verb) {
          verb == VERB_SIGNAL || verb == VERB_CANCEL || verb == VERB_RESOLVE || verb == VERB_DOCTOR ||
          verb == VERB_DISPATCH || verb == VERB_VIEW || verb == VERB_ENQUEUE || verb == VERB_JOBS ||
          verb == VERB_QUEUE || verb == VERB_DEAD || verb == VERB_TRACE || verb == VERB_CAUSES ||
-         verb == VERB_EFFECTS || verb == VERB_HANDLERS;
+         verb == VERB_EFFECTS || verb == VERB_HANDLERS || verb == VERB_APPROVALS || verb == VERB_APPROVE ||
+         verb == VERB_DENY || verb == VERB_COSTS;
 }
 
 static int guest_run(Cli *guest, const Words *words, Err *err) {
   if (!args_parse((int)words->count, (const char *const *)words->at, &guest->args, err))
     return EXIT_USAGE;
   if (may_be_asked(guest->args.verb)) return cli_dispatch(guest);
+  if (guest->args.verb == VERB_TAIL && !guest->args.help) return EXIT_FOLLOW;
   FAIL(err, ERR_DENIED, "a running process does not do this for another");
   return EXIT_USAGE;
 }
@@ -145,14 +147,23 @@ static void guest_finished(Cli *cli, int status) {
   guest_free(guest);
 }
 
+/* A follower needs no guest: its connection stays, and the live process feeds it. */
+static bool guest_follows(Live *live, Guest *guest, int *status) {
+  return guest->cli.args.verb == VERB_TAIL && followers_add(&live->followers, &guest->cli, status);
+}
+
 void session_control(void *context, Str request, Buf *answer) {
-  const Live *live = context;
+  Live *live = context;
   Guest *guest = MEM_NEW(Guest);
   Err err = {0};
   int status = EXIT_USAGE;
   guest->cli = (Cli){.node = live->cli->node, .scheduler = live->scheduler};
   guest->control = scheduler_control(live->scheduler);
   if (request_decode(request, &guest->words, &err)) status = guest_run(&guest->cli, &guest->words, &err);
+  if (status == EXIT_FOLLOW && guest_follows(live, guest, &status)) {
+    guest_free(guest);
+    return;
+  }
   if (status == EXIT_LATER) {
     guest->ticket = control_defer(guest->control);
     later_detach(&guest->cli, guest_finished);

@@ -19,12 +19,14 @@ static size_t cut_at(Str text, size_t most) {
 void labelled_put(Buf *out, int indent, const char *label, Str text, size_t most) {
   while (text.size > 0 && (text.at[text.size - 1] == '\n' || text.at[text.size - 1] == ' ')) text.size--;
   size_t size = cut_at(text, most);
+  Buf safe = {0};
+  output_safe(&safe, (Str){text.at, size}); /* a model's text must not steer the terminal */
   buf_format(out, "%*s%-10s ", indent, "", label);
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text.at[i];
-    if (c == '\n') buf_format(out, "\n%*s", indent + 11, "");
-    else if (c >= 0x20 || c == '\t') buf_byte(out, c); /* a model's text must not steer the terminal */
+  for (size_t i = 0; i < safe.size; i++) {
+    if (safe.at[i] == '\n') buf_format(out, "\n%*s", indent + 11, "");
+    else buf_byte(out, (uint8_t)safe.at[i]);
   }
+  buf_deinit(&safe);
   if (size < text.size) buf_format(out, "… (%zu bytes more)", text.size - size);
   buf_byte(out, '\n');
 }
@@ -102,8 +104,8 @@ static void reply_put(const Step *s, Buf *out) {
   if (refusal.size > 0) labelled_put(out, STEP_INDENT, "refuses", refusal, TEXT_SHOWN);
   wants_put(cbor_map_get(reply, STR("calls")), out);
   bool usual = str_equal(stop, STR("end")) || str_equal(stop, STR("calls"));
-  if (!usual && stop.size > 0)
-    labelled_put(out, STEP_INDENT, "stopped", str_equal(stop, STR("length")) ? STR("max_tokens were reached") : stop, 80);
+  if (str_equal(stop, STR("length"))) stop = STR("max_tokens were reached");
+  if (!usual && stop.size > 0) labelled_put(out, STEP_INDENT, "stopped", stop, 80);
 }
 
 static void model_head(const Step *s, Buf *out) {
@@ -148,9 +150,10 @@ static void note_head(const Step *s, Buf *out) {
   print_operand(s, 0, out);
   Buf text = {0};
   print_operand(s, 1, &text);
+  for (size_t i = 0; i < text.size; i++)
+    if (text.at[i] == '\n') text.at[i] = ' ';
   buf_text(out, ": ");
-  for (size_t i = 0; i < cut_at(buf_view(&text), TEXT_SHOWN); i++)
-    buf_byte(out, (uint8_t)((unsigned char)text.at[i] >= 0x20 ? text.at[i] : ' '));
+  output_safe(out, (Str){text.at, cut_at(buf_view(&text), TEXT_SHOWN)});
   buf_deinit(&text);
 }
 
@@ -305,14 +308,18 @@ static void head_put(const Story *story, const Step *s, Buf *out) {
   if (s->kind == STEP_MARK) {
     buf_format(out, "-- " STR_FMT, STR_ARG(buf_view(&s->mark)));
   } else if (s->kind == STEP_SIGNAL) {
-    buf_format(out, "signal " STR_FMT " came: " STR_FMT, STR_ARG(buf_view(&s->target)), STR_ARG(buf_view(&s->operands)));
+    buf_format(out, "signal " STR_FMT " came: " STR_FMT, STR_ARG(buf_view(&s->target)),
+               STR_ARG(buf_view(&s->operands)));
   } else if (s->effect == EFFECT_MODEL) {
     model_head(s, out);
   } else if (s->effect == EFFECT_NOTE) {
     note_head(s, out);
   } else if (s->effect == EFFECT_APPROVE) {
+    Buf question = {0};
+    print_operand(s, 0, &question);
     buf_format(out, "asks a person about " STR_FMT ": ", STR_ARG(buf_view(&s->target)));
-    print_operand(s, 0, out);
+    output_safe(out, buf_view(&question));
+    buf_deinit(&question);
   } else if (s->effect == EFFECT_TOOL || s->effect == EFFECT_RUN_CALL) {
     call_head(story, s, out);
   } else if (s->effect == EFFECT_BUDGET) {

@@ -8,7 +8,8 @@
 ** new messages the page has shown already. */
 void step_text(const Story *story, const Step *step, int64_t begin_us, bool quiet, Buf *out);
 
-/* A label, and text whose further lines stand below its first; at most about `most` bytes, and how many there are more. */
+/* A label, and text whose further lines stand below its first: about `most` bytes of it, and how many there are
+** more. */
 void labelled_put(Buf *out, int indent, const char *label, Str text, size_t most);
 /* The messages of an encoded list, each under its role; results of tools only where `failures` and they failed. */
 void messages_put(Buf *out, int indent, Str list, bool failures);

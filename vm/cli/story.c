@@ -367,6 +367,7 @@ void story_waits(Story *story, Buf *out) {
   Replayed r;
   Err ignored;
   if (live != NULL) {
+    scheduler_waiting(cli->scheduler, row->number, out);
     run_waits(live, out);
   } else if (!run_status_over(row->status) && offline_replay(cli->node, row, NULL, false, &r, &ignored)) {
     run_waits(r.run, out);

@@ -5,6 +5,8 @@
 
 #include "vm/base/hash.h"
 #include "vm/cli/cli.h"
+#include "vm/cli/model_keys.h"
+#include "vm/runtime/app.h"
 #include "vm/runtime/offline.h"
 #include "vm/runtime/workers.h"
 
@@ -120,6 +122,30 @@ static bool run_check(void *context, const RunRow *row) {
   return true;
 }
 
+/* ---- models of the active program --------------------------------------------------- */
+
+static void key_check(void *context, const ModelKey *key) {
+  Doctor *d = context;
+  Str provider = key->provider.size > 0 ? key->provider : STR("by the keys there are");
+  if (key->variable.size == 0) {
+    finding(d, VERDICT_OK, "model", STR_FMT " (" STR_FMT ") needs no key", STR_ARG(key->model), STR_ARG(provider));
+  } else if (key->set) {
+    finding(d, VERDICT_OK, "model", STR_FMT " (" STR_FMT "): " STR_FMT " is set", STR_ARG(key->model),
+            STR_ARG(provider), STR_ARG(key->variable));
+  } else {
+    finding(d, VERDICT_NOTE, "model", STR_FMT " (" STR_FMT "): %s" STR_FMT " is not set", STR_ARG(key->model),
+            STR_ARG(provider), key->provider.size == 0 ? "neither ANTHROPIC_API_KEY nor " : "", STR_ARG(key->variable));
+  }
+}
+
+static void models_check(Doctor *d) {
+  const Program *program;
+  Hash256 bundle;
+  Err ignored;
+  if (app_stored_bundle(node_store(d->cli->node), &bundle) && node_program(d->cli->node, bundle, &program, &ignored))
+    model_keys_each(d->cli->node, program_bundle(program), key_check, d);
+}
+
 static int directory_check(Doctor *d) {
   Err err = {0};
   if (!store_run_each(node_store(d->cli->node), 1, 0, run_check, d, &err)) {
@@ -128,6 +154,7 @@ static int directory_check(Doctor *d) {
     finding(d, VERDICT_OK, "store", "%" PRIu64 " run%s, %" PRIu64 " records, %" PRIu64 " image%s",
             d->runs, d->runs == 1 ? "" : "s", d->records, d->images, d->images == 1 ? "" : "s");
   }
+  models_check(d);
   return d->broken ? EXIT_INTEGRITY : EXIT_DONE;
 }
 

@@ -2,10 +2,11 @@
 #include "vm/base/cbor.h"
 #include "vm/base/hash.h"
 #include "vm/base/text.h"
+#include "vm/cli/story.h"
 #include "vm/cli/stream_page.h"
 #include "vm/runtime/offline.h"
 
-enum { VALUE_SHOWN = 160 };
+enum { VALUE_SHOWN = 160, MESSAGES_SHOWN = 4 };
 
 /* Cut at a character, with … where something is left out. */
 static void put_short(Buf *out, Str text) {
@@ -15,9 +16,46 @@ static void put_short(Buf *out, Str text) {
     while (size > 0 && ((unsigned char)text.at[size] & 0xc0) == 0x80) size--;
   }
   for (size_t i = 0; i < size; i++)
-    buf_byte(out, (uint8_t)(text.at[i] == '\n' || text.at[i] == '\r' ? ' ' : text.at[i]));
+    buf_byte(out, (uint8_t)((unsigned char)text.at[i] < 0x20 ? ' ' : text.at[i]));
   if (size < text.size) buf_text(out, "…");
 }
+
+/* ---- calls of models -------------------------------------------------------------- */
+
+static void known_put(Buf *out, Str name) {
+  for (size_t i = 0; i < name.size && i < 4; i++) buf_format(out, "%02x", (unsigned char)name.at[i]);
+}
+
+static void messages_field(Buf *out, Str messages) {
+  Str base = cbor_map_get(messages, STR("base")), bytes, message;
+  CborReader r = cbor_reader(base);
+  Err ignored;
+  StoryItems items = story_items(cbor_map_get(messages, STR("new")));
+  if (base.at != NULL && cbor_bytes(&r, &bytes, &ignored)) {
+    buf_text(out, " after ");
+    known_put(out, bytes);
+  }
+  for (uint32_t shown = 0; shown < MESSAGES_SHOWN && story_next(&items, &message); shown++) {
+    buf_format(out, "%s" STR_FMT ": ", shown == 0 ? " " : " | ", STR_ARG(story_field(message, "role")));
+    put_short(out, story_field(message, "content"));
+  }
+  if (items.left > 0) buf_format(out, " | … %" PRIu64 " more", items.left);
+}
+
+/* What a call adds to what the run has on record: the messages before are named, not repeated. */
+static bool delta_field(Buf *out, Str operands) {
+  StoryItems items = story_items(operands);
+  Str call;
+  if (!story_next(&items, &call)) return false;
+  Str messages = cbor_map_get(call, STR("messages")), purpose = story_field(call, "purpose");
+  if (messages.size == 0 || cbor_map_get(messages, STR("new")).at == NULL) return false;
+  buf_format(out, STR_FMT " " STR_FMT, STR_ARG(story_field(call, "provider")), STR_ARG(story_field(call, "name")));
+  if (purpose.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(purpose));
+  messages_field(out, messages);
+  return true;
+}
+
+/* ---- fields --------------------------------------------------------------------- */
 
 static void value_field(Buf *out, Str value) {
   Buf json = {0};
@@ -91,6 +129,8 @@ static bool log_text(void *context, const Record *record) {
     const void *at = (const char *)record + field->offset;
     if (field_silent(field, at)) continue;
     buf_format(&cli->out, "  %s ", field->name);
+    bool call = record->kind == RECORD_ASKED && record->ASKED.kind == EFFECT_MODEL && field->type == FIELD_VALUES;
+    if (call && delta_field(&cli->out, *(const Str *)at)) continue;
     field_put(&cli->out, field, at);
   }
   buf_byte(&cli->out, '\n');

@@ -1,12 +1,58 @@
 /* z8 runs: the list. */
+#include <stdlib.h>
+
 #include "vm/base/hash.h"
+#include "vm/base/mem.h"
 #include "vm/base/text.h"
 #include "vm/cli/cli.h"
+#include "vm/runtime/approvals.h"
+
+typedef struct Question { /* what a run asks a person */
+  uint64_t number, seq;
+  Buf tool;
+} Question;
 
 typedef struct RunsPage {
   Cli *cli;
   uint64_t count;
+  Question *questions; /* by number */
+  uint32_t question_count, question_cap;
 } RunsPage;
+
+static bool question_add(void *context, const Approval *a) {
+  RunsPage *page = context;
+  page->questions =
+      mem_grow(page->questions, &page->question_cap, page->question_count + 1, sizeof *page->questions);
+  Question *q = &page->questions[page->question_count++];
+  *q = (Question){.number = a->number, .seq = a->seq};
+  buf_str(&q->tool, a->tool);
+  return true;
+}
+
+static int question_order(const void *a, const void *b) {
+  const Question *x = a, *y = b;
+  return (x->number > y->number) - (x->number < y->number);
+}
+
+static bool questions_load(RunsPage *page, Err *err) {
+  if (!approvals_each(node_store(page->cli->node), question_add, page, err)) return false;
+  if (page->question_count > 0)
+    qsort(page->questions, page->question_count, sizeof *page->questions, question_order);
+  return true;
+}
+
+static void questions_deinit(RunsPage *page) {
+  for (uint32_t i = 0; i < page->question_count; i++) buf_deinit(&page->questions[i].tool);
+  mem_free(page->questions);
+}
+
+static bool question_note(const RunsPage *page, const RunRow *row, Buf *out) {
+  Question key = {.number = row->number};
+  if (page->question_count == 0) return false;
+  const Question *q = bsearch(&key, page->questions, page->question_count, sizeof key, question_order);
+  if (q != NULL) buf_format(out, "#%" PRIu64 " approval of " STR_FMT, q->seq, STR_ARG(buf_view(&q->tool)));
+  return q != NULL;
+}
 
 /* What a run that is here has got to; the store knows it as of the last change of status. */
 static uint64_t records_of(Cli *cli, const RunRow *row) {
@@ -15,9 +61,33 @@ static uint64_t records_of(Cli *cli, const RunRow *row) {
   return run != NULL ? journal_seq(run_journal(run)) : row->records;
 }
 
-static void row_json(Cli *cli, const RunRow *row) {
+static void first_line(const Buf *lines, Buf *out) {
+  const char *end = lines->size > 0 ? memchr(lines->at, '\n', lines->size) : NULL;
+  buf_put(out, lines->at, end != NULL ? (size_t)(end - lines->at) : lines->size);
+  if (end != NULL && end + 1 < lines->at + lines->size) buf_text(out, " …");
+}
+
+/* Why it is as it is; of one that only waits, what for: a limit or a budget before anything else. */
+static void note_of(const RunsPage *page, const RunRow *row, Buf *out) {
+  Cli *cli = page->cli;
+  bool here = cli->scheduler != NULL && scheduler_number(cli->scheduler, row->id) != 0;
+  Buf waits = {0};
+  if (row->note.size > 0 || run_status_over(row->status)) {
+    buf_str(out, row->note);
+    return;
+  }
+  if (question_note(page, row, out) || !here) return;
+  scheduler_waiting(cli->scheduler, row->number, &waits);
+  Run *run = waits.size == 0 ? scheduler_find(cli->scheduler, row->number) : NULL;
+  if (run != NULL) run_waits(run, &waits);
+  first_line(&waits, out);
+  buf_deinit(&waits);
+}
+
+static void row_json(const RunsPage *page, const RunRow *row) {
+  Cli *cli = page->cli;
   char id[37], bundle[65];
-  Buf *out = &cli->out;
+  Buf *out = &cli->out, note = {0};
   uuid_text(row->id, id);
   hash256_text(row->bundle, bundle);
   buf_byte(out, '{');
@@ -29,19 +99,24 @@ static void row_json(Cli *cli, const RunRow *row) {
   json_time(out, "ended", row->ended_us);
   json_number(out, "records", records_of(cli, row));
   json_time(out, "wakes", row->wake_us > 0 ? row->wake_us : 0);
-  json_text(out, "note", row->note);
+  note_of(page, row, &note);
+  json_text(out, "note", buf_view(&note));
+  buf_deinit(&note);
   buf_text(out, "}\n");
 }
 
-static void row_text(Cli *cli, const RunRow *row) {
+static void row_text(const RunsPage *page, const RunRow *row) {
+  Cli *cli = page->cli;
   char id[37];
-  Buf started = {0};
+  Buf started = {0}, note = {0};
+  note_of(page, row, &note);
   uuid_text(row->id, id);
   time_print(row->started_us - row->started_us % 1000000, &started);
   Str entry = row->entry.size > 0 ? row->entry : STR("(script)");
   buf_format(&cli->out, "%s  %-9s  %-20.*s  " STR_FMT "  %7" PRIu64 "  " STR_FMT "\n", id,
              run_status_word(row->status), STR_ARG(entry), STR_ARG(buf_view(&started)),
-             records_of(cli, row), STR_ARG(row->note));
+             records_of(cli, row), STR_ARG(buf_view(&note)));
+  buf_deinit(&note);
   buf_deinit(&started);
 }
 
@@ -57,8 +132,8 @@ static bool runs_row(void *context, const RunRow *row) {
     buf_byte(&cli->out, '\n');
     buf_deinit(&line);
   }
-  if (cli->json) row_json(cli, row);
-  else row_text(cli, row);
+  if (cli->json) row_json(page, row);
+  else row_text(page, row);
   return true;
 }
 
@@ -67,8 +142,9 @@ int verb_runs(Cli *cli) {
   Err err = {0};
   int status = EXIT_DONE;
   if (session_open(cli, &status) != SESSION_OPEN) return status;
-  if (!store_run_each(node_store(cli->node), 1, 0, runs_row, &page, &err))
-    return output_err(cli, &err);
+  bool ok = questions_load(&page, &err) && store_run_each(node_store(cli->node), 1, 0, runs_row, &page, &err);
+  questions_deinit(&page);
+  if (!ok) return output_err(cli, &err);
   if (page.count == 0 && !cli->json) buf_text(&cli->out, "there are no runs yet\n");
   return EXIT_DONE;
 }

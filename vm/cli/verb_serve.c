@@ -1,11 +1,13 @@
 /* z8 serve: an application, until it is stopped. */
 #include "vm/base/hash.h"
 #include "vm/cli/live.h"
+#include "vm/cli/model_keys.h"
 #include "vm/runtime/app.h"
 #include "vm/runtime/host.h"
 
 static bool has_parts(const Bundle *b) {
-  return b->agent_count + b->router_count + b->subscriber_count + b->worker_count + b->cron_count > 0;
+  uint32_t of_agents = b->ai_agent_count + b->agent_count + b->router_count;
+  return of_agents + b->subscriber_count + b->worker_count + b->cron_count > 0;
 }
 
 /* Before anything is made active: jobs whose configuration is missing would fail one by one. */
@@ -36,7 +38,8 @@ static bool serve_activate(Live *live, Loaded *loaded, Err *err) {
   const Program *program;
   if (!serve_program(live, loaded, &program, err)) return false;
   const Bundle *b = program_bundle(program);
-  return serve_check(b, err) && app_activate(app, b->id, err) && app_settle(app, err);
+  return serve_check(b, err) && model_keys_check(live->cli->node, b, err) && app_activate(app, b->id, err) &&
+         app_settle(app, err);
 }
 
 static void count_put(Buf *out, uint32_t count, const char *noun, bool *first) {
@@ -69,7 +72,9 @@ static void serve_say(Live *live, uint32_t resumed) {
   count_put(&cli->err, b->subscriber_count, "handler", &first);
   count_put(&cli->err, b->worker_count, "worker", &first);
   count_put(&cli->err, b->cron_count, "cron", &first);
-  count_put(&cli->err, b->workflow_count, "workflow", &first);
+  count_put(&cli->err, b->ai_agent_count, "ai_agent", &first);
+  count_put(&cli->err, b->model_count, "model", &first);
+  count_put(&cli->err, b->workflow_count - b->ai_agent_count, "workflow", &first);
   buf_format(&cli->err, "; state in %s", cli->dir);
   if (resumed > 0) buf_format(&cli->err, "; %u run%s taken up", resumed, resumed == 1 ? "" : "s");
   buf_text(&cli->err, "\n");

@@ -15,8 +15,8 @@
 ** model.h. Before it there may be any number of others, with `more` set, which stand in no journal:
 **   "text"     value is raw UTF-8: what came of the answer's text since the last one. Provisional: the reply says what
 **              the text is, and after an error all of it is void.
-**   "resume"   value is encoded [id, after]: by what a background response can be taken up again (`resume` in the
-**              call), as soon as it is known, then at most about once a second, and once more before the outcome.
+**   "resume"   value is the encoded map {id, after} by which a background response can be taken up again (`resume` of
+**              the call), as soon as it is known, then at most about once a second, and once more before the outcome.
 ** What came while the owner did not look is one "text" and one "resume" per request, so that an owner who is slow is
 ** not flooded; a text is never longer than the answer may be. They come in order, and the last without `more`. */
 #ifndef Z8_EFFECT_H

@@ -54,7 +54,8 @@ typedef struct Call {
   bool starting, repeated; /* libcurl wanted to send it a second time */
   bool over;               /* the reader needs nothing more */
   size_t tail;
-  uint64_t text_ticket, resume_ticket, resume_after;
+  ModelText shown;
+  uint64_t resume_ticket, resume_after;
   int64_t heard_us, resume_us; /* the last byte, the last word on how to take it up; 0: none yet */
   char error[CURL_ERROR_SIZE];
   struct Call *next, **link; /* in the client's list or its lane's */
@@ -160,6 +161,7 @@ static void call_free(Call *call) {
   }
   lines_wipe(call);
   model_http_deinit(&call->http);
+  buf_deinit(&call->shown.held);
   mem_free(call);
 }
 
@@ -197,8 +199,11 @@ static void resume_say(Call *call, bool last) {
     return;
   call->resume_us = c->now_us;
   call->resume_after = after;
-  cbor_put_array(&value, 2);
+  cbor_put_tag(&value, CBOR_TAG_MAP);
+  cbor_put_array(&value, 4);
+  cbor_put_text(&value, STR("id"));
   cbor_put_text(&value, id);
+  cbor_put_text(&value, STR("after"));
   cbor_put_uint(&value, after);
   job_progress(c->effects, call->job, &call->resume_ticket, "resume", &value);
 }
@@ -206,6 +211,7 @@ static void resume_say(Call *call, bool last) {
 /* The outcome leaves; the call stays. */
 static void call_tell(Call *call, bool lost, bool sent, const char *why) {
   Job *job = call->job;
+  model_work_text(call->client->effects, job, &call->shown, (Str){0}, true);
   resume_say(call, true);
   call->job = NULL;
   model_work_done(call->client->effects, job, call->reader, lost, sent, why);
@@ -285,7 +291,7 @@ static size_t on_body(char *bytes, size_t size, size_t count, void *context) {
   if (call->over) return (call->tail += size * count) <= TAIL_BYTES_MAX ? size * count : 0;
   buf_clear(&c->text);
   call->over = !model_reader_feed(call->reader, (Str){bytes, size * count}, &c->text);
-  model_work_text(c->effects, call->job, &call->text_ticket, buf_view(&c->text));
+  model_work_text(c->effects, call->job, &call->shown, buf_view(&c->text), false);
   resume_say(call, false);
   if (call->over) call_tell(call, false, true, "");
   return size * count;

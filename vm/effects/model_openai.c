@@ -6,6 +6,7 @@
 ** stream was asked for, and the other way round. */
 #include "vm/base/json.h"
 #include "vm/effects/model_impl.h"
+#include "vm/effects/model_schema.h"
 
 #define INDEX_OWN (UINT64_C(1) << 40) /* from here on: of calls that came without one */
 
@@ -114,8 +115,8 @@ static void put_answer(Buf *b, const ModelCall *c) {
   json_member(b, "json_schema");
   buf_byte(b, '{');
   json_member_text(b, "name", c->answer_name);
-  json_member_raw(b, "schema", c->answer_schema);
-  json_member_bool(b, "strict", true);
+  json_member(b, "schema");
+  json_member_bool(b, "strict", schema_strict(c->answer_schema, b));
   buf_text(b, "}}");
 }
 

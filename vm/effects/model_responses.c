@@ -8,6 +8,7 @@
 
 #include "vm/base/mem.h"
 #include "vm/effects/model_impl.h"
+#include "vm/effects/model_schema.h"
 
 enum { ITEMS_MAX = 4096 };
 
@@ -134,8 +135,8 @@ static void put_answer(Buf *b, const ModelCall *c) {
   buf_byte(b, '{');
   json_member_text(b, "type", STR("json_schema"));
   json_member_text(b, "name", c->answer_name);
-  json_member_raw(b, "schema", c->answer_schema);
-  json_member_bool(b, "strict", true);
+  json_member(b, "schema");
+  json_member_bool(b, "strict", schema_strict(c->answer_schema, b));
   buf_text(b, "}}");
 }
 

@@ -27,22 +27,23 @@ void model_work_done(Effects *e, Job *job, ModelReader *reader, bool lost, bool 
   value_done(e, job, outcome, &value);
 }
 
-void model_work_text(Effects *e, const Job *job, uint64_t *ticket, Str text) {
+void model_work_text(Effects *e, const Job *job, ModelText *to, Str text, bool last) {
   Buf value = {0};
-  if (text.size == 0) return;
-  if (secrets_in(&job->secrets, text)) secrets_mask(&job->secrets, text, &value);
-  else buf_str(&value, text);
-  job_progress(e, job, ticket, "text", &value);
+  if (job->secrets.count > 0) secrets_mask_piece(&job->secrets, &to->held, text, last, &value);
+  else if (text.size > 0) buf_str(&value, text);
+  if (value.size > 0) job_progress(e, job, &to->ticket, "text", &value);
+  if (last) buf_deinit(&to->held);
 }
 
 /* ---- calls ---------------------------------------------------------------------------- */
 
 /* The pieces come one by one, as a server's would; an owner who looks late finds them joined. */
 static void offline_pieces(Effects *e, const Job *job, Str reply) {
-  uint64_t ticket = 0;
+  ModelText to = {0};
   Str text = value_get_text(reply, "text");
   for (size_t at = 0, size; (size = model_offline_piece(text, at)) > 0; at += size)
-    model_work_text(e, job, &ticket, (Str){text.at + at, size});
+    model_work_text(e, job, &to, (Str){text.at + at, size}, false);
+  model_work_text(e, job, &to, (Str){0}, true);
 }
 
 static void offline_answer(Effects *e, Job *job, Str call) {

@@ -126,6 +126,29 @@ void secrets_mask(const Secrets *s, Str text, Buf *out) {
   }
 }
 
+/* Could it go on to be one? */
+static bool secret_begun(const Secrets *s, Str rest) {
+  for (uint32_t i = 0; i < s->count; i++)
+    if (rest.size < s->plain[i].size && memcmp(rest.at, s->plain[i].at, rest.size) == 0) return true;
+  return false;
+}
+
+void secrets_mask_piece(const Secrets *s, Buf *held, Str piece, bool last, Buf *out) {
+  size_t at = 0;
+  buf_str(held, piece);
+  while (at < held->size) {
+    Str rest = {held->at + at, held->size - at};
+    if (!last && secret_begun(s, rest)) break;
+    size_t size = secret_at(s, rest);
+    if (size > 0) buf_text(out, "******");
+    else buf_byte(out, (uint8_t)rest.at[0]);
+    at += size > 0 ? size : 1;
+  }
+  if (at == 0) return;
+  memmove(held->at, held->at + at, held->size - at);
+  held->size -= at;
+}
+
 static void mask_item(const Secrets *s, const CborItem *item, Str whole, Buf *out) {
   Buf masked = {0};
   if (item->kind != CBOR_TEXT && item->kind != CBOR_BYTES) {

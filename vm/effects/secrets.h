@@ -22,6 +22,9 @@ MUST_USE bool secrets_resolve(Secrets *s, Str value, SecretFn *secret, void *con
 bool secrets_in(const Secrets *s, Str text);
 /* Every occurrence becomes ******. */
 void secrets_mask(const Secrets *s, Str text, Buf *out);
+/* The same for text that comes in pieces, cut anywhere: what may be the beginning of a secret stays in `held` until
+** more has come, or it is the `last`. */
+void secrets_mask_piece(const Secrets *s, Buf *held, Str piece, bool last, Buf *out);
 /* The same in the texts of an encoded value. */
 void secrets_mask_value(const Secrets *s, Str value, Buf *out);
 void secrets_forget(Secrets *s); /* wipes the resolved value; what was in it can still be masked */

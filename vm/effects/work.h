@@ -51,8 +51,12 @@ typedef struct ModelReader ModelReader;
 void model_work(Effects *e, ModelClient *client, Job *job);
 /* The reader's last word as the job's outcome, secrets masked; frees both. */
 void model_work_done(Effects *e, Job *job, ModelReader *reader, bool lost, bool sent, const char *why);
-/* Text that came, as progress; secrets masked. */
-void model_work_text(Effects *e, const Job *job, uint64_t *ticket, Str text);
+/* Text that came, as progress; secrets masked, also where they come in two pieces. */
+typedef struct ModelText {
+  uint64_t ticket;
+  Buf held; /* gone after the last */
+} ModelText;
+void model_work_text(Effects *e, const Job *job, ModelText *to, Str text, bool last);
 
 /* ---- model_client.c ---- */
 struct ModelHttp;

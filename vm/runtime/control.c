@@ -18,6 +18,8 @@ typedef struct Client {
   size_t sent;
   uint64_t serial;
   bool deferred; /* it was read whole, and its answer comes later */
+  bool subscriber, ending; /* ending: when all is read it is over */
+  size_t room;
 } Client;
 
 struct Control {
@@ -140,22 +142,52 @@ static bool client_read(Client *client) {
   }
 }
 
-static bool client_write(Control *c, Client *client) {
+/* 1: all is written; 0: the rest follows when the other side reads; -1: the connection is over. */
+static int client_push(Control *c, Client *client) {
   while (client->sent < client->out.size) {
     ssize_t n = send(client->fd, client->out.at + client->sent, client->out.size - client->sent,
                      MSG_NOSIGNAL);
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EAGAIN)
-      return watch(c->epoll_fd, client->fd, EPOLLOUT, client, EPOLL_CTL_MOD);
-    if (n < 0) return false;
+      return watch(c->epoll_fd, client->fd, client->subscriber ? EPOLLIN | EPOLLOUT : EPOLLOUT, client,
+                   EPOLL_CTL_MOD) ? 0 : -1;
+    if (n < 0) return -1;
     client->sent += (size_t)n;
   }
-  return false;
+  return 1;
+}
+
+/* False: the connection is over. */
+static bool client_write(Control *c, Client *client) { return client_push(c, client) == 0; }
+
+/* What was sent makes room. */
+static void subscriber_compact(Client *client) {
+  if (client->sent == 0) return;
+  memmove(client->out.at, client->out.at + client->sent, client->out.size - client->sent);
+  client->out.size -= client->sent;
+  client->sent = 0;
+}
+
+static bool subscriber_push(Control *c, Client *client) {
+  int pushed = client_push(c, client);
+  if (pushed < 0 || (pushed == 1 && client->ending)) return false;
+  bool quiet = pushed == 1 && client->out.size > 0;
+  subscriber_compact(client);
+  return !quiet || watch(c->epoll_fd, client->fd, EPOLLIN, client, EPOLL_CTL_MOD);
+}
+
+/* It has nothing more to say: what it sends is taken for its end. */
+static bool subscriber_serve(Control *c, Client *client) {
+  char byte;
+  ssize_t n = recv(client->fd, &byte, 1, MSG_PEEK);
+  bool here = n < 0 && (errno == EAGAIN || errno == EINTR);
+  return here && subscriber_push(c, client);
 }
 
 static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str, Buf *),
                          void *context) {
   Str request;
+  if (client->subscriber) return subscriber_serve(c, client);
   if (client->out.size > 0) return client_write(c, client);
   bool open = client_read(client);
   if (client->deferred) return open;
@@ -168,6 +200,8 @@ static bool client_serve(Control *c, Client *client, void (*answer)(void *, Str,
   c->answering = NULL;
   if (!client->deferred) frame_put(&client->out, buf_view(&reply));
   buf_deinit(&reply);
+  if (client->subscriber) client->deferred = false;
+  if (client->subscriber) return open && subscriber_push(c, client);
   return client->deferred ? open : client_write(c, client);
 }
 
@@ -185,6 +219,27 @@ void control_reply(Control *c, ControlTicket ticket, Str answer) {
   client->deferred = false;
   frame_put(&client->out, answer);
   if (!client_write(c, client)) client_drop(c, ticket.client);
+}
+
+bool control_subscribe(Control *c, size_t room, ControlTicket *out) {
+  uint32_t count = 0;
+  for (uint32_t i = 0; i < CONTROL_CLIENTS_MAX; i++) count += c->clients[i] != NULL && c->clients[i]->subscriber;
+  if (count >= CONTROL_SUBSCRIBERS_MAX) return false;
+  *out = control_defer(c);
+  c->answering->subscriber = true;
+  c->answering->room = room;
+  return true;
+}
+
+Feed control_feed(Control *c, ControlTicket ticket, Str frame, bool last) {
+  Client *client = c->clients[ticket.client];
+  if (client == NULL || client->serial != ticket.serial || client->ending) return FEED_GONE;
+  if (!last && client->out.size - client->sent + frame.size + 4 > client->room) return FEED_FULL;
+  frame_put(&client->out, frame);
+  client->ending = last;
+  if (client == c->answering || subscriber_push(c, client)) return FEED_DONE;
+  client_drop(c, ticket.client);
+  return last ? FEED_DONE : FEED_GONE;
 }
 
 static void client_event(Control *c, Client *client, void (*answer)(void *, Str, Buf *),
@@ -219,20 +274,26 @@ static bool send_all(int fd, const Buf *frame) {
   return true;
 }
 
-static bool receive_frame(int fd, Buf *answer) {
-  Buf in = {.max = CONTROL_MESSAGE_MAX + 4};
+/* False: a frame is broken, or it ended before one was whole. `in` keeps what came. */
+static bool receive_into(int fd, Buf *in, Str *body) {
   char bytes[16384];
-  Str body;
   int whole;
-  while ((whole = frame_get(&in, &body)) == 0) {
+  while ((whole = frame_get(in, body)) == 0) {
     ssize_t n = read(fd, bytes, sizeof bytes);
     if (n < 0 && errno == EINTR) continue;
     if (n <= 0) break;
-    buf_put(&in, bytes, (size_t)n);
+    buf_put(in, bytes, (size_t)n);
   }
-  if (whole == 1) buf_str(answer, body);
-  buf_deinit(&in);
   return whole == 1;
+}
+
+static bool receive_frame(int fd, Buf *answer) {
+  Buf in = {.max = CONTROL_MESSAGE_MAX + 4};
+  Str body;
+  bool whole = receive_into(fd, &in, &body);
+  if (whole) buf_str(answer, body);
+  buf_deinit(&in);
+  return whole;
 }
 
 static bool exchange(int fd, Str request, Buf *answer, Err *err) {
@@ -271,4 +332,29 @@ bool control_ask(const char *dir, Str request, Buf *answer, Err *err) {
   bool ok = exchange(fd, request, answer, err);
   close(fd);
   return ok;
+}
+
+static bool follow(int fd, bool (*each)(void *context, Str frame), void *context) {
+  Buf in = {.max = CONTROL_MESSAGE_MAX + 4};
+  Str body;
+  bool more = true;
+  while (more && receive_into(fd, &in, &body)) {
+    more = each(context, body);
+    size_t taken = body.size + 4;
+    memmove(in.at, in.at + taken, in.size - taken);
+    in.size -= taken;
+  }
+  buf_deinit(&in);
+  return !more;
+}
+
+bool control_follow(const char *dir, Str request, bool (*each)(void *context, Str frame), void *context, Err *err) {
+  Buf frame = {0};
+  int fd = control_connect(dir, err);
+  if (fd < 0) return false;
+  frame_put(&frame, request);
+  bool ended = send_all(fd, &frame) && follow(fd, each, context);
+  buf_deinit(&frame);
+  close(fd);
+  return ended;
 }

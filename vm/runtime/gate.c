@@ -234,6 +234,7 @@ static void call_begin(Scheduler *s, Slot *slot, const Request *r, uint32_t atte
   c->price = f.price;
   c->stub = stubbed(s, &f);
   Usage most = {.input = f.prompt, .output = f.most};
+  if (f.price.cache_write > f.price.input) most.cache_write = f.prompt; /* the dearest it can be */
   c->want = (Amounts){price_cost(&f.price, &most), amount_add(f.prompt, f.most), 1};
   facts_accounts(s->gate, slot, &f, r->scopes, now, c);
   facts_limits(s->gate, slot, &f, c);

@@ -44,6 +44,8 @@ void gate_collect(Scheduler *s, int64_t now_us); /* whose time has come */
 int64_t gate_next_due(Scheduler *s);             /* 0: nothing by itself */
 /* What the request brought on its way. */
 void gate_progress(Scheduler *s, const EffectOutcome *o);
+/* A lost call that can be taken up where it was is sent again; true: this outcome is not its last. */
+bool gate_take_up(Scheduler *s, const EffectOutcome *o);
 /* Is it the outcome of a call that was sent? Then what it cost is known from now on, until gate_settle. */
 bool gate_outcome(Scheduler *s, const EffectOutcome *o);
 void gate_forget(struct Slot *slot); /* it goes; calls of it that were sent stay */

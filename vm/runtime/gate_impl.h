@@ -35,7 +35,9 @@ typedef struct Call {
   bool stub;     /* a test answers */
   bool loaded;   /* from a hold of an earlier life */
   bool was_sent, arrived, uncertain;
+  bool streamed; /* a piece of its text was told */
   uint32_t attempt; /* how often it was asked again */
+  uint32_t taken_up; /* how often since it last brought something */
   uint32_t limit_count, use_count;
   LimitUse *limits;
   Limit *queue;     /* LIMIT: where it is */

@@ -157,9 +157,27 @@ static void call_arrived(Call *c, const EffectOutcome *o) {
   else cost_all(c);
 }
 
+/* A connection that broke, and not the answer made in the background: the same call goes on, under its hold. */
+bool gate_take_up(Scheduler *s, const EffectOutcome *o) {
+  enum { TAKEN_UP_MAX = 3 }; /* without anything new */
+  Call *c = gate_call(s->gate, o->run, o->seq);
+  if (c == NULL || c->state != CALL_SENT || c->slot == NULL || c->resume.size == 0) return false;
+  if (strcmp(o->outcome, "unknown") != 0 || c->taken_up == TAKEN_UP_MAX) return false;
+  c->taken_up++;
+  call_send_later(s, c);
+  return true;
+}
+
+static void piece_put(Scheduler *s, const Call *c, PieceKind kind, Str text) {
+  StreamPiece piece = {kind, c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
+  s->options.stream(s->options.context, &piece);
+}
+
 bool gate_outcome(Scheduler *s, const EffectOutcome *o) {
   Call *c = gate_call(s->gate, o->run, o->seq);
   if (c == NULL || c->state != CALL_SENT) return false;
+  if (c->streamed && c->slot != NULL)
+    piece_put(s, c, strcmp(o->outcome, "ok") == 0 ? PIECE_ENDED : PIECE_BROKEN, (Str){0});
   call_arrived(c, o);
   return true;
 }
@@ -196,10 +214,10 @@ void call_lost(Scheduler *s, Call *c) {
 
 /* ---- on its way -------------------------------------------------------------------------------- */
 
-static void progress_text(Scheduler *s, const Call *c, Str text) {
+static void progress_text(Scheduler *s, Call *c, Str text) {
   if (s->options.stream == NULL || c->slot == NULL) return;
-  StreamPiece piece = {c->slot->id, c->seq, c->attempt, c->agent, c->model, text};
-  s->options.stream(s->options.context, &piece);
+  c->streamed = true;
+  piece_put(s, c, PIECE_TEXT, text);
 }
 
 void gate_progress(Scheduler *s, const EffectOutcome *o) {
@@ -210,6 +228,7 @@ void gate_progress(Scheduler *s, const EffectOutcome *o) {
   } else if (strcmp(o->outcome, "resume") == 0) {
     buf_clear(&c->resume);
     buf_str(&c->resume, buf_view(&o->value));
+    c->taken_up = 0;
     call_hold_put(s->gate, c);
   }
 }

@@ -357,6 +357,10 @@ static void outcomes_take(Scheduler *s) {
       continue;
     }
     s->in_flight--;
+    if (gate_take_up(s, &o)) {
+      buf_deinit(&o.value);
+      continue;
+    }
     if (!s->options.seeded) {
       outcome_deliver(s, &o);
       continue;

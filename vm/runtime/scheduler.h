@@ -29,8 +29,11 @@ typedef struct RunEnd {
   bool awaited; /* and has been given the end */
 } RunEnd;
 
-/* Text of a model's answer as it comes: provisional, the reply on record is what counts. */
+/* Text of a model's answer as it comes: provisional, the reply on record is what counts. A call that gave some text
+** ends with a piece without: its reply has come, or it broke off and what came of it counts for nothing. */
+typedef enum { PIECE_TEXT, PIECE_ENDED, PIECE_BROKEN } PieceKind;
 typedef struct StreamPiece {
+  PieceKind kind;
   Uuid run;
   uint64_t seq;
   uint32_t attempt; /* how often this call was asked again before: then the text begins anew */

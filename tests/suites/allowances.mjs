@@ -1,0 +1,328 @@
+// Budgets and limits, measured at a server that counts and charges: no more is spent than there is, no more is asked than may be,
+// by calls at once, by processes that are killed, and nothing is dropped.
+import { expect, expectEqual } from "../support/harness.mjs";
+import { pause, lines, until } from "../support/served.mjs";
+import {
+  HOST,
+  PRICE,
+  chance,
+  declared,
+  killedAtRandom,
+  microdollars,
+  modelled,
+  recorded,
+} from "../support/model_runs.mjs";
+
+const json = (v) => JSON.stringify(v);
+
+// ---- budgets ----
+
+// Many calls at once; the server charges what it likes, at most what max_tokens allows.
+const charges =
+  (most, delay = 5) =>
+  async (r) => {
+    await pause(delay * chance());
+    return {
+      text: "Fine.",
+      usage: { input: 10 + Math.floor(chance() * 10), output: Math.floor(chance() * (most + 1)) },
+    };
+  };
+const MANY = (model, before, body) => `${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100, ...model })}
+fn one(i: any) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: "case \${i}"}]})
+  if r.ok: return "ok"
+  return r.error.code
+fn told(rs: list, left: any):
+  print(json.stringify({ok: rs.count_where(r -> r is "ok"), refused: rs.count_where(r -> r is "budget_exhausted"), all: len(rs), left}))
+${before}
+${body}
+`;
+const chargedOf = (server) => server.calls.reduce((sum, c) => sum + microdollars(c.usage), 0);
+
+const BUDGET = (usd, limit) =>
+  MANY(
+    {},
+    `workflow Many(n: int):
+  budget { usd: ${usd}d }:
+    rs = parallel for i in range(n) limit ${limit}: one(i)
+    told(rs, budget.left())
+`,
+    "Many(80)",
+  );
+
+const budgets = (h) => [
+  modelled(
+    h,
+    "a budget of a scope is used up by calls at once, and never overspent",
+    charges(100),
+    async (m, server) => {
+      const [told] = await m.printed(BUDGET(0.004, 24)),
+        charged = chargedOf(server);
+      expect(told.ok + told.refused === told.all && told.refused > 0, json(told));
+      expect(charged <= 4000, `${charged} of 4000 were charged`);
+      expect(charged > 4000 - 260, `only ${charged} of 4000 were charged: ${json(told)}`);
+      expectEqual(server.calls.length, told.ok, "calls");
+      expect(
+        Math.abs(Number(told.left.spent.usd) * 1e6 - charged) < 1e-6 && told.left.spent.calls === told.ok,
+        `${charged}: ${json(told)}`,
+      );
+      await m.replayed();
+    },
+  ),
+  modelled(h, "tokens and calls are budgets too", charges(100), async (m, server) => {
+    const told = await m.printed(
+      MANY(
+        {},
+        `workflow Many(n: int):
+  budget { calls: 7 }:
+    rs = parallel for i in range(n) limit 24: one(i)
+    told(rs, budget.left())
+workflow Tokens(n: int):
+  budget { tokens: 1_000 }:
+    budget { usd: 1.0d, calls: 500 }:
+      rs = parallel for i in range(n) limit 24: one(i)
+      told(rs, budget.left())
+`,
+        "Many(30)\nTokens(60)",
+      ),
+    );
+    expect(told[0].ok === 7 && told[0].refused === 23 && told[0].left.calls === 0, json(told));
+    const tokens = server.calls.slice(7).reduce((sum, c) => sum + c.usage.input + c.usage.output, 0);
+    expect(tokens <= 1000 && tokens > 1000 - 160 && told[1].refused > 0, `${tokens} tokens: ${json(told[1])}`);
+  }),
+  modelled(h, "a budget holds under kills", charges(100, 60), async (m, server) => {
+    const kills = await killedAtRandom(m, m.write(BUDGET(0.006, 4)), 120, 12);
+    expect(kills >= 3, `only ${kills} kills came before the end`);
+    const charged = chargedOf(server),
+      [told] = await recorded(m);
+    expect(charged <= 6000, `${charged} of 6000 were charged under ${kills} kills`);
+    const spent = Number(told.left.spent.usd) * 1e6;
+    expect(charged <= spent + 1e-6 && spent <= 6000 && spent > 6000 - 260, `charged ${charged}, in the books ${spent}`);
+    expect(told.ok + told.refused === told.all && told.refused > 0 && told.ok > 0, json(told));
+    expect(told.left.spent.calls - told.ok <= 4 * kills, `${json(told)} under ${kills} kills`);
+  }),
+  modelled(h, "a budget of a program outlives its processes", charges(100), async (m, server) => {
+    const program = m.write(
+      MANY(
+        {},
+        "budget Acme: { usd: 0.004d, by: [model] }",
+        `rs = parallel for i in range(20) limit 10: one(i)
+told(rs, nil)`,
+      ),
+    );
+    const told = [];
+    for (let i = 0; i < 4; i++) told.push(...lines(await m.ok("run", program)));
+    const charged = chargedOf(server);
+    expect(charged <= 4000 && charged > 4000 - 260, `${charged} of 4000 were charged: ${json(told)}`);
+    expect(told[0].refused === 0 && told[3].ok === 0, json(told));
+  }),
+  modelled(h, "child runs spend what the scope around them has", charges(100), async (m, server) => {
+    const [told] = await m.printed(
+      MANY(
+        {},
+        `ai_agent Helper(query: string):
+  model: fast
+fn helped(i: int) -> string:
+  r = try ask Helper(query: "case \${i}")
+  if r.ok: return "ok"
+  if r.error.code is "agent_incomplete" and r.error.data.reason is "budget": return "budget_exhausted"
+  return r.error.code
+workflow Many(n: int):
+  budget { usd: 0.002d }:
+    rs = parallel for i in range(n) limit 12: helped(i)
+    told(rs, budget.left())
+`,
+        "Many(40)",
+      ),
+    );
+    const charged = chargedOf(server);
+    expect(charged <= 2000 && charged > 2000 - 260 && told.refused > 0, `${charged} of 2000: ${json(told)}`);
+    expect(Math.abs(Number(told.left.spent.usd) * 1e6 - charged) < 1e-6, `${charged}: ${json(told)}`);
+  }),
+  modelled(h, "a budget that ends lets a cheaper model stand in", charges(100), async (m, server) => {
+    const [told] =
+      await m.printed(`${HOST}${declared("big", "openai", { price: "{ input: 100.0d, output: 100.0d }", max_tokens: 100 })}${declared("small", "openai", { price: PRICE, max_tokens: 100 })}
+ai_agent Helper(query: string):
+  model: big
+  budget: { usd: 0.001d, degrade: small }
+print(json.stringify(ask Helper(query: "x", details: true)))
+`);
+    expectEqual(server.calls.map((c) => c.model).join(" "), "small-1");
+    expect(told.answer === "Fine." && json(await m.notes()).includes('"degrade"'), json(told));
+  }),
+  modelled(
+    h,
+    "what is dearest is what is reserved",
+    () => ({ text: "ok", usage: { input: 300, cache_write: 300, output: 1 } }),
+    async (m, server) => {
+      const [told] =
+        await m.printed(`${HOST}${declared("fast", "anthropic", { price: "{ input: 1.0d, output: 1.0d, cache_write: 10.0d }", max_tokens: 1 })}
+fn one(i: int) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: "a word or two ".repeat(100)}]})
+  if r.ok: return "ok"
+  return r.error.code
+workflow W():
+  budget { usd: 0.02d }:
+    rs = parallel for i in range(30) limit 30: one(i)
+    print(json.stringify({ok: rs.count_where(r -> r is "ok"), usd: budget.left().spent.usd}))
+W()
+`);
+      const charged = server.calls.length * 3001;
+      expect(
+        charged <= 20000 && Math.abs(Number(told.usd) * 1e6 - charged) < 1e-6,
+        `${charged} of 20000: ${json(told)}`,
+      );
+    },
+  ),
+  modelled(
+    h,
+    "who loses a race is paid for, and an answer that nobody waits for too",
+    async (r) => {
+      await pause(/slow/.test(r.messages[0].content) ? 400 : 30);
+      return { text: r.messages[0].content, usage: { input: 10, output: 50 } };
+    },
+    async (m) => {
+      const model = declared("fast", "openai", { price: PRICE, max_tokens: 100, max_attempts: 1 }),
+        acme = "budget Acme: { calls: 4 }\n";
+      const one = `fn one(s: string) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: s}]})
+  if r.ok: return r.value.text
+  return r.error.code
+`;
+      const spent = lines(
+        await m.run(`${HOST}${model}${acme}${one}
+workflow W():
+  budget { usd: 1.0d }:
+    x = race:
+      one("slow")
+      one("quick")
+    sleep 700ms
+    print(json.stringify([x, budget.left().spent.calls, budget.left().spent.usd]))
+W()
+`),
+      )[0];
+      expectEqual(json(spent), '["quick",2,0.00022]');
+      expectEqual(
+        (
+          await m.ok(
+            "run",
+            m.write(
+              `${HOST}${model}${acme}${one}
+x = race:
+  one("slow too")
+  one("quick")
+print(x)
+`,
+              "b.z8",
+            ),
+          )
+        ).trim(),
+        "quick",
+      ); // it is over while the other call is on its way
+      expectEqual(
+        (await m.ok("run", m.write(`${HOST}${model}${acme}${one}print(one("quick"))\n`, "c.z8"))).trim(),
+        "budget_exhausted",
+      );
+    },
+  ),
+  modelled(
+    h,
+    "a call whose time is over is charged in full, as uncertain",
+    async () => {
+      await pause(1500);
+      return "late";
+    },
+    async (m) => {
+      const [told] =
+        await m.printed(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100, max_attempts: 1, timeout: "300ms" })}
+workflow W():
+  budget { usd: 1.0d }:
+    r = try model.call(fast(), {messages: [{role: "user", content: "slow"}]})
+    print(json.stringify({code: r.error?.code, class: r.error?.data.class, spent: budget.left().spent}))
+W()
+`);
+      expect(
+        told.code === "model_network" &&
+          told.class === "unknown" &&
+          told.spent.calls === 1 &&
+          Number(told.spent.usd) >= 0.0002,
+        json(told),
+      );
+    },
+  ),
+];
+
+// ---- limits ----
+
+// No stretch of that length has more than `most`; on the way to the server a call may lose a little time against another.
+function windowed(server, most, ms, of = () => 1) {
+  const slack = 350,
+    calls = server.calls.map((c) => [c.at_ms, of(c)]).sort((a, b) => a[0] - b[0]);
+  calls.forEach(([at], i) => {
+    let sum = 0;
+    for (let k = i; k < calls.length && calls[k][0] < at + ms - slack; k++) sum += calls[k][1];
+    expect(sum <= most, `${sum} within ${ms} ms, and ${most} are allowed: ${calls.map((c) => c[0] - calls[0][0])}`);
+  });
+}
+const LIMITED = (limit, n, more = "") =>
+  MANY(
+    { max_tokens: 50, limit },
+    `workflow Many(n: int):
+  rs = parallel for i in range(n) limit 50: one(i)
+  told(rs, nil)
+${more}`,
+    `Many(${n})`,
+  );
+
+const limits = (h) => [
+  modelled(h, "what is over a limit waits, and no window ever has more", charges(50), async (m, server) => {
+    const began = Date.now(),
+      [told] = await m.printed(LIMITED("{ requests: 10 per 1s }", 35)),
+      took = Date.now() - began;
+    expectEqual(told.ok, 35, json(told));
+    windowed(server, 10, 1000);
+    expect(took > 2900 && took < 6000, `35 calls of 10 a second took ${took} ms`);
+  }),
+  modelled(h, "tokens are limited by what they turn out to be", charges(50), async (m, server) => {
+    const [told] = await m.printed(LIMITED("{ tokens: 600 per 1s }", 30));
+    expectEqual(told.ok, 30, json(told));
+    windowed(server, 600, 1000, (c) => c.usage.input + c.usage.output);
+  }),
+  modelled(h, "a window outlives kill -9", charges(50), async (m, server) => {
+    const file = m.write(LIMITED("{ requests: 8 per 2s }", 20));
+    await m.killedWhen(
+      until("some calls", () => server.calls.length >= 5),
+      "run",
+      file,
+    );
+    await m.killedWhen(pause(300), "recover");
+    await m.killedWhen(
+      until("more calls", () => server.calls.length >= 12),
+      "recover",
+    );
+    await m.ok("recover");
+    expectEqual((await recorded(m))[0].ok, 20);
+    windowed(server, 8, 2000);
+    expect(server.calls.length >= 20 && server.calls.length <= 20 + 24, `${server.calls.length} calls`);
+    expectEqual(new Set(server.calls.map((c) => c.messages[0].content)).size, 20, "cases");
+  }),
+  modelled(h, "a run that asks little is not behind one that asks much", charges(50), async (m, server) => {
+    const out = await m.run(`${HOST}${declared("fast", "openai", { max_tokens: 50 })}
+limit Vendor: { provider: openai, requests: 6 per 1s }
+workflow Many(name: string, n: int):
+  return parallel for i in range(n) limit 50: model.call(fast(), {messages: [{role: "user", content: "\${name} \${i}"}]}).text
+a = start Many("much", 30)
+sleep 100ms
+b = start Many("little", 6)
+print(len(await(b)))
+print(len(await(a)))
+`);
+    expectEqual(out.trim(), "6\n30");
+    windowed(server, 6, 1000);
+    const order = server.calls.map((c) => c.messages[0].content),
+      last = order.findLastIndex((c) => c.startsWith("little"));
+    expect(last < 6 + 12 + 6, `the last of the little one was number ${last + 1}`);
+  }),
+];
+
+export default (h) => [...budgets(h), ...limits(h).map((t) => ({ ...t, alone: true }))];
