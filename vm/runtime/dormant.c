@@ -9,6 +9,7 @@
 ** hundreds of thousands they are taken up, stepped and put back in batches. */
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
+#include "vm/core/heap.h"
 #include "vm/runtime/schedule.h"
 
 enum {
@@ -18,7 +19,10 @@ enum {
   PARK_BATCH = 1000,    /* images in one commit */
   PARK_OFTEN = 500,     /* calm runs that are worth a commit of their own between rounds */
   AWAITS_MAX = 64,      /* who awaits more stays: each time it is taken up all of them are looked up */
-  REPLY_GRACE_US = 1000000,
+  AWAKE_FEW = 500,      /* so many light runs may wait for replies here: they take no memory worth an image */
+  LIGHT_BYTES = 256 << 10,
+  REPLY_GRACE_US = 1000000, /* else a reply that takes longer is waited for outside */
+  REPLY_PATIENCE_US = 60000000,
   BUSY_GRACE_US = 20000 /* a run that was stepped so shortly ago may be needed again at once */
 };
 
@@ -100,12 +104,17 @@ static bool awaits_reply(const Slot *slot) {
   return near;
 }
 
+static int64_t reply_grace(const Slot *slot) {
+  bool light = slot->run != NULL && run_machine(slot->run)->heap->live <= LIGHT_BYTES;
+  return light && slot->scheduler->awake_count <= AWAKE_FEW ? REPLY_PATIENCE_US : REPLY_GRACE_US;
+}
+
 /* A reply may come any moment: only when it is slow, or memory is short, the run leaves. */
 static bool reply_near(const Slot *slot, int64_t now_us) {
   const Scheduler *s = slot->scheduler;
   if (slot->run == NULL || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
   if (run_parked(slot->run) && !awaits_reply(slot)) return false;
-  return s->options.seeded || now_us - slot->calm_us < REPLY_GRACE_US;
+  return s->options.seeded || now_us - slot->calm_us < reply_grace(slot);
 }
 
 static bool may_sleep(const Slot *slot) {
@@ -179,7 +188,8 @@ bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
     }
     if (may_park(slot) && reply_near(slot, now)) {
       s->calm[kept++] = slot->number;
-      if (next == 0 || slot->calm_us + REPLY_GRACE_US < next) next = slot->calm_us + REPLY_GRACE_US;
+      int64_t look = slot->calm_us + reply_grace(slot);
+      if (next == 0 || look < next) next = look;
       continue;
     }
     slot->calm = false;
