@@ -93,7 +93,7 @@ Str story_field(Str map, const char *key);  /* of an encoded map: a text, or not
 bool story_flag(Str map, const char *key); /* true there */
 /* A text as it is, anything else as JSON. */
 void story_print(Str value, Buf *out);
-/* StoryItems of an encoded list. */
+/* The items of an encoded list. */
 typedef struct StoryItems {
   const uint8_t *at, *end;
   uint64_t left;
