@@ -1,4 +1,4 @@
-// Benchmarks as ratios side by side in one run:  node tests/bench/bench.mjs [vm] [startup] [compile] [durable] [replay] [store] [parked] [jobs] [fold] [bus]
+// Benchmarks as ratios side by side in one run:  node tests/bench/bench.mjs [vm] [startup] [compile] [durable] [replay] [store] [parked] [jobs] [fold] [bus] [agents]
 import { spawnSync } from "node:child_process";
 import { readdirSync, readFileSync, writeFileSync, mkdtempSync, rmSync, existsSync } from "node:fs";
 import { join, dirname } from "node:path";
@@ -97,3 +97,4 @@ if (wants("parked")) native("bench_parked");
 if (wants("jobs")) native("bench_jobs");
 if (wants("fold")) native("bench_fold");
 if (wants("bus")) native("bench_bus", ["2", "1000000"]);
+if (wants("agents")) native("bench_agents");

@@ -147,7 +147,7 @@ export default (h) => [
     const { text, json, id } = await p.inspect("Triage");
     const expert = await p.agentRun("Expert");
     has(text, /^agent +Triage: model mini, strategy react/m, /^tools +LookupCustomer, Expert$/m, new RegExp(`^asked by +run ${r.id}#\\d+, a script$`, "m"),
-      /query +double charged/, /system +You are a triage assistant\./, /model mini \(step\): \d+ tokens in, \d+ out, \$0\.0/,
+      /query +double charged/, /model +offline: no model/, /system +You are a triage assistant\./, /model mini \(step\): \d+ tokens in, \d+ out, \$0\.0/,
       /says +I look her up\./, /wants +LookupCustomer \{"id":"c1"\}/, /tool LookupCustomer\(id: "c1"\)/, /because +I look her up\./,
       /gives +\{"name":"Ada","id":"c1"\}/, /agent Expert\(query: "is it double\?"\)/, new RegExp(`run +${expert}`), /told +LookupCustomer: The arguments do not fit/,
       /budget: at most \$0\.50, 40000 tokens/, /^answer +\{"label":"billing","score":3\}$/m, /^complete +yes$/m, /^totals +4 calls of models/m, /^seal +state [0-9a-f]{64}$/m, /chain [0-9a-f]{64}$/m);
@@ -183,7 +183,7 @@ print(ask A(query: "q"))
 `);
       expectEqual(r.stdout, "Here.\n", r.stderr);
       const { text, json } = await p.inspect("A");
-      has(text, /failed +model_rate_limited: /, /slept 1s/, /note fallback: remote failed with/, /model second \(answer\): 1000 tokens in \(400 cached\), 10 out, \$0\.00018, /, /3 calls of models \(2 failed\)/);
+      has(text, /failed +model_rate_limited: /, /slept 1s/, /note fallback: remote failed with/, /model +openai gpt-test/, /model second \(answer\): 1000 tokens in \(400 cached\), 10 out, \$0\.00018, /, /3 calls of models \(2 failed\)/);
       const answered = json.steps.filter((s) => s.kind === "model").at(-1);
       expectEqual(answered.usd, 0.00018);
       expectEqual(json.steps.find((s) => s.kind === "note").about, "fallback");
@@ -232,6 +232,25 @@ print(ask A(query: "r"))
       expectEqual(child.out, "This one comes in pieces.\nThis one is whole.\n");
       has(child.err, /^This one comes in pieces\.$/m, /\(broke off\)$/m, /^\(asked again\) This one is whole\.$/m);
       server.check();
+    }),
+
+  withModel(h, "what was streamed before a crash is asked again, and says so",
+    [{ text: "This will not be told to its end.", piece_ms: 150 }, { text: "This is the answer.", piece_ms: 20 }],
+    async (p, server) => {
+      const child = p.spawn("run", "--stream", p.write(`${remote(server)}
+ai_agent A:
+  model: remote
+  prompt: "p"
+print(ask A(query: "q"))
+`));
+      await until("text", () => child.err.includes("This will"));
+      child.kill("SIGKILL");
+      await p.end(child);
+      const r = await p.z8(["recover", "--stream"]);
+      expect(r.code === 0 && r.stdout === "This is the answer.\n", r.stdout + r.stderr);
+      has(r.stderr, /^\(asked again\) This is the answer\.$/m);
+      const total = (await p.rows("costs")).at(-1).total;
+      expect(total.uncertain_calls === 1 && total.calls === 2, JSON.stringify(total));
     }),
 
   withModel(h, "streams that come at once bear names; --json gives lines; without a terminal nothing is shown unasked",

@@ -299,3 +299,28 @@ bool cbor_skip(CborReader *r, Str *whole, Err *err) {
   if (whole) *whole = (Str){(const char *)first, (size_t)(r->at - first)};
   return true;
 }
+
+/* No level is kept: only how many items are still to come. */
+bool cbor_pass(CborReader *r, Str *whole) {
+  const uint8_t *p = r->at;
+  for (uint64_t left = 1; left > 0; left--) {
+    if (p >= r->end) return false;
+    unsigned major = *p >> 5, info = *p & 0x1f;
+    uint64_t n = info;
+    p++;
+    if (info >= INFO_1) {
+      unsigned size = 1u << (info - INFO_1);
+      if (info > INFO_8 || (size_t)(r->end - p) < size) return false;
+      n = argument(p, size);
+      p += size;
+    }
+    if (major == MAJOR_MAP || ((major == MAJOR_BYTES || major == MAJOR_TEXT || major == MAJOR_ARRAY) &&
+                               n > (uint64_t)(r->end - p))) return false;
+    if (major == MAJOR_BYTES || major == MAJOR_TEXT) p += n;
+    else if (major == MAJOR_ARRAY) left += n;
+    else if (major == MAJOR_TAG) left++;
+  }
+  *whole = (Str){(const char *)r->at, (size_t)(p - r->at)};
+  r->at = p;
+  return true;
+}

@@ -51,12 +51,15 @@ MUST_USE bool cbor_decimal_body(CborReader *r, Decimal *d, Err *err);
 /* Skips one whole item (depth at most LIMIT_VALUE_DEPTH and a few for what encloses it) and gives its bytes;
 ** whole may be NULL. */
 MUST_USE bool cbor_skip(CborReader *r, Str *whole, Err *err);
+/* The same without judging the item, and many times as fast: for what is only passed on the way to something else. What
+** it gives is to be read with the functions above. False: it goes past the end. */
+MUST_USE bool cbor_pass(CborReader *r, Str *whole);
 /* An encoded language value (vm/core/wire.h) as JSON text, for the CLI and for requests. Sealed parts
 ** come out as "******", times as ISO 8601, durations as "5s", decimals as numbers, bytes as base64, records as
 ** objects, keys that are not text as the text of their JSON; nan and infinities fail. */
 MUST_USE bool cbor_to_json(Str value, Buf *out, Err *err);
 /* JSON text as an encoded language value. Of equal names the first gives the place and the last the value. */
 MUST_USE bool cbor_from_json(Str json, Buf *out, Err *err);
-/* A field of an encoded map or record; value.at == NULL when absent. */
+/* A field of an encoded map or record; value.at == NULL when absent. The fields before it are not judged. */
 Str cbor_map_get(Str map, Str key);
 #endif

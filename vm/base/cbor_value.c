@@ -81,20 +81,28 @@ static bool pairs_begin(CborReader *r, uint64_t tag, uint64_t *count, Err *err) 
   return *count % 2 == 0 || refuse(err, "a map with a key and no value");
 }
 
+/* Is the encoded item this text? */
+static bool is_text(Str encoded, Str text) {
+  size_t head = encoded.size - text.size;
+  if (encoded.size <= text.size || memcmp(encoded.at + head, text.at, text.size) != 0) return false;
+  CborReader r = cbor_reader(encoded);
+  CborItem item;
+  Err ignored;
+  return cbor_next(&r, &item, &ignored) && item.kind == CBOR_TEXT && item.bytes.size == text.size;
+}
+
 Str cbor_map_get(Str map, Str key) {
   CborReader r = cbor_reader(map);
   CborItem item;
   Str name, value;
   uint64_t count;
-  Err err;
-  if (!cbor_next(&r, &item, &err) || item.kind != CBOR_TAG) return (Str){0};
+  Err ignored;
+  if (map.size == 0 || !cbor_next(&r, &item, &ignored) || item.kind != CBOR_TAG) return (Str){0};
   if (item.n != CBOR_TAG_MAP && item.n != CBOR_TAG_RECORD) return (Str){0};
-  if (!pairs_begin(&r, item.n, &count, &err)) return (Str){0};
-  for (; count > 0; count -= 2) {
-    if (!cbor_skip(&r, &name, &err) || !cbor_skip(&r, &value, &err)) break;
-    CborReader head = cbor_reader(name);
-    if (cbor_next(&head, &item, &err) && item.kind == CBOR_TEXT && str_equal(item.bytes, key))
-      return value;
+  if (!pairs_begin(&r, item.n, &count, &ignored)) return (Str){0};
+  for (; count > 0 && cbor_pass(&r, &name); count -= 2) {
+    if (is_text(name, key)) return cbor_skip(&r, &value, &ignored) ? value : (Str){0};
+    if (!cbor_pass(&r, &value)) break;
   }
   return (Str){0};
 }

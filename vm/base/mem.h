@@ -6,7 +6,7 @@
 void *mem_alloc(size_t size);                     /* zeroed */
 void *mem_realloc(void *old, size_t size);        /* what is new is not zeroed */
 void mem_free(void *p);                           /* NULL is fine */
-void mem_trim(void);                              /* much was freed: its pages go back to the system */
+void mem_trim(void);                              /* much was freed: it goes back to the system; takes milliseconds */
 #define MEM_NEW(Type) ((Type *)mem_alloc(sizeof(Type)))
 /* Grows an array of `item` bytes so that `need` fit, doubling *cap; what is new is zeroed. */
 void *mem_grow(void *old, uint32_t *cap, uint32_t need, size_t item);

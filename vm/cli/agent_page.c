@@ -172,6 +172,16 @@ static void asked_put(const Story *story, const BundleAiAgent *agent, Str list, 
   }
 }
 
+/* Who is behind the model's name. */
+static void model_put(const ModelStep *m, Buf *out) {
+  Buf text = {0};
+  if (str_equal(buf_view(&m->provider), STR("offline")))
+    buf_text(&text, "offline: no model, its answers are written down");
+  else buf_format(&text, STR_FMT " " STR_FMT, STR_ARG(buf_view(&m->provider)), STR_ARG(buf_view(&m->name)));
+  labelled_put(out, 2, "model", buf_view(&text), VALUE_SHOWN);
+  buf_deinit(&text);
+}
+
 static void facts_put(const Story *story, const BundleAiAgent *agent, Buf *out) {
   const Step *first = first_call(story);
   buf_text(out, "\nwhat it was given\n");
@@ -179,6 +189,7 @@ static void facts_put(const Story *story, const BundleAiAgent *agent, Buf *out) 
   bool remembered = memory_put(story, out);
   if (first == NULL) return;
   const ModelStep *m = first->model;
+  model_put(m, out);
   if (m->system.size > 0) labelled_put(out, 2, "system", buf_view(&m->system), TEXT_SHOWN);
   asked_put(story, agent, buf_view(&m->news), remembered, out);
 }
@@ -253,6 +264,12 @@ static void answer_put(const Story *story, Buf *out) {
   buf_deinit(&text);
 }
 
+static bool asked_others(const Story *story) {
+  for (uint32_t i = 0; i < story->count; i++)
+    if (story->steps[i].has_child) return true;
+  return false;
+}
+
 static void totals_put(const Story *story, Buf *out) {
   ModelTotals t = story_totals(story);
   const RunRow *row = story->row;
@@ -262,6 +279,7 @@ static void totals_put(const Story *story, Buf *out) {
   buf_text(&text, ", ");
   t.usage.exact = true;
   usage_put(&text, &t.usage, t.priced, t.nanodollars);
+  if (asked_others(story)) buf_text(&text, " (without those of the runs it started)");
   if (row->ended_us > row->started_us) {
     buf_text(&text, ", ");
     duration_print(whole_ms(row->ended_us - row->started_us), &text);

@@ -19,12 +19,14 @@ static size_t cut_at(Str text, size_t most) {
 void labelled_put(Buf *out, int indent, const char *label, Str text, size_t most) {
   while (text.size > 0 && (text.at[text.size - 1] == '\n' || text.at[text.size - 1] == ' ')) text.size--;
   size_t size = cut_at(text, most);
+  Buf safe = {0};
+  output_safe(&safe, (Str){text.at, size}); /* a model's text must not steer the terminal */
   buf_format(out, "%*s%-10s ", indent, "", label);
-  for (size_t i = 0; i < size; i++) {
-    unsigned char c = (unsigned char)text.at[i];
-    if (c == '\n') buf_format(out, "\n%*s", indent + 11, "");
-    else if (c >= 0x20 || c == '\t') buf_byte(out, c); /* a model's text must not steer the terminal */
+  for (size_t i = 0; i < safe.size; i++) {
+    if (safe.at[i] == '\n') buf_format(out, "\n%*s", indent + 11, "");
+    else buf_byte(out, (uint8_t)safe.at[i]);
   }
+  buf_deinit(&safe);
   if (size < text.size) buf_format(out, "… (%zu bytes more)", text.size - size);
   buf_byte(out, '\n');
 }
@@ -112,7 +114,7 @@ static void model_head(const Step *s, Buf *out) {
   buf_format(out, "model " STR_FMT, STR_ARG(target));
   if (m->purpose.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(buf_view(&m->purpose)));
   buf_text(out, ": ");
-  if (m->used) usage_put(out, &m->usage, m->priced, m->nanodollars);
+  if (m->used) usage_put(out, &m->usage, m->price.known, m->nanodollars);
   else if (s->outcome.size > 0) buf_str(out, m->failed ? STR("no answer") : buf_view(&s->outcome));
   else buf_text(out, "no answer yet");
   took_put(s, out);
@@ -130,13 +132,7 @@ static void model_body(const Step *s, bool quiet, Buf *out) {
 
 /* ---- other kinds ----------------------------------------------------------------- */
 
-static Str operand(const Step *s, uint64_t n) {
-  StoryItems items = story_items(buf_view(&s->asked));
-  Str item;
-  for (uint64_t i = 0; story_next(&items, &item); i++)
-    if (i == n) return item;
-  return (Str){0};
-}
+static Str operand(const Step *s, uint64_t n) { return story_item(buf_view(&s->asked), n); }
 
 static void print_operand(const Step *s, uint64_t n, Buf *out) {
   Str value = operand(s, n);
@@ -148,9 +144,10 @@ static void note_head(const Step *s, Buf *out) {
   print_operand(s, 0, out);
   Buf text = {0};
   print_operand(s, 1, &text);
+  for (size_t i = 0; i < text.size; i++)
+    if (text.at[i] == '\n') text.at[i] = ' ';
   buf_text(out, ": ");
-  for (size_t i = 0; i < cut_at(buf_view(&text), TEXT_SHOWN); i++)
-    buf_byte(out, (uint8_t)((unsigned char)text.at[i] >= 0x20 ? text.at[i] : ' '));
+  output_safe(out, (Str){text.at, cut_at(buf_view(&text), TEXT_SHOWN)});
   buf_deinit(&text);
 }
 
@@ -312,8 +309,11 @@ static void head_put(const Story *story, const Step *s, Buf *out) {
   } else if (s->effect == EFFECT_NOTE) {
     note_head(s, out);
   } else if (s->effect == EFFECT_APPROVE) {
+    Buf question = {0};
+    print_operand(s, 0, &question);
     buf_format(out, "asks a person about " STR_FMT ": ", STR_ARG(buf_view(&s->target)));
-    print_operand(s, 0, out);
+    output_safe(out, buf_view(&question));
+    buf_deinit(&question);
   } else if (s->effect == EFFECT_TOOL || s->effect == EFFECT_RUN_CALL) {
     call_head(story, s, out);
   } else if (s->effect == EFFECT_BUDGET) {

@@ -9,6 +9,7 @@
 ** hundreds of thousands they are taken up, stepped and put back in batches. */
 #include "vm/base/file.h"
 #include "vm/base/mem.h"
+#include "vm/core/heap.h"
 #include "vm/runtime/schedule.h"
 
 enum {
@@ -18,8 +19,10 @@ enum {
   PARK_BATCH = 1000,    /* images in one commit */
   PARK_OFTEN = 500,     /* calm runs that are worth a commit of their own between rounds */
   AWAITS_MAX = 64,      /* who awaits more stays: each time it is taken up all of them are looked up */
-  TRIM_AT = 2000,       /* so many left at once: much memory is free */
-  REPLY_GRACE_US = 1000000,
+  AWAKE_FEW = 500,      /* so many light runs may wait for replies here: they take no memory worth an image */
+  LIGHT_BYTES = 256 << 10,
+  REPLY_GRACE_US = 1000000, /* else a reply that takes longer is waited for outside */
+  REPLY_PATIENCE_US = 60000000,
   BUSY_GRACE_US = 20000 /* a run that was stepped so shortly ago may be needed again at once */
 };
 
@@ -87,11 +90,31 @@ static bool may_park(const Slot *slot) {
          slot->asks == NULL && !slot->touched && (run_parked(slot->run) || run_parkable(slot->run));
 }
 
+/* Does it await a run that waits for a reply? Soon after that one it will be needed. */
+static bool awaits_reply(const Slot *slot) {
+  RunOutput open = {0};
+  bool near = false;
+  run_open_requests(slot->run, &open);
+  for (uint32_t i = 0; i < open.count && !near; i++) {
+    if (open.requests[i].kind != REQUEST_AWAIT) continue;
+    const Slot *child = slot_by_id(slot->scheduler, open.requests[i].run);
+    near = child != NULL && child->run != NULL && child->calls != NULL && !gate_queued(child);
+  }
+  run_output_deinit(&open);
+  return near;
+}
+
+static int64_t reply_grace(const Slot *slot) {
+  bool light = slot->run != NULL && run_machine(slot->run)->heap->live <= LIGHT_BYTES;
+  return light && slot->scheduler->awake_count <= AWAKE_FEW ? REPLY_PATIENCE_US : REPLY_GRACE_US;
+}
+
 /* A reply may come any moment: only when it is slow, or memory is short, the run leaves. */
 static bool reply_near(const Slot *slot, int64_t now_us) {
   const Scheduler *s = slot->scheduler;
-  if (slot->run == NULL || run_parked(slot->run) || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
-  return s->options.seeded || now_us - slot->calm_us < REPLY_GRACE_US;
+  if (slot->run == NULL || gate_queued(slot) || s->awake_count >= AWAKE_MAX) return false;
+  if (run_parked(slot->run) && !awaits_reply(slot)) return false;
+  return s->options.seeded || now_us - slot->calm_us < reply_grace(slot);
 }
 
 static bool may_sleep(const Slot *slot) {
@@ -124,7 +147,15 @@ static void park_one(Scheduler *s, Slot *slot) {
   group_updated(s, slot);
 }
 
-static void parked_leave(SlotList *parked) {
+/* What runs leave behind lies between what stays, in pieces that malloc keeps. */
+void memory_settle(Scheduler *s) {
+  if (s->left_count < PARK_BATCH) return;
+  s->left_count = 0;
+  mem_trim();
+}
+
+static void parked_leave(Scheduler *s, SlotList *parked) {
+  s->left_count += parked->count;
   for (uint32_t i = 0; i < parked->count; i++) {
     Slot *slot = parked->at[i];
     if (slot->wake_us != AWAKE_WAITS) slot_sleep(slot);
@@ -137,14 +168,14 @@ static bool park_list(Scheduler *s, SlotList *parked, Err *err) {
   if (parked->count == 0) return true;
   for (uint32_t i = 0; i < parked->count; i++) park_one(s, parked->at[i]);
   if (!group_commit(s, err)) return false;
-  parked_leave(parked);
+  parked_leave(s, parked);
   return true;
 }
 
 /* Who is not calm any more comes back to the list after its next turn. */
 bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   SlotList parked = {0};
-  uint32_t kept = 0, count = s->calm_count, before = s->awake_count;
+  uint32_t kept = 0, count = s->calm_count;
   int64_t now = s->calm_looked_us = clock_monotonic_us(), next = 0;
   bool ok = true;
   for (uint32_t i = 0; i < count; i++) {
@@ -157,7 +188,8 @@ bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
     }
     if (may_park(slot) && reply_near(slot, now)) {
       s->calm[kept++] = slot->number;
-      if (next == 0 || slot->calm_us + REPLY_GRACE_US < next) next = slot->calm_us + REPLY_GRACE_US;
+      int64_t look = slot->calm_us + reply_grace(slot);
+      if (next == 0 || look < next) next = look;
       continue;
     }
     slot->calm = false;
@@ -168,7 +200,6 @@ bool park_calm(Scheduler *s, int64_t grace_us, Err *err) {
   ok = ok && park_list(s, &parked, err);
   s->calm_count = kept;
   s->calm_next_us = next;
-  if (before - s->awake_count >= TRIM_AT) mem_trim();
   mem_free(parked.at);
   return ok;
 }

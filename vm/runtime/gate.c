@@ -168,12 +168,28 @@ static void notice_offline(Scheduler *s, const Facts *f) {
                       "provider, which is not a model");
 }
 
+/* Will any call of this process settle? Those of runs that are not here, and are not to come, will not. */
+static bool others_settle(const Scheduler *s) {
+  const Gate *g = s->gate;
+  uint32_t at = 0;
+  void *call;
+  if (g->loaded == 0 || s->whole) return true;
+  while (table_next(g->calls, &at, NULL, &call)) {
+    const Call *c = call;
+    if (!c->tool && c->state > CALL_BUDGET) return true;
+  }
+  return false;
+}
+
 /* True: it has its place: reserved, or waiting. False: refused, `use` is what it does not fit. */
 static bool call_reserve(Scheduler *s, Call *c, uint32_t *use) {
   Gate *g = s->gate;
   switch (ledger_reserve(g->ledger, c->uses, c->use_count, c->want, &c->hold, use)) {
     case RESERVE_NEVER: return false;
-    case RESERVE_WAIT: call_budget(g, c); return true;
+    case RESERVE_WAIT:
+      if (!others_settle(s)) return false;
+      call_budget(g, c);
+      return true;
     case RESERVE_DONE: break;
   }
   mem_free(c->uses);

@@ -60,10 +60,15 @@ static bool over(int64_t limit, int64_t spent, int64_t wanted) {
 
 static Excess excess_of(const AccountUse *use, Amounts want) {
   Amounts spent = account_spent(use->account), reserved = account_reserved(use->account), limit = use->limit;
-  if (over(limit.nanodollars, spent.nanodollars, want.nanodollars))
-    return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, reserved.nanodollars, want.nanodollars};
-  if (over(limit.tokens, spent.tokens, want.tokens))
-    return (Excess){"tokens", false, limit.tokens, spent.tokens, reserved.tokens, want.tokens};
+  Amounts used = spent;
+  for (int i = 0; i < 2; i++) { /* then with what is reserved, by calls that were interrupted */
+    if (over(limit.nanodollars, used.nanodollars, want.nanodollars))
+      return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, reserved.nanodollars, want.nanodollars};
+    if (over(limit.tokens, used.tokens, want.tokens))
+      return (Excess){"tokens", false, limit.tokens, spent.tokens, reserved.tokens, want.tokens};
+    if (over(limit.calls, used.calls, want.calls)) break;
+    used = amounts_add(spent, reserved);
+  }
   return (Excess){"calls", false, limit.calls, spent.calls, reserved.calls, want.calls};
 }
 

@@ -28,6 +28,7 @@ Ledger *ledger_new(Store *store, Grouping *grouping) {
   l->grouping = grouping;
   l->accounts = table_new();
   l->owners = table_new();
+  l->books = table_new();
   return l;
 }
 
@@ -43,6 +44,7 @@ void ledger_free(Ledger *l) {
   while (table_next(l->accounts, &at, NULL, &account)) account_free(account);
   table_free(l->accounts);
   table_free(l->owners);
+  books_free(l);
   buf_deinit(&l->key);
   buf_deinit(&l->value);
   mem_free(l);
@@ -75,6 +77,7 @@ Account *ledger_account(Ledger *l, Str key) {
   Err err = {0};
   if (a != NULL) return a;
   a = account_new(l, key);
+  if (l->loaded && is_scope(key)) return a;
   buf_clear(&l->value);
   bool found = store_kv_get(l->store, SPACE_LEDGER, a->key, &l->value, &err);
   if (found ? !account_decode(buf_view(&l->value), a) : err.code != ERR_NOT_FOUND) l->failed = true;

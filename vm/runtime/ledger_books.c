@@ -3,6 +3,7 @@
 #include "vm/base/mem.h"
 #include "vm/runtime/ledger_impl.h"
 
+enum { BOOKS_KEPT = 4096 };
 #define DAY_US (INT64_C(86400) * 1000000)
 
 /* 8 bytes big-endian of the day's number, then tenant, 0, agent, 0, model: names have no control characters. */
@@ -55,6 +56,13 @@ static void book_encode(const CostRow *row, Buf *out) {
   cbor_put_int(out, row->uncertain_nanodollars);
 }
 
+void books_free(Ledger *l) {
+  uint32_t at = 0;
+  void *row;
+  while (table_next(l->books, &at, NULL, &row)) mem_free(row);
+  table_free(l->books);
+}
+
 static void book_read(Ledger *l, Str key, CostRow *row) {
   Str pending;
   Err err = {0};
@@ -70,17 +78,30 @@ static void book_read(Ledger *l, Str key, CostRow *row) {
   l->failed |= !book_decode(pending, row);
 }
 
+/* Kept from round to round: the store's reader would look at pages anew after each commit. */
+static CostRow *book_of(Ledger *l, Str key) {
+  CostRow *row = table_get(l->books, key);
+  if (row != NULL) return row;
+  if (table_count(l->books) >= BOOKS_KEPT) {
+    books_free(l);
+    l->books = table_new();
+  }
+  row = MEM_NEW(CostRow);
+  book_read(l, key, row);
+  table_set(l->books, key, row);
+  return row;
+}
+
 void book_add(Ledger *l, Str key, const Usage *u, int64_t nanodollars, bool uncertain) {
-  CostRow row = {0};
-  book_read(l, key, &row);
-  row.calls = amount_add(row.calls, 1);
-  row.input = amount_add(row.input, u->input);
-  row.cached = amount_add(row.cached, u->cached);
-  row.output = amount_add(row.output, u->output);
-  row.nanodollars = amount_add(row.nanodollars, nanodollars);
-  row.uncertain_calls = amount_add(row.uncertain_calls, uncertain);
-  row.uncertain_nanodollars = amount_add(row.uncertain_nanodollars, uncertain ? nanodollars : 0);
-  book_encode(&row, &l->value);
+  CostRow *row = book_of(l, key);
+  row->calls = amount_add(row->calls, 1);
+  row->input = amount_add(row->input, u->input);
+  row->cached = amount_add(row->cached, u->cached);
+  row->output = amount_add(row->output, u->output);
+  row->nanodollars = amount_add(row->nanodollars, nanodollars);
+  row->uncertain_calls = amount_add(row->uncertain_calls, uncertain);
+  row->uncertain_nanodollars = amount_add(row->uncertain_nanodollars, uncertain ? nanodollars : 0);
+  book_encode(row, &l->value);
   grouping_kv(l->grouping, SPACE_BOOK, key, buf_view(&l->value));
 }
 

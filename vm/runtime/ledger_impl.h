@@ -23,7 +23,9 @@ struct Ledger {
   Grouping *grouping;
   Table *accounts; /* by key */
   Table *owners;   /* by run's id: the first Account of its scopes */
+  Table *books;    /* by key: CostRow, of those that were added to lately */
   Buf key, value;  /* scratch */
+  bool loaded;     /* all scopes that the store has are here */
   bool failed;
 };
 
@@ -36,6 +38,7 @@ void account_unhold(Ledger *ledger, Account *account);
 /* A stored hold's accounts, by their keys. */
 void account_hold(Account *account, int64_t window_us, Amounts amounts);
 
+void books_free(Ledger *ledger);
 /* Adds a call to its book. */
 void book_add(Ledger *ledger, Str key, const Usage *usage, int64_t nanodollars, bool uncertain);
 

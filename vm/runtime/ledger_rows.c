@@ -80,6 +80,7 @@ bool ledger_load(Ledger *l, Err *err) {
     else (void)ledger_account(l, key);
   }
   buf_deinit(&keys.bytes);
+  l->loaded = ok;
   return ok;
 }
 

@@ -123,6 +123,7 @@ struct Scheduler {
   int64_t calm_next_us;   /* before that nobody of them is worth a look */
   uint32_t slot_count, stuck_count, diverged_count, corrupt_count;
   uint32_t awake_count; /* slots with a Run in memory */
+  uint32_t left_count;  /* Runs that left memory since it was given back to the system */
   /* Dormant runs. All the store's are this scheduler's once it has taken up all that is not over (`whole`); else only
   ** those that were here. */
   bool whole;
@@ -241,6 +242,8 @@ MUST_USE bool park_calm(Scheduler *s, int64_t grace_us, Err *err);
 /* While rounds follow one another: now and then, or when much memory is held. */
 MUST_USE bool park_busy(Scheduler *s, Err *err);
 void slot_calm(Slot *slot);
+/* Memory of many runs that left goes back to the system; for when there is time. */
+void memory_settle(Scheduler *s);
 /* Is it dormant, and this scheduler's? The row is as the store has it. */
 bool row_dormant(const Scheduler *s, const RunRow *row);
 /* It is no longer: it was taken up. */

@@ -443,7 +443,9 @@ static bool wait_and_park(Scheduler *s, int64_t until_us, Err *err) {
     if (wait_events(s, grace)) return true;
     if (until_us == 0 && s->in_flight == 0 && away_count(s) == 0 && s->options.waiting != NULL)
       s->options.waiting(s->options.context);
-    return park_calm(s, 0, err);
+    if (!park_calm(s, 0, err)) return false;
+    memory_settle(s);
+    return true;
   }
   wait_events(s, left);
   return true;

@@ -1,4 +1,6 @@
-/* Threads sleep on a condition between jobs; indexes are handed out by an atomic counter. */
+/* Threads sleep on a condition between jobs; indexes are handed out by an atomic counter. A thread that wakes when all
+** indexes are taken is not waited for: on a busy machine it may come milliseconds late. Few indexes are not worth
+** waking anybody. */
 #include "vm/runtime/workers.h"
 
 #include <pthread.h>
@@ -8,15 +10,16 @@
 
 #include "vm/base/mem.h"
 
-enum { THREADS_MAX = 256 };
+enum { THREADS_MAX = 256, WORTH_A_THREAD = 4 /* indexes */ };
 
 struct Workers {
   pthread_mutex_t lock;
   pthread_cond_t start, done;
   pthread_t threads[THREADS_MAX];
   uint32_t thread_count;
-  uint64_t job;  /* counts jobs: a thread that sees another number has work */
-  uint32_t busy; /* threads still in the job */
+  uint64_t job;  /* counts jobs: a thread that sees another number has work, if it is open */
+  bool open;     /* threads may join */
+  uint32_t busy; /* threads in the job */
   bool leaving;
   WorkFn *work;
   void *context;
@@ -40,6 +43,8 @@ static void *worker_main(void *context) {
     while (w->job == seen && !w->leaving) pthread_cond_wait(&w->start, &w->lock);
     if (w->leaving) break;
     seen = w->job;
+    if (!w->open) continue;
+    w->busy++;
     pthread_mutex_unlock(&w->lock);
     work_through(w);
     pthread_mutex_lock(&w->lock);
@@ -76,20 +81,34 @@ void workers_free(Workers *w) {
   mem_free(w);
 }
 
-void workers_run(Workers *w, WorkFn *work, void *context, uint32_t count) {
+static void job_open(Workers *w, WorkFn *work, void *context, uint32_t count) {
+  uint32_t helpers = count / WORTH_A_THREAD;
   pthread_mutex_lock(&w->lock);
   w->work = work;
   w->context = context;
   w->count = count;
   atomic_store_explicit(&w->next, 0, memory_order_relaxed);
-  w->busy = w->thread_count;
   w->job++;
-  pthread_cond_broadcast(&w->start);
+  w->open = true;
+  for (uint32_t i = 0; i < helpers && i < w->thread_count; i++) pthread_cond_signal(&w->start);
   pthread_mutex_unlock(&w->lock);
-  work_through(w);
+}
+
+static void job_close(Workers *w) {
   pthread_mutex_lock(&w->lock);
+  w->open = false;
   while (w->busy > 0) pthread_cond_wait(&w->done, &w->lock);
   pthread_mutex_unlock(&w->lock);
+}
+
+void workers_run(Workers *w, WorkFn *work, void *context, uint32_t count) {
+  if (count < WORTH_A_THREAD) {
+    for (uint32_t i = 0; i < count; i++) work(context, i);
+    return;
+  }
+  job_open(w, work, context, count);
+  work_through(w);
+  job_close(w);
 }
 
 uint32_t workers_cores(void) {
