@@ -325,4 +325,37 @@ print(len(await(a)))
   }),
 ];
 
-export default (h) => [...budgets(h), ...limits(h).map((t) => ({ ...t, alone: true }))];
+const cancelled = (h) =>
+  modelled(
+    h,
+    "a run that is cancelled gives back what it had reserved, unless its call had left",
+    async () => {
+      await pause(1500);
+      return "late";
+    },
+    async (m, server) => {
+      const file = m.write(`${HOST}
+${declared("fast", "openai", { price: PRICE, max_tokens: 100, limit: "{ requests: 1 per 1m }" })}
+workflow W(s: string):
+  return model.call(fast(), {messages: [{role: "user", content: s}]}).text
+a = start W("a")
+sleep 50ms
+b = start W("b")
+print(json.stringify([(try await(a)).ok, (try await(b)).ok]))
+`);
+      const ended = m.z8("run", file);
+      const queued = (r) => /waiting \d+ s for model fast, 1 of 1 requests per 1m/.test(r.note);
+      await until("the first call", () => server.calls.length > 0);
+      const runs = await until("one in the queue", async () => {
+        const rows = await m.runs();
+        return rows.some(queued) && rows;
+      });
+      for (const r of runs.filter((r) => r.workflow === "W")) await m.ok("cancel", r.run);
+      expectEqual((await ended).stdout.trim(), "[false,false]");
+      await m.ok("recover");
+      const { total } = lines(await m.ok("costs", "--json")).at(-1);
+      expectEqual(json([total.calls, total.uncertain_calls, total.reserved_usd]), "[1,1,0]", json(total));
+    },
+  );
+
+export default (h) => [...budgets(h), cancelled(h), ...limits(h).map((t) => ({ ...t, alone: true }))];
