@@ -143,6 +143,36 @@ const fallbacks = (h) => [
   ),
   modelled(
     h,
+    "a form that the other model's provider cannot be held to is told it in words",
+    (r) => {
+      if (r.model === "fast-1") return { error: { status: 503 } };
+      return r.messages.length === 1 ? { calls: [{ name: "Look", arguments: { id: 1 } }] } : '{"answer": {"a": 1}}';
+    },
+    async (m, server) => {
+      for (const other of ["ollama", "anthropic"]) {
+        const [got] = await m.printed(`${HOST}
+${declared("fast", "openai", { fallback: "[other]", max_attempts: 1 })}${declared("other", other)}
+tool Look(id: int) -> int:
+  effect read
+  perform: return id
+ai_agent Helper(query: string):
+  model: fast
+  tools: [Look]
+  answer: map[int]
+print(json.stringify(ask Helper(query: "x")))
+`);
+        expectEqual(json(got), '{"a":1}');
+        const asked = server.calls.splice(0);
+        expectEqual(asked.map((c) => c.provider[1]).join(""), other === "ollama" ? "plpl" : "pnpn");
+        for (const c of asked) {
+          const told = /JSON Schema/.test(c.system ?? "");
+          expect(told === (c.model === "other-1") && told === !c.answer, json(c.body));
+        }
+      }
+    },
+  ),
+  modelled(
+    h,
     "when all models fail the error names them",
     () => ({ error: { status: 503 } }),
     async (m, server) => {

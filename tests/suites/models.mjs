@@ -3,7 +3,7 @@
 import { readdirSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { expect, expectEqual } from "../support/harness.mjs";
-import { pause, lines } from "../support/served.mjs";
+import { Served, pause, lines, until } from "../support/served.mjs";
 import {
   HOST,
   PRICE,
@@ -113,6 +113,7 @@ ai_agent Talk(query: string):
 d = ask Talk(query: "begin", details: true)
 print(json.stringify(d))
 `;
+const caseOf = (r) => Number(r.messages[0].content.match(/case (\d+)/)[1]);
 const turnOf = (r) => r.messages.filter((x) => x.role === "assistant").length;
 
 const killed = (h) =>
@@ -242,6 +243,82 @@ print(json.stringify(await(enqueue Job(at: now()))))
     },
   );
 
+// ---- a node that is killed ----
+
+const NODE = `${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 200, limit: "{ requests: 60 per 1s }" })}
+tool Note(n: int) -> int:
+  effect read
+  perform: return n
+ai_agent Helper(query: string):
+  model: fast
+  tools: [Note]
+queue "asks":
+  concurrency 6
+worker Asks(n: int):
+  queue "asks"
+  max_attempts 5 backoff 10ms..50ms
+  perform(job):
+    answer = ask Helper(query: "case \${job.n}")
+    if job.n % 5 == 0 and now() - job.at < 400ms: raise "again"
+    return answer
+command Open(name: string)
+event Opened(name: string)
+agent Names:
+  state { names: list = [] }
+  decide Open(name): emit Opened(name: name)
+  evolve Opened(name): names.push(name)
+router App:
+  identify Names by name
+  dispatch Open -> Names
+start App
+`.replace("worker Asks(n: int)", "worker Asks(n: int, at: time)");
+
+const node = (h) =>
+  modelled(
+    h,
+    "jobs of a node that ask agents, under kills",
+    async (r) => {
+      await pause(10 + chance() * 40);
+      const n = turnOf(r);
+      return n < 3 ? { text: `Turn ${n}.`, calls: [{ name: "Note", arguments: { n } }] } : `done ${caseOf(r)}`;
+    },
+    async (m, server) => {
+      const s = new Served(h, m.dir, m.env);
+      const file = m.write(NODE),
+        jobs = [];
+      let kills = 0;
+      try {
+        await s.serve(file);
+        for (let n = 0; n < 24; n++)
+          jobs.push((await s.rows("enqueue", "Asks", json({ n, at: new Date().toISOString() })))[0].job);
+        for (; kills < 8; kills++) {
+          await pause(60 + chance() * 120);
+          await s.stop("SIGKILL");
+          await s.serve(file);
+        }
+        await until("all jobs", async () => (await s.rows("jobs")).every((j) => j.state === "done"), 40);
+        await s.stop();
+      } finally {
+        await s.close();
+      }
+      for (let n = 0; n < jobs.length; n++) {
+        const turns = server.calls.filter((c) => caseOf(c) === n).map(turnOf);
+        const ordered = turns.every((t, i) => i === 0 || t === turns[i - 1] || t === turns[i - 1] + 1);
+        expect(ordered && turns[0] === 0 && turns.at(-1) === 3, `case ${n} was asked in the order ${turns}`);
+      }
+      const again = server.calls.length - 4 * jobs.length;
+      expect(again <= 6 * kills, `${again} were asked again under ${kills} kills of six at once`);
+      const { total } = lines(await m.ok("costs", "--json")).at(-1);
+      expect(
+        total.calls - total.uncertain_calls === 4 * jobs.length && total.uncertain_calls >= again,
+        `${json(total)}, asked again ${again}`,
+      );
+      expect(total.reserved_usd === 0, `reserved for nobody: ${json(total)}`);
+      const charged = server.calls.reduce((sum, c) => sum + microdollars(c.usage), 0);
+      expect(charged <= total.usd * 1e6 + 1e-3, `charged ${charged}: ${json(total)}`);
+    },
+  );
+
 // ---- everything at once ----
 
 const CHAOS = (
@@ -319,4 +396,4 @@ const chaos = (h) =>
     ),
   );
 
-export default (h) => [replays(h), { ...killed(h), alone: true }, linear(h), jobs(h), ...chaos(h)];
+export default (h) => [replays(h), { ...killed(h), alone: true }, linear(h), jobs(h), node(h), ...chaos(h)];

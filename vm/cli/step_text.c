@@ -114,7 +114,7 @@ static void model_head(const Step *s, Buf *out) {
   buf_format(out, "model " STR_FMT, STR_ARG(target));
   if (m->purpose.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(buf_view(&m->purpose)));
   buf_text(out, ": ");
-  if (m->used) usage_put(out, &m->usage, m->priced, m->nanodollars);
+  if (m->used) usage_put(out, &m->usage, m->price.known, m->nanodollars);
   else if (s->outcome.size > 0) buf_str(out, m->failed ? STR("no answer") : buf_view(&s->outcome));
   else buf_text(out, "no answer yet");
   took_put(s, out);
@@ -132,13 +132,7 @@ static void model_body(const Step *s, bool quiet, Buf *out) {
 
 /* ---- other kinds ----------------------------------------------------------------- */
 
-static Str operand(const Step *s, uint64_t n) {
-  StoryItems items = story_items(buf_view(&s->asked));
-  Str item;
-  for (uint64_t i = 0; story_next(&items, &item); i++)
-    if (i == n) return item;
-  return (Str){0};
-}
+static Str operand(const Step *s, uint64_t n) { return story_item(buf_view(&s->asked), n); }
 
 static void print_operand(const Step *s, uint64_t n, Buf *out) {
   Str value = operand(s, n);

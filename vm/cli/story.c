@@ -75,6 +75,14 @@ bool story_next(StoryItems *items, Str *item) {
   return true;
 }
 
+Str story_item(Str list, uint64_t n) {
+  StoryItems items = story_items(list);
+  Str item;
+  for (uint64_t i = 0; story_next(&items, &item); i++)
+    if (i == n) return item;
+  return (Str){0};
+}
+
 /* ---- steps ----------------------------------------------------------------------- */
 
 Step *story_find(Story *story, uint64_t seq) {
@@ -195,12 +203,11 @@ static void parent_take(Story *story, Str parent) {
 }
 
 static void head_take(Story *story, const Record_HEAD *h) {
-  Buf *again[] = {&story->input, &story->config, &story->semantics, &story->arguments};
+  Buf *again[] = {&story->input, &story->config, &story->arguments};
   for (size_t i = 0; i < sizeof again / sizeof *again; i++) buf_clear(again[i]);
   story->generation = h->generation;
   story_json(story, h->input, &story->input);
   story_json(story, h->config, &story->config);
-  buf_str(&story->semantics, h->semantics);
   whole_put(story, h->input, &story->arguments);
   if (!note_id(h->causation, &story->cause)) story->cause = (Uuid){0};
   parent_take(story, h->parent);
@@ -341,8 +348,8 @@ static void step_deinit(Step *s) {
 }
 
 void story_deinit(Story *story) {
-  Buf *bufs[] = {&story->entry,     &story->input,  &story->config,    &story->parent,
-                 &story->semantics, &story->result, &story->arguments, &story->ended};
+  Buf *bufs[] = {&story->input,  &story->config,    &story->parent,
+                 &story->result, &story->arguments, &story->ended};
   for (uint32_t i = 0; i < story->count; i++) step_deinit(&story->steps[i]);
   for (size_t i = 0; i < sizeof bufs / sizeof *bufs; i++) buf_deinit(bufs[i]);
   mem_free(story->steps);

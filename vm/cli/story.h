@@ -16,8 +16,8 @@ typedef struct ModelStep {
   bool failed;
   bool used;  /* usage is known */
   Usage usage;
-  bool priced;
-  int64_t nanodollars;
+  Price price;
+  int64_t nanodollars; /* where the price and the usage are known */
   bool broken; /* it cannot be read: only what the command itself says is known */
 } ModelStep;
 
@@ -49,7 +49,7 @@ typedef struct Story {
   Step *steps;
   uint32_t count, cap;
   uint64_t reads, signals, marks;
-  Buf entry, input, config, parent, semantics, result; /* JSON, but for parent: "RUN#SEQ" */
+  Buf input, config, parent, result; /* JSON, but for parent: "RUN#SEQ" */
   Buf arguments, ended; /* encoded: input and result */
   Uuid parent_id, cause; /* zero: none */
   uint64_t parent_seq;
@@ -93,11 +93,13 @@ Str story_field(Str map, const char *key);  /* of an encoded map: a text, or not
 bool story_flag(Str map, const char *key); /* true there */
 /* A text as it is, anything else as JSON. */
 void story_print(Str value, Buf *out);
-/* StoryItems of an encoded list. */
+/* The items of an encoded list. */
 typedef struct StoryItems {
   const uint8_t *at, *end;
   uint64_t left;
 } StoryItems;
+/* Item n of an encoded list; nothing where there is none. */
+Str story_item(Str list, uint64_t n);
 StoryItems story_items(Str list); /* none of what is no list */
 bool story_next(StoryItems *items, Str *item);
 

@@ -123,19 +123,13 @@ static void model_json(const Step *s, Buf *out) {
     json_flag(out, "exact", m->usage.exact);
     buf_byte(out, '}');
   }
-  json_dollars(out, "usd", m->priced && m->used, m->nanodollars);
+  json_dollars(out, "usd", m->price.known && m->used, m->nanodollars);
   json_name(out, "took_us");
   if (s->answered >= s->at && s->answered != 0) buf_format(out, "%" PRId64, s->answered - s->at);
   else buf_text(out, "null");
 }
 
-static Str operand(const Step *s, uint32_t n) {
-  StoryItems items = story_items(buf_view(&s->asked));
-  Str item;
-  for (uint32_t i = 0; story_next(&items, &item); i++)
-    if (i == n) return item;
-  return (Str){0};
-}
+static Str operand(const Step *s, uint64_t n) { return story_item(buf_view(&s->asked), n); }
 
 static void note_json(const Step *s, Buf *out) {
   Buf text = {0};

@@ -39,15 +39,7 @@ static void call_take(Story *story, ModelStep *m, Str call) {
   buf_str(&m->purpose, story_field(call, "purpose"));
   if (system.size > 0 && seen_add(story, system)) buf_str(&m->system, system);
   tools_take(story, cbor_map_get(call, STR("tools")), &m->tools);
-  /* The price stays with the step until the reply says what was used. */
-  Price price = price_read(cbor_map_get(call, STR("price")));
-  m->priced = price.known;
-}
-
-static Str delta_of(Str operands) {
-  StoryItems items = story_items(operands);
-  Str delta;
-  return story_next(&items, &delta) ? delta : (Str){0};
+  m->price = price_read(cbor_map_get(call, STR("price")));
 }
 
 void story_model_asked(Story *story, Step *step, Str operands) {
@@ -55,11 +47,9 @@ void story_model_asked(Story *story, Step *step, Str operands) {
   Err ignored;
   ModelStep *m = step->model = MEM_NEW(ModelStep);
   if (conversation_asked(story->conversation, step->seq, operands, &call, &ignored)) {
-    Str messages = cbor_map_get(delta_of(operands), STR("messages"));
+    Str messages = cbor_map_get(story_item(operands, 0), STR("messages"));
     call_take(story, m, buf_view(&call));
     if (messages.size > 0) buf_str(&m->news, cbor_map_get(messages, STR("new")));
-    buf_clear(&step->asked); /* of the call the price is what is still needed */
-    buf_str(&step->asked, cbor_map_get(buf_view(&call), STR("price")));
   } else {
     m->broken = true;
   }
@@ -79,9 +69,7 @@ void story_model_answered(Step *step, Str outcome, Str value) {
   if (m->failed) holder = parts.data;
   Str usage = holder.size > 0 ? cbor_map_get(holder, STR("usage")) : (Str){0};
   m->used = usage.size > 0 && usage_read(usage, &m->usage);
-  if (!m->used || !m->priced || m->broken) return;
-  Price price = price_read(buf_view(&step->asked));
-  m->nanodollars = price_cost(&price, &m->usage);
+  if (m->used && m->price.known) m->nanodollars = price_cost(&m->price, &m->usage);
 }
 
 ModelTotals story_totals(const Story *story) {
@@ -97,7 +85,7 @@ ModelTotals story_totals(const Story *story) {
     t.usage.cache_write = amount_add(t.usage.cache_write, m->usage.cache_write);
     t.usage.output = amount_add(t.usage.output, m->usage.output);
     t.nanodollars = amount_add(t.nanodollars, m->nanodollars);
-    t.priced |= m->priced;
+    t.priced |= m->price.known;
   }
   return t;
 }
