@@ -1,7 +1,7 @@
-/* Calls of models by whole runs: source compiled, a node on disk, the gate and the ledger, HTTP to a server on loopback.
-** Beside them, in the same process: the effects alone, and SQLite making as many commits with the same durability.
-** Usage: bench_agents [calls] [waiting runs] [part]; parts:
-** beside once late one ask asklate stream queue wait. */
+/* Calls of models by whole runs: source compiled, a node on disk, the gate and the ledger, HTTP to a server on
+** loopback. Beside them, in the same process: the effects alone, and SQLite making commits with the same durability.
+** Usage: bench_agents [calls] [waiting runs] [part]; parts: beside once late slow one ask asklate stream queue wait.
+** The store is below $BENCH_DIR, else /tmp: on a file system in memory nothing waits for a disk. */
 #include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
@@ -234,8 +234,8 @@ static double measure(World *w, const char *entry, uint32_t runs, uint32_t calls
   used = cpu() - used;
   StoreStats after = store_stats(node_store(w->node));
   bytes = query(w, "SELECT sum(length(bytes) + length(head)) FROM log") - bytes;
-  printf("    %.0f calls/s; beyond the server's time median %.2f ms, p99 %.2f ms; %.0f us of CPU, %.3f commits, %.3f syncs, "
-         "%.0f bytes of journal a call\n",
+  printf("    %.0f calls/s; beyond the server's time median %.2f ms, p99 %.2f ms\n"
+         "    a call: %.0f us of CPU, %.3f commits, %.3f syncs, %.0f bytes of journal\n",
          n / took, gap_ms(p, 0.5), gap_ms(p, 0.99), used * 1e6 / n, (double)(after.commits - before.commits) / n,
          (double)(after.syncs - before.syncs) / n, bytes / n);
   return n / took;
@@ -270,7 +270,8 @@ static void effect_ask(Effects *e, int port, uint64_t seq) {
   Buf json = {0}, operands = {0};
   Err err;
   buf_format(&json,
-             "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\",\"api_key\":\"sk-bench-0123456789\",\"max_tokens\":200,"
+             "[{\"provider\":\"openai\",\"url\":\"http://127.0.0.1:%d/v1\",\"name\":\"m\","
+             "\"api_key\":\"sk-bench-0123456789\",\"max_tokens\":200,"
              "\"messages\":[{\"role\":\"user\",\"content\":\"how are you, for the time %" PRIu64 "?\"}]}]",
              port, seq);
   if (!cbor_from_json(buf_view(&json), &operands, &err)) stop("operands", err.text);
@@ -308,7 +309,8 @@ typedef struct Case {
 
 static const Case cases[] = {
     {"once", "Calls", "model.call, 64 runs (floor: 3000 calls/s, 0.25x of the effects alone)", AT_ONCE, 1, 0},
-    {"late", "Calls", "model.call, 64 runs, a server that takes 50 ms in the mean (floor: 1 ms median)", AT_ONCE, 4, LATE_US},
+    {"late", "Calls", "model.call, 64 runs, a server that takes 50 ms in the mean (floor: 1 ms median)", AT_ONCE, 4,
+     LATE_US},
     {"slow", "Calls", "model.call, 64 runs, a server that takes 2 s in the mean", AT_ONCE, 200, SLOW_US},
     {"one", "Calls", "model.call, one run", 1, 16, 0},
     {"ask", "Asks", "ask of an ai_agent, 64 runs", AT_ONCE, 4, 0},
@@ -329,6 +331,7 @@ static void rate(Peer *p, const char *dir, uint32_t calls, const char *part) {
     const Case *c = &cases[i];
     if (!asked_for(part, c->part)) continue;
     printf("%s:\n", c->told);
+    if (c->delay_us == LATE_US) printf("    a commit of SQLite alone takes %.2f ms just now\n", 1e3 / raw_commits(dir, 0.5));
     double each = measure(&w, c->entry, c->runs, calls / c->share / c->runs + 1, c->delay_us);
     if (i == 0 && alone > 0)
       printf("    %.2fx of the effects alone, %.2f calls for each commit SQLite makes\n", each / alone, each / commits);
@@ -377,21 +380,41 @@ static double allocated(void) {
   return (double)(m.uordblks + m.hblkhd);
 }
 
+typedef struct Waiting {
+  World *w;
+  uint32_t runs;
+  double before, used, released_at;
+} Waiting;
+
+static void *waiting_main(void *context) {
+  Waiting *h = context;
+  Peer *p = h->w->peer;
+  while (atomic_load(&p->asked) < h->runs) usleep(10000);
+  sleep(SETTLE_S);
+  told("waiting for replies (floor 32 KB)", h->runs, h->before, h->used);
+  h->released_at = now();
+  atomic_store(&p->hold, false);
+  return NULL;
+}
+
 static void waiting(Peer *p, const char *dir, uint32_t runs) {
   World w;
+  pthread_t thread;
   world_open(&w, p, dir, false, "");
   begin(&w, "Calls", AT_ONCE, 10);
   go(&w);
-  double before = memory(), used = allocated();
   atomic_store(&p->hold, true);
   atomic_store(&p->asked, 0);
-  double took = serve(&w, runs);
-  if (atomic_load(&p->asked) != runs) stop("waiting", "not all calls are with the server");
-  told("waiting for replies (floor 32 KB)", runs, before, used);
-  printf("    begun and asked at %.0f/s\n", runs / took);
-  fflush(stdout);
-  peer_stop(p);
-  _exit(0); /* replies that do not come are waited for at the end */
+  Waiting h = {&w, runs, memory(), allocated(), 0};
+  if (pthread_create(&thread, NULL, waiting_main, &h) != 0) stop("thread", "cannot be made");
+  double from = now();
+  w.most = runs;
+  go(&w);
+  double over = now();
+  pthread_join(thread, NULL);
+  printf("    begun and asked at %.0f/s; answered all at once: %.0f/s to their end\n", runs / (w.begun_at - from),
+         runs / (over - h.released_at));
+  world_close(&w);
 }
 
 static void queued(Peer *p, const char *dir, uint32_t runs) {

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
@@ -162,7 +163,10 @@ static Peer *peer_start(int64_t delay_us) {
   p->port = ntohs(address.sin_port);
   atomic_store(&p->delay_us, delay_us);
   peer_child = fork();
-  if (peer_child == 0) peer_serve(p, fd);
+  if (peer_child == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    peer_serve(p, fd);
+  }
   close(fd);
   return p;
 }
