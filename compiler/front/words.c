@@ -320,16 +320,19 @@ static inline bool special(const Marking *m) {
   return UNLIKELY(m->queues || m->first == TK_STATE || m->first == TK_STUB);
 }
 
+/* `-> [` and `[call …`: what a stub says, one after the other. */
+static bool lists_stubs(const Marking *m, const Token *bracket) {
+  if (m->before == TK_ARROW && m->depth == 0) return true;
+  return bracket[1].kind == TK_ID && bracket[1].tok.name->word == WORD_CALL;
+}
+
+/* The last token of a line is what ends it: only others may look at the next one. */
 static uint16_t in_line(const Marking *m, const Token *token) {
-  const Token *next = token + 1;
   if (m->first == TK_STATE && m->depth == 1 && token->kind == TK_COLON && m->before == TK_ID)
     return is_typed(token) ? TK_TYPED : TK_COLON;
-  bool listed = (m->before == TK_ARROW && m->depth == 0) ||
-                (token[1].kind == TK_ID && token[1].tok.name->word == WORD_CALL);
-  if (m->first == TK_STUB && token->kind == TK_LB && listed) return TK_STUBS;
+  if (m->first == TK_STUB && token->kind == TK_LB && lists_stubs(m, token)) return TK_STUBS;
   bool follows = token_ends_operand(m->before) || m->before == TK_COMMA;
-  if (m->queues && token->kind == TK_ID && m->depth == 0 && follows && next->kind == TK_COLON)
-    return TK_OPTION;
+  if (m->queues && token->kind == TK_ID && m->depth == 0 && follows && token[1].kind == TK_COLON) return TK_OPTION;
   return token->kind;
 }
 

@@ -382,6 +382,51 @@ print("the end")
     expectEqual(json.answer, "All is settled.");
   }),
 
+  place(h, "ask: an agent of what is served, or of the directory alone", async (p) => {
+    const file = p.write(asking(`
+model echo:
+  provider: offline
+  script: [ "It is written." ]
+
+ai_agent Scribe(query: string, due: time, copies: int = 1, amounts: list[decimal] = []):
+  model: echo
+  prompt: "You write \${copies} by \${due}: \${amounts}."
+`));
+    await p.fails(1, /no run|no application/, "ask", "Clerk", "twice!");
+    const serving = p.spawn("serve", file);
+    await until("it to serve", () => serving.err.includes("serving"));
+    const question = { query: "a deed", due: "2026-11-20T08:00:00Z", amounts: [1, "2.50"] };
+    expectEqual(await p.ok("ask", "Scribe", JSON.stringify(question)), "It is written.\n");
+    const said = JSON.parse(await p.ok("ask", "Scribe", JSON.stringify(question), "--json", "--tenant", "acme"));
+    expectEqual(JSON.stringify([said.status, said.answer]), '["done","It is written."]');
+    const { text, json } = await p.inspect("Scribe");
+    has(text, /^asked by +a person \(`z8 ask`\)$/m, /^  amounts +\[/m, "You write 1 by");
+    expect(!("copies" in json.arguments) && !/^  (copies|conversation|details) /m.test(text), "what was left out is shown");
+    expect((await p.rows("costs")).some((r) => r.tenant === "acme" && r.calls === 1), "whose call it was");
+    await p.fails(1, /there is no ai_agent Scrib; there is .*Clerk.*Scribe|there is no ai_agent Scrib; there is .*Scribe.*Clerk/, "ask", "Scrib", "x");
+    await p.fails(1, /Scribe needs `due`: time/, "ask", "Scribe", "a deed");
+    await p.fails(1, /`due` of Scribe must be time, and this is .*yesterday/, "ask", "Scribe", '{"query": "a", "due": "yesterday"}');
+    await p.fails(1, /`amounts\[1\]` of Scribe must be decimal/, "ask", "Scribe", '{"query": "a", "due": "2026-11-20T08:00:00Z", "amounts": [1, "x"]}');
+    await p.fails(1, /Scribe has no field `when`; it has query, due, copies, amounts/, "ask", "Scribe", '{"query": "a", "when": 1}');
+    await p.fails(1, /JSON, line 1, column 2/, "ask", "Scribe", "{");
+    await p.fails(2, /ask takes|usage|AGENT/i, "ask");
+    const waiting = p.spawn("ask", "Clerk", "twice!");
+    const [asked] = await until("the question", async () => { const l = await p.rows("approvals"); return l.length && l; });
+    await p.ok("approve", asked.approval);
+    expectEqual(await p.end(waiting), 0, waiting.err);
+    expectEqual(waiting.out, "All is settled.\n");
+    const left = p.spawn("ask", "Clerk", "twice!");
+    await until("the question", async () => (await p.rows("approvals")).length);
+    serving.kill("SIGTERM");
+    expectEqual(await p.end(left), 1, left.out);
+    has(left.err, /stopped before the answer came; `z8 inspect [0-9a-f-]{36}` has the answer once/);
+    expectEqual(await p.end(serving), 0, serving.err);
+    expectEqual(await p.ok("ask", "Scribe", JSON.stringify(question)), "It is written.\n");
+    const parked = await p.fails(5, /waits for\n.*approval of Refund/, "ask", "Clerk", "twice!");
+    has(parked.stderr, /it waits; `z8 inspect/);
+    expectEqual((await p.rows("approvals")).length, 2, "both wait still");
+  }),
+
   place(h, "costs: by day, tenant, agent and model; the sums agree with the pages", async (p) => {
     expectEqual((await p.z8(["costs"])).code, 1, "there is no directory");
     await p.run(triage);

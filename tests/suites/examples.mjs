@@ -140,9 +140,8 @@ export default (h) => [
     name: "extract, as jobs",
     test: async ({ dir }) => {
       const r = await withoutModel(h, dir, "extract", ["jobs", "50"]);
-      const masked = r.stdout.replace(/the job \S+/, "the job J");
-      expect(masked.startsWith("49 of 50 invoices extracted"), masked + r.stderr);
-      expect(masked.includes("INV-040 failed: the job J is among the dead letters: unreadable: the scan is blank"), masked);
+      expect(r.stdout.startsWith("49 of 50 invoices extracted"), r.stdout + r.stderr);
+      expect(r.stdout.includes("INV-040 failed: the scan is blank\n"), r.stdout);
     },
   },
   ...["bank", "documents", "approval", "triage", "research", "extract"].map((name) => ({

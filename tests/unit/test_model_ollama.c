@@ -19,7 +19,7 @@ static void sends_a_plain_call(void) {
   CHECK_STR(feed_header(&http, "content-type"), STR("application/json"));
   CHECK(!feed_header(&http, "authorization").at && http.stream);
   CHECK_STR(buf_view(&body), STR("{\"model\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}],"
-                                 "\"truncate\":false,\"shift\":false,\"stream\":true}"));
+                                 "\"options\":{\"num_predict\":4096},\"truncate\":false,\"shift\":false,\"stream\":true}"));
   model_http_deinit(&http);
   buf_clear(&body);
   feed_request("{\"provider\":\"ollama\",\"url\":\"https://ollama.com/api\",\"api_key\":\"k\",\"name\":\"q\","
@@ -68,7 +68,7 @@ static void refuses_what_it_has_not(void) {
   expect_body("{\"provider\":\"ollama\",\"name\":\"q\",\"tools\":[{\"name\":\"T\",\"schema\":\"{}\"}],"
     "\"choice\":\"none\","
               "\"messages\":[{\"role\":\"user\",\"content\":\"q\"}]}",
-              "{\"model\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"truncate\":false,"
+              "{\"model\":\"q\",\"messages\":[{\"role\":\"user\",\"content\":\"q\"}],\"options\":{\"num_predict\":4096},\"truncate\":false,"
               "\"shift\":false,"
               "\"stream\":false}");
 }

@@ -206,7 +206,7 @@ static void check_refused(const char *call, const char *why) {
 
 static void test_chat_request(void) {
   check_request(CHAT, "POST", "https://api.openai.com/v1/chat/completions",
-                "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"stream\":true,"
+                "{\"model\":\"gpt-4.1\",\"messages\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_completion_tokens\":4096,\"stream\":true,"
                 "\"stream_options\":{\"include_usage\":true}}");
   check_request(
       "{\"provider\":\"openai\",\"url\":\"http://h:8000\",\"name\":\"m\",\"system\":\"be \\\"brief\\\"\","
@@ -235,7 +235,7 @@ static void check_url(const char *base, const char *want) {
   buf_format(&call, "{\"provider\":\"openai\",\"url\":\"%s\",\"name\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}",
              base);
   buf_byte(&call, 0);
-  check_request(call.at, "POST", want, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"}]}");
+  check_request(call.at, "POST", want, "{\"model\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"\"}],\"max_tokens\":4096}");
   buf_deinit(&call);
 }
 
@@ -649,10 +649,10 @@ static void test_not_sent(void) {
 
 static void test_responses_request(void) {
   check_request(RESP, "POST", "https://api.openai.com/v1/responses",
-                "{\"model\":\"gpt-5\",\"input\":[{\"role\":\"user\",\"content\":\"hi\"}],\"include\":"
+                "{\"model\":\"gpt-5\",\"input\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_output_tokens\":4096,\"include\":"
                 "[\"reasoning.encrypted_content\"],\"store\":false,\"stream\":true}");
   check_request(BACK, "POST", "https://api.openai.com/v1/responses",
-                "{\"model\":\"gpt-5\",\"input\":[{\"role\":\"user\",\"content\":\"hi\"}],\"include\":"
+                "{\"model\":\"gpt-5\",\"input\":[{\"role\":\"user\",\"content\":\"hi\"}],\"max_output_tokens\":4096,\"include\":"
                 "[\"reasoning.encrypted_content\"],\"store\":true,\"background\":true,\"stream\":true}");
   check_request("{\"provider\":\"openai_responses\",\"name\":\"gpt-5\",\"resume\":{\"id\":\"resp/1\",\"after\":42}}", "GET",
                 "https://api.openai.com/v1/responses/resp%2F1?stream=true&starting_after=42", "");

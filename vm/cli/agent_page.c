@@ -53,7 +53,10 @@ static bool cause_put(const Story *story, Buf *out) {
 }
 
 void trigger_put(const Story *story, Buf *out) {
-  if (!parent_put(story, out) && !cause_put(story, out)) buf_text(out, "nothing that is on record here");
+  static const Uuid none;
+  if (parent_put(story, out) || cause_put(story, out)) return;
+  bool outside = !story->has_parent && memcmp(&story->cause, &none, sizeof none) == 0;
+  buf_text(out, outside ? "a person (`z8 ask`)" : "nothing that is on record here");
 }
 
 void agent_arguments(const Story *story, const BundleAiAgent *agent, void (*each)(void *context, Str name, Str value),
@@ -62,8 +65,9 @@ void agent_arguments(const Story *story, const BundleAiAgent *agent, void (*each
   const BundleFn *fn = &b->fns[b->workflows[agent->workflow].fn];
   StoryItems items = story_items(buf_view(&story->arguments));
   Str value;
-  for (uint32_t i = 0; i < fn->params.count && story_next(&items, &value); i++)
-    each(context, bundle_text(b, b->fields[fn->params.first + i].name), value);
+  for (uint32_t i = 0; i < fn->params.count && story_next(&items, &value); i++) {
+    if (!argument_left_out(value)) each(context, bundle_text(b, b->fields[fn->params.first + i].name), value);
+  }
 }
 
 static void argument_put(void *context, Str name, Str value) {

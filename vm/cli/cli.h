@@ -22,6 +22,7 @@ enum {
 };
 
 struct App;
+struct Live;
 struct Later;
 typedef struct Cli {
   Args args;
@@ -30,6 +31,7 @@ typedef struct Cli {
   const char *dir;
   Node *node;           /* the directory, once open */
   Scheduler *scheduler; /* set while a running process carries the verb out for another */
+  struct Live *live;    /* the process that runs, whoever the verb is for; NULL: none does */
   struct Later *later;  /* set while its answer is still to come */
   void (*finished)(struct Cli *cli, int status); /* and whom to tell */
 } Cli;
@@ -82,6 +84,11 @@ typedef struct Sources {
 void sources_here(Sources *sources);
 void sources_deinit(Sources *sources);
 
+/* ---- verb_send.c ---- */
+bool words_utf8(const Cli *cli); /* all that the command line says */
+Str option_text(const Cli *cli, OptionId id); /* "": not given */
+void output_answer(Cli *cli, Str value); /* as JSON, a line */
+
 /* ---- session.c: the data directory ---- */
 const char *session_dir(const Cli *cli);
 /* Opens cli->node. If another process holds the directory the verb is carried out there:
@@ -105,6 +112,7 @@ typedef struct Later {
   bool done;
   int status;
   void *work; /* the verb's own; later_done frees it (mem_free) */
+  int64_t patience_us; /* of a process made here: how long runs may wait for, before it gives up; begin may change it */
 } Later;
 int later_run(Cli *cli, bool (*begin)(Later *later, struct App *app, Err *err));
 void later_done(Later *later, int status);

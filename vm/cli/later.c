@@ -2,6 +2,7 @@
 ** one made here for as long as it takes. */
 #include "vm/base/mem.h"
 #include "vm/cli/live.h"
+#include "vm/cli/run_page.h"
 #include "vm/runtime/app.h"
 #include "vm/runtime/control.h"
 
@@ -49,19 +50,29 @@ static bool stored_application(Cli *cli, App *app, Err *err) {
   return false;
 }
 
+/* Until it is done, or cannot be done here. */
+static void local_run(Live *live, Later *later) {
+  Err err = {0};
+  ScheduleResult result = scheduler_run(live->scheduler, 0, later->patience_us, &err);
+  bool waits = result == SCHEDULE_PARKED || result == SCHEDULE_STUCK;
+  if (later->done) return;
+  if (result == SCHEDULE_FAILED) output_err(live->cli, &err);
+  if (waits) report_parked(live->cli);
+  asked_stopped(live, waits ? EXIT_PERSON : EXIT_FAILED, waits ? "it waits" : "stopped before the answer came");
+  if (later->done) return;
+  later->status = output_error(live->cli, EXIT_FAILED, "stopped before the answer came; it may have been carried out");
+}
+
 static int local_begin(Live *live, bool (*begin)(Later *, struct App *, Err *)) {
   Err err = {0};
-  Later later = {.cli = live->cli};
+  Later later = {.cli = live->cli, .patience_us = PATIENCE_FOR_EVER};
   App *app = scheduler_app(live->scheduler);
   if (!stored_application(live->cli, app, &err) || !begin(&later, app, &err)) {
     mem_free(later.work);
     return output_err(live->cli, &err);
   }
   local = live->scheduler;
-  if (!later.done && scheduler_run(live->scheduler, 0, PATIENCE_FOR_EVER, &err) == SCHEDULE_FAILED && !later.done)
-    later.status = output_err(live->cli, &err);
-  else if (!later.done)
-    later.status = output_error(live->cli, EXIT_FAILED, "stopped before the answer came; it may have been carried out");
+  if (!later.done) local_run(live, &later);
   local = NULL;
   return later.status;
 }

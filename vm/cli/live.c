@@ -92,6 +92,7 @@ static void live_ended(void *context, const RunEnd *end) {
   char id[37];
   uuid_text(end->run, id);
   followers_ended(live->followers, end);
+  asked_ended(live, end);
   stream_break(live);
   if (memcmp(end->run.byte, live->watched.byte, sizeof end->run.byte) == 0)
     live->status = end->status;
@@ -136,8 +137,8 @@ static bool hex_seed(const char *text, Hash256 *seed) {
 static bool options_read(Live *live, SchedulerOptions *o, int *status) {
   const Args *args = &live->cli->args;
   int64_t threads = 0;
-  live->stream = !live->aside && (args_has(args, OPTION_STREAM) ||
-                                  (!live->serve && !live->cli->json && isatty(STDERR_FILENO) == 1));
+  bool in_front = !live->serve && (!live->aside || args->verb == VERB_ASK);
+  live->stream = args_has(args, OPTION_STREAM) || (in_front && !live->cli->json && isatty(STDERR_FILENO) == 1);
   *o = (SchedulerOptions){.output = live_output,
                           .stream = live_stream,
                           .ended = live_ended,
@@ -187,6 +188,7 @@ bool live_open(Live *live, Cli *cli, bool must_exist, int *status) {
     return false;
   }
   cli->scheduler = live->scheduler;
+  cli->live = live;
   signals_set(live->scheduler);
   return true;
 }
@@ -203,10 +205,12 @@ static void stats_put(Live *live) {
 void live_close(Live *live) {
   signals_set(NULL);
   stats_put(live);
+  asked_stopped(live, EXIT_FAILED, "stopped before the answer came");
   followers_free(live->followers);
   stream_show_deinit(&live->show);
   scheduler_free(live->scheduler);
   live->cli->scheduler = NULL;
+  live->cli->live = NULL;
   live_flush(live);
 }
 

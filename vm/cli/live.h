@@ -5,6 +5,7 @@
 #include "vm/cli/stream_show.h"
 #include "vm/cli/tail.h"
 
+struct Asked;
 typedef struct Live {
   Cli *cli;
   Scheduler *scheduler;
@@ -13,6 +14,7 @@ typedef struct Live {
   uint32_t failed;  /* runs that no other one started and that failed */
   bool serve;       /* set before live_open: crons are taken, nobody is told that only waits are left */
   Followers *followers;     /* those who follow; NULL: nobody did yet */
+  struct Asked *asked;      /* who waits for the answer of a run */
   bool stream;      /* the text of models is shown as it comes */
   StreamShow show;
   bool aside;       /* set before live_open: what runs say meanwhile was not asked for: it goes to err, as text */
@@ -24,5 +26,9 @@ MUST_USE bool live_open(Live *live, Cli *cli, bool must_exist, int *status);
 void live_close(Live *live);
 /* Rounds until it is over, parked, stuck or stopped; says so; the exit status. */
 int live_run(Live *live, uint64_t target, int64_t patience_us);
+
+/* ---- verb_ask.c ---- */
+void asked_ended(Live *live, const RunEnd *end); /* those who wait for that run have their answer */
+void asked_stopped(Live *live, int status, const char *why); /* the others will not have it from this process */
 
 #endif

@@ -101,7 +101,7 @@ static bool may_be_asked(VerbId verb) {
          verb == VERB_DISPATCH || verb == VERB_VIEW || verb == VERB_ENQUEUE || verb == VERB_JOBS ||
          verb == VERB_QUEUE || verb == VERB_DEAD || verb == VERB_TRACE || verb == VERB_CAUSES ||
          verb == VERB_EFFECTS || verb == VERB_HANDLERS || verb == VERB_APPROVALS || verb == VERB_APPROVE ||
-         verb == VERB_DENY || verb == VERB_COSTS;
+         verb == VERB_DENY || verb == VERB_COSTS || verb == VERB_ASK;
 }
 
 static int guest_run(Cli *guest, const Words *words, Err *err) {
@@ -157,7 +157,7 @@ void session_control(void *context, Str request, Buf *answer) {
   Guest *guest = MEM_NEW(Guest);
   Err err = {0};
   int status = EXIT_USAGE;
-  guest->cli = (Cli){.node = live->cli->node, .scheduler = live->scheduler};
+  guest->cli = (Cli){.node = live->cli->node, .scheduler = live->scheduler, .live = live};
   guest->control = scheduler_control(live->scheduler);
   if (request_decode(request, &guest->words, &err)) status = guest_run(&guest->cli, &guest->words, &err);
   if (status == EXIT_FOLLOW && guest_follows(live, guest, &status)) {

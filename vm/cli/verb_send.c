@@ -30,11 +30,11 @@ static bool usage(Cli *cli, int *status, const char *text) {
   return false;
 }
 
-static Str option_text(const Cli *cli, OptionId id) {
+Str option_text(const Cli *cli, OptionId id) {
   return args_has(&cli->args, id) ? str_of(cli->args.values[id]) : (Str){0};
 }
 
-static bool texts_valid(const Cli *cli) {
+bool words_utf8(const Cli *cli) {
   for (uint32_t i = 0; i < OPTION_COUNT; i++) {
     if (cli->args.values[i] != NULL && !utf8_valid(str_of(cli->args.values[i]))) return false;
   }
@@ -95,7 +95,7 @@ static void consistency_read(Cli *cli, Sending *s) {
 
 static bool dispatch_read(Cli *cli, Sending *s, int *status) {
   int64_t version = ANY_VERSION;
-  if (!texts_valid(cli)) return usage(cli, status, "an argument is not UTF-8");
+  if (!words_utf8(cli)) return usage(cli, status, "an argument is not UTF-8");
   if (!fields_read(cli, 1, &s->data, status)) return false;
   if (args_has(&cli->args, OPTION_EXPECT) && (!int_parse(option_text(cli, OPTION_EXPECT), &version) || version < 0))
     return usage(cli, status, "--expect takes a version: how many events the agent has");
@@ -126,7 +126,7 @@ static void refusal_put(Cli *cli, Str error) {
   }
 }
 
-static void value_put(Cli *cli, Str value) {
+void output_answer(Cli *cli, Str value) {
   Err ignored;
   size_t before = cli->out.size;
   if (!cbor_to_json(value, &cli->out, &ignored)) {
@@ -138,7 +138,7 @@ static void value_put(Cli *cli, Str value) {
 
 static void answered(void *context, const CommandResult *result) {
   Later *later = context;
-  if (result->ok) value_put(later->cli, result->value);
+  if (result->ok) output_answer(later->cli, result->value);
   else refusal_put(later->cli, result->value);
   later_done(later, result->ok ? EXIT_DONE : EXIT_FAILED);
 }
@@ -173,7 +173,7 @@ static bool view_begin(Later *later, App *app, Err *err) {
   Cli *cli = later->cli;
   Buf args = {0};
   int status = EXIT_DONE;
-  bool read = texts_valid(cli) ? view_args(cli, &args, &status) : usage(cli, &status, "an argument is not UTF-8");
+  bool read = words_utf8(cli) ? view_args(cli, &args, &status) : usage(cli, &status, "an argument is not UTF-8");
   bool ok = !read || bus_view(app, str_of(cli->args.words[0]), str_of(cli->args.words[1]),
                               str_of(cli->args.words[2]), buf_view(&args), option_text(cli, OPTION_TENANT), answered,
                               later, err);
@@ -228,7 +228,7 @@ static void enqueued(void *context, bool ok, Str value) {
   if (!ok) {
     refusal_put(cli, value);
   } else if (!cbor_text(&r, &id, &ignored)) {
-    value_put(cli, value);
+    output_answer(cli, value);
   } else if (cli->json) {
     buf_byte(&cli->out, '{');
     json_text(&cli->out, "job", id);
@@ -243,7 +243,7 @@ static bool enqueue_begin(Later *later, App *app, Err *err) {
   Cli *cli = later->cli;
   Sending s = {0};
   int status = EXIT_DONE;
-  bool read = texts_valid(cli) || usage(cli, &status, "an argument is not UTF-8");
+  bool read = words_utf8(cli) || usage(cli, &status, "an argument is not UTF-8");
   read = read && fields_read(cli, 1, &s.data, &status) && job_options(cli, &s.options, &status);
   bool ok = !read || jobs_enqueue(app, str_of(cli->args.words[0]), buf_view(&s.data), buf_view(&s.options),
                                   option_text(cli, OPTION_TENANT), actor_of(cli), enqueued, later, err);

@@ -11,7 +11,8 @@
 **   tools      list of {name, description, schema}; schema is JSON text
 **   choice     nil "auto" "none" "required" or a tool's name
 **   answer     {name, schema} or nil: structured output
-**   max_tokens temperature seed stop effort   int, float, int, list of strings, "low" "medium" "high"; or nil
+**   max_tokens temperature seed stop effort   int, float, int, list of strings, "low" "medium" "high"; or nil. An
+**              answer that is not bounded is bounded by MODEL_ANSWER_TOKENS, for every provider: budgets reserve it
 **   stream     bool;  background  bool (openai_responses)
 **   resume     {id, after} or nil: take up a background response
 **
@@ -34,6 +35,8 @@
 #include "vm/base/err.h"
 
 bool provider_by_name(Str name, ProviderId *out);
+
+enum { MODEL_ANSWER_TOKENS = 4096 }; /* what the oldest models can give */
 
 typedef struct ModelHeader {
   const char *name;

@@ -11,10 +11,7 @@
 #include "vm/effects/model_impl.h"
 #include "vm/effects/model_schema.h"
 
-enum {
-  MAX_TOKENS = 4096,         /* where the call says nothing: what the oldest models can give */
-  BLOCKS_MAX = 4 * MODEL_CALLS_MAX
-};
+enum { BLOCKS_MAX = 4 * MODEL_CALLS_MAX };
 
 /* -- the request -- */
 
@@ -200,7 +197,7 @@ static bool put_output_config(const ModelCall *call, Buf *out, Err *err) {
 static bool put_body(const ModelCall *call, Buf *out, Err *err) {
   buf_byte(out, '{');
   json_member_text(out, "model", call->name);
-  json_member_int(out, "max_tokens", call->max_tokens > 0 ? call->max_tokens : MAX_TOKENS);
+  json_member_int(out, "max_tokens", call->max_tokens);
   put_tools(call, out);
   put_system(call, out);
   json_member(out, "messages");

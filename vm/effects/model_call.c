@@ -247,6 +247,7 @@ static bool knobs_read(const ValueFields *map, ModelCall *c, Err *err) {
   Str temperature = value_field(map, "temperature");
   if (!int_field(map, "max_tokens", &has_max, &c->max_tokens, err)) return false;
   if (has_max && c->max_tokens <= 0) return refuse(err, "needs a max_tokens above zero");
+  if (!has_max) c->max_tokens = MODEL_ANSWER_TOKENS;
   if (!int_field(map, "seed", &c->has_seed, &c->seed, err)) return false;
   c->has_temperature = !value_is_nil(temperature);
   if (c->has_temperature && (!value_number(temperature, &c->temperature) || !isfinite(c->temperature)))

@@ -56,7 +56,7 @@ typedef struct ModelCall {
   ModelChoice choice;
   Str choice_name; /* CHOICE_TOOL: of one of the tools */
   Str answer_name, answer_schema; /* answer_schema.at NULL: no structured output. name: [A-Za-z0-9_-]{1,64} */
-  int64_t max_tokens; /* 0: not given */
+  int64_t max_tokens;
   bool has_temperature, has_seed;
   double temperature;
   int64_t seed;

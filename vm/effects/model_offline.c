@@ -246,7 +246,6 @@ static void cut(Answer *a) {
   ModelReply *reply = &a->r.reply;
   Str text = buf_view(&reply->text);
   uint64_t tokens = 0;
-  if (a->call.max_tokens <= 0) return;
   for (size_t at = 0, size; (size = model_offline_piece(text, at)) > 0; at += size) {
     tokens += estimate_text((Str){text.at + at, size});
     if (tokens <= (uint64_t)a->call.max_tokens) continue;

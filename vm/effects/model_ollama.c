@@ -101,10 +101,9 @@ static void put_messages(const ModelCall *call, Buf *out) {
 }
 
 static void put_options(const ModelCall *call, Buf *out) {
-  if (!call->has_temperature && !call->has_seed && call->max_tokens <= 0 && call->stop_count == 0) return;
   json_member(out, "options");
   buf_byte(out, '{');
-  if (call->max_tokens > 0) json_member_int(out, "num_predict", call->max_tokens);
+  json_member_int(out, "num_predict", call->max_tokens);
   if (call->has_temperature) json_member_float(out, "temperature", call->temperature);
   if (call->has_seed) json_member_int(out, "seed", call->seed);
   if (call->stop_count) {

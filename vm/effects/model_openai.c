@@ -129,7 +129,7 @@ static bool is_openai(Str url) {
 }
 
 static void put_knobs(Buf *b, const ModelCall *c) {
-  if (c->max_tokens > 0) json_member_int(b, is_openai(c->url) ? "max_completion_tokens" : "max_tokens", c->max_tokens);
+  json_member_int(b, is_openai(c->url) ? "max_completion_tokens" : "max_tokens", c->max_tokens);
   if (c->has_temperature) json_member_float(b, "temperature", c->temperature);
   if (c->has_seed) json_member_int(b, "seed", c->seed);
   if (c->effort.at) json_member_text(b, "reasoning_effort", c->effort);

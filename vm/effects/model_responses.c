@@ -150,7 +150,7 @@ static bool thinks(const ModelCall *c) {
 }
 
 static void put_knobs(Buf *b, const ModelCall *c) {
-  if (c->max_tokens > 0) json_member_int(b, "max_output_tokens", c->max_tokens);
+  json_member_int(b, "max_output_tokens", c->max_tokens);
   if (c->has_temperature) json_member_float(b, "temperature", c->temperature);
   if (c->effort.at) {
     json_member(b, "reasoning");

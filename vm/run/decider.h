@@ -35,6 +35,8 @@ typedef struct Refusal {
 ** version is taken as it is. False: refused (`invalid_message` names the field). */
 MUST_USE bool decider_admit(Decider *d, uint32_t shape, Str data, uint64_t version, bool trusted, Buf *data_out,
                             Refusal *refusal);
+/* The input of a run of that function, from an encoded map of its parameters by name. Refused as messages are. */
+MUST_USE bool decider_arguments(Decider *d, uint32_t fn, Str data, Buf *input, Refusal *refusal);
 /* The text by which a route's field names the instance: of a string as it is, of an int in decimal. Refused
 ** (`no_identity`) where it is nil, empty, too long, has control characters, or is of another kind. */
 MUST_USE bool decider_identity(Decider *d, const BundleRoute *route, Str data, Buf *text, Refusal *refusal);

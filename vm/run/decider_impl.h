@@ -101,6 +101,17 @@ bool words_error(Decider *d, Words *w, Refusal *out, Value error, const char *fo
 void words_of_error(Value error, Buf *out);
 bool error_is_fault(Value error);
 
+/* ---- fields (decider_coerce.c) ---- */
+typedef struct Whole { /* what is made of a map: a message, or the arguments of a function */
+  Str name;
+  Range32 fields;
+} Whole;
+/* Refused: `map` has a key that is no field. */
+bool whole_keys_known(Decider *d, const Whole *whole, Value map, Words *w, Refusal *out);
+/* Holds one value for each field, in their order, MISSING for those left out; refused: one is missing or does not fit.
+** *from is a root: making a value may move it. */
+bool whole_hold(Decider *d, const Whole *whole, const Value *from, Words *w, Refusal *out);
+
 /* ---- messages (decider_admit.c) ---- */
 /* How strange the given fields may be: a command's must be known and fit; a stored event's that the shape has no more
 ** are left out. */

@@ -51,6 +51,9 @@ void machine_fresh(Run *run) {
 /* ---- the input ---- */
 
 const uint8_t missing_argument[4] = {0xd9, 0x9c, 0x53, 0xf6}; /* tag 40019 of nil */
+bool argument_left_out(Str encoded) {
+  return encoded.size == sizeof missing_argument && memcmp(encoded.at, missing_argument, sizeof missing_argument) == 0;
+}
 
 /* The arguments into m->roots as a list; a left-out one is MISSING there. */
 static bool input_decode(Machine *m, Str input, Value *list, uint32_t *count, Err *err) {
@@ -63,7 +66,7 @@ static bool input_decode(Machine *m, Str input, Value *list, uint32_t *count, Er
     Str item;
     Value v;
     if (!cbor_skip(&r, &item, err)) return false;
-    if (item.size == 4 && memcmp(item.at, missing_argument, 4) == 0) v = VALUE_MISSING;
+    if (argument_left_out(item)) v = VALUE_MISSING;
     else if (!wire_get(m, item, &v, err)) return false;
     list_push(m, list, v);
   }

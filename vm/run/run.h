@@ -106,6 +106,9 @@ typedef struct RunHead { /* what a new run is */
 
 typedef struct Run Run;
 
+extern const uint8_t missing_argument[4]; /* how an argument that is left out stands in `input` */
+bool argument_left_out(Str encoded);
+
 /* A new run: puts its HEAD. The journal becomes the run's. Fails if the bundle has no such entry or the input
 ** does not fit it. */
 MUST_USE bool run_begin(const Program *program, const RunHost *host, Journal *journal, const RunHead *head,

@@ -252,7 +252,6 @@ void ask_wait(Run *run, Fiber *fiber, const Request *request);
 void ask_done(Run *run, Fiber *fiber, Value v); /* it goes on at once, with that answer */
 void ask_record(Run *run, Fiber *fiber, Str target, Str operands, Buf *because, Record *out);
 void send_keep(Run *run, const Request *request); /* a send: it leaves, and again after a crash that came first */
-extern const uint8_t missing_argument[4]; /* how a left-out argument is encoded */
 
 /* ---- ask_runs.c, ask_code.c ---- */
 void ask_signal(Run *run, Fiber *fiber);

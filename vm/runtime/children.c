@@ -174,6 +174,16 @@ static void no_such_run(Scheduler *s, Slot *parent, const Request *r) {
   else await_failed(parent, r->seq, "there is no run %s %s", r->run, "in this data directory");
 }
 
+/* What those were told who awaited it when it died. */
+static void dead_answer(Slot *to, uint64_t seq, const JobRow *job) {
+  Buf error = {0};
+  Str code, message;
+  error_line_split(job->note, &code, &message);
+  error_encode(&error, code, message);
+  inbox_answer(to, seq, "error", buf_view(&error), false);
+  buf_deinit(&error);
+}
+
 /* A job is awaited before a run does it, or after it was over without one. False: there is no such job. */
 static bool job_await(Scheduler *s, Slot *to, const Request *r) {
   JobRow job;
@@ -183,11 +193,12 @@ static bool job_await(Scheduler *s, Slot *to, const Request *r) {
   if (!found && err.code != ERR_NOT_FOUND) s->failed = true;
   if (found && (job.state == JOB_AVAILABLE || job.state == JOB_EXECUTING)) {
     awaiter_add(s, to, r);
+  } else if (found && job.state == JOB_DEAD) {
+    dead_answer(to, r->seq, &job);
   } else if (found) {
     buf_format(&why, "%s" STR_FMT, job.note.size > 0 ? ": " : "", STR_ARG(job.note));
     buf_byte(&why, 0);
     const char *how = job.state == JOB_CANCELLED ? "the job %s was cancelled%s"
-                      : job.state == JOB_DEAD    ? "the job %s is among the dead letters%s"
                                                  : "the job %s is done, and its result is not kept%s";
     await_failed(to, r->seq, how, r->run, why.at);
   }

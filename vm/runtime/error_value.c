@@ -28,3 +28,14 @@ bool error_decode(Str value, ErrorParts *out) {
   if (count > 3 && cbor_next(&r, &item, &ignored) && item.kind == CBOR_TEXT) out->at = item.bytes;
   return true;
 }
+
+void error_line_split(Str line, Str *code, Str *message) {
+  size_t size = 0;
+  while (size < line.size && ((line.at[size] >= 'a' && line.at[size] <= 'z') || line.at[size] == '_' ||
+                              (line.at[size] >= '0' && line.at[size] <= '9')))
+    size++;
+  bool coded = size > 0 && (size == line.size || line.at[size] == ':');
+  *code = coded ? (Str){line.at, size} : STR("job_dead");
+  *message = coded ? (Str){line.at + size, line.size - size} : line;
+  while (coded && message->size > 0 && (*message->at == ':' || *message->at == ' ')) message->at++, message->size--;
+}

@@ -7,6 +7,9 @@
 /* data and at are nil. */
 void error_encode(Buf *out, Str code, Str message);
 
+/* Of an error kept as one line, "code: message". */
+void error_line_split(Str line, Str *code, Str *message);
+
 /* With data, an encoded value. */
 void error_encode_data(Buf *out, Str code, Str message, Str data);
 

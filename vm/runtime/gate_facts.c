@@ -4,8 +4,7 @@
 #include "vm/effects/model.h"
 #include "vm/runtime/gate_impl.h"
 
-enum { ANSWER_TOKENS = 4096, /* where a call does not bound its answer */
-       NAME_BYTES = 128 };
+enum { NAME_BYTES = 128 };
 
 /* ---- facts -------------------------------------------------------------------------- */
 
@@ -43,7 +42,7 @@ void facts_read(const Slot *slot, const Request *r, Facts *out) {
                  .provider = map_text(map, STR("provider")), .tenant = slot_tenant(slot), .price = price};
   if (out->model.size == 0) out->model = r->target.size > 0 ? r->target : map_text(map, STR("name"));
   out->prompt = (int64_t)model_estimate(map);
-  out->most = map_int(map, STR("max_tokens"), ANSWER_TOKENS);
+  out->most = map_int(map, STR("max_tokens"), MODEL_ANSWER_TOKENS);
   out->implicit = map_true(map, STR("implicit"));
 }
 

@@ -201,25 +201,13 @@ static void attempt_over(Jobs *jobs, Slot *slot, const Request *r) {
   buf_deinit(&keep);
 }
 
-/* The last error in one line is "code: message". */
-static void note_split(Str note, Str *code, Str *message) {
-  size_t size = 0;
-  while (size < note.size && ((note.at[size] >= 'a' && note.at[size] <= 'z') || note.at[size] == '_' ||
-                              (note.at[size] >= '0' && note.at[size] <= '9')))
-    size++;
-  bool coded = size > 0 && (size == note.size || note.at[size] == ':');
-  *code = coded ? (Str){note.at, size} : STR("job_dead");
-  *message = coded ? (Str){note.at + size, note.size - size} : note;
-  while (coded && message->size > 0 && (*message->at == ':' || *message->at == ' ')) message->at++, message->size--;
-}
-
 static void attempts_used_up(Jobs *jobs, Slot *slot, const Request *r) {
   Exec *e = exec_find(jobs, slot->id);
   JobRow row = {0};
   Buf keep = {0};
   Str code, message;
   bool known = e != NULL || (row_of_run(jobs, slot, &row, &keep) && row.state != JOB_DEAD);
-  note_split(r->note, &code, &message);
+  error_line_split(r->note, &code, &message);
   if (e != NULL) {
     Exec dead = *e;
     dead.row.unique.at = dead.key;

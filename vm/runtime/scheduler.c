@@ -145,7 +145,8 @@ bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *e
                    .bundle = options->bundle,
                    .entry = options->entry,
                    .input = options->input,
-                   .args = options->args};
+                   .args = options->args,
+                   .tenant = options->tenant};
   if (!slot_begin(s, &head, &slot, err)) return false;
   *id = slot->id;
   return true;

@@ -83,6 +83,7 @@ typedef struct BeginOptions {
   Str entry; /* "" for the script */
   Str input; /* encoded array */
   Str args;  /* encoded array of strings for args(), or empty */
+  Str tenant; /* or empty: "default" */
 } BeginOptions;
 /* A new run, ready for the next round. */
 MUST_USE bool scheduler_begin(Scheduler *s, const BeginOptions *options, Uuid *id, Err *err);
