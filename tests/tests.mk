@@ -63,7 +63,7 @@ bench: deps
 	$(V)node tests/bench/bench.mjs $(PART)
 BENCH := $(patsubst tests/bench/bench_%.c,$(B)/bench/bench_%,$(wildcard tests/bench/bench_*.c))
 bench-programs: $(BENCH)
-$(B)/bench/%: tests/bench/%.c $(LIBZ8)
+$(B)/bench/%: tests/bench/%.c $(wildcard tests/bench/*.h) $(LIBZ8)
 	@mkdir -p $(@D)
 	$(V)$(CC) $(CFLAGS) $(CPPFLAGS) $(LDFLAGS) -o $@ $< $(LIBZ8) $(LIBS)
 

@@ -331,7 +331,8 @@ static void rate(Peer *p, const char *dir, uint32_t calls, const char *part) {
     const Case *c = &cases[i];
     if (!asked_for(part, c->part)) continue;
     printf("%s:\n", c->told);
-    if (c->delay_us == LATE_US) printf("    a commit of SQLite alone takes %.2f ms just now\n", 1e3 / raw_commits(dir, 0.5));
+    if (c->delay_us == LATE_US)
+      printf("    a commit of SQLite alone takes %.2f ms just now\n", 1e3 / raw_commits(dir, 0.5));
     double each = measure(&w, c->entry, c->runs, calls / c->share / c->runs + 1, c->delay_us);
     if (i == 0 && alone > 0)
       printf("    %.2fx of the effects alone, %.2f calls for each commit SQLite makes\n", each / alone, each / commits);
@@ -428,7 +429,7 @@ static void queued(Peer *p, const char *dir, uint32_t runs) {
   world_close(&w);
 }
 
-/* Memory is measured in a process of its own. */
+/* Memory is measured in a process of its own, made before this one has used any. */
 static void apart(void (*part)(Peer *p, const char *dir, uint32_t runs), const char *dir, uint32_t runs) {
   int status;
   fflush(stdout);
@@ -458,13 +459,13 @@ int main(int argc, char **argv) {
   if (dir == NULL) stop("bench", "no directory");
   setenv("BENCH_KEY", "sk-bench-0123456789", 1);
   setvbuf(stdout, NULL, _IOLBF, 0);
+  if (asked_for(part, "queue")) apart(queued, dir, runs);
+  if (asked_for(part, "wait")) apart(waiting, dir, runs);
   if (!memory_only(part)) {
     Peer *p = peer_start(0);
     rate(p, dir, calls, part);
     peer_stop(p);
   }
-  if (asked_for(part, "queue")) apart(queued, dir, runs);
-  if (asked_for(part, "wait")) apart(waiting, dir, runs);
   snprintf(command, sizeof command, "rm -rf %s", dir);
   return system(command) == 0 ? 0 : 1;
 }
