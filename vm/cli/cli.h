@@ -91,6 +91,7 @@ void output_answer(Cli *cli, Str value); /* as JSON, a line */
 
 /* ---- session.c: the data directory ---- */
 const char *session_dir(const Cli *cli);
+const char *session_user(void); /* who asks: USER, else "operator" */
 /* Opens cli->node. If another process holds the directory the verb is carried out there:
 **remote_status is its
 ** exit status and the answer is in cli->out; then there is no node. False: an exit status in

@@ -15,6 +15,11 @@ const char *session_dir(const Cli *cli) {
   return from_env != NULL && from_env[0] != 0 ? from_env : ".z8";
 }
 
+const char *session_user(void) {
+  const char *user = getenv("USER");
+  return user != NULL && user[0] != 0 && utf8_valid(str_of(user)) ? user : "operator";
+}
+
 /* ---- asking another process ---------------------------------------------- */
 
 /* The other process may stand in another folder. */

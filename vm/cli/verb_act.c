@@ -130,11 +130,8 @@ static bool outcome_read(Cli *cli, Record *event, Buf *value, int *status) {
 
 int verb_resolve(Cli *cli) {
   Buf run = {0}, value = {0};
-  const char *user = getenv("USER");
   int status = EXIT_DONE;
-  Record event = {
-      .kind = RECORD_RESOLVED,
-      .RESOLVED = {.by = str_of(user != NULL && utf8_valid(str_of(user)) ? user : "operator")}};
+  Record event = {.kind = RECORD_RESOLVED, .RESOLVED = {.by = str_of(session_user())}};
   if (!command_parse(cli->args.words[0], &run, &event.RESOLVED.ref))
     status = output_error(cli, EXIT_USAGE, "which command? RUN#SEQ, as `z8 inspect RUN` shows it");
   else if (outcome_read(cli, &event, &value, &status) && session_open(cli, &status) == SESSION_OPEN)

@@ -158,13 +158,6 @@ static int decide(Cli *cli, ApprovalDecision *d) {
   return status;
 }
 
-static bool texts_valid(const Cli *cli) {
-  static const OptionId ids[] = {OPTION_WHY, OPTION_AS, OPTION_EDIT};
-  for (size_t i = 0; i < sizeof ids / sizeof *ids; i++)
-    if (args_has(&cli->args, ids[i]) && !utf8_valid(str_of(cli->args.values[ids[i]]))) return false;
-  return true;
-}
-
 static bool edit_valid(const char *edit) {
   Buf value = {0};
   Err ignored;
@@ -174,14 +167,14 @@ static bool edit_valid(const char *edit) {
 }
 
 static int verdict(Cli *cli, Str word) {
-  const char *user = getenv("USER"), *edit = cli->args.values[OPTION_EDIT], *why = cli->args.values[OPTION_WHY];
+  const char *edit = cli->args.values[OPTION_EDIT], *why = cli->args.values[OPTION_WHY];
   int status = EXIT_DONE;
-  if (!texts_valid(cli)) return output_error(cli, EXIT_USAGE, "an argument is not UTF-8");
+  if (!words_utf8(cli)) return output_error(cli, EXIT_USAGE, "an argument is not UTF-8");
   if (edit != NULL && !edit_valid(edit))
     return output_error(cli, EXIT_USAGE, "--edit takes a JSON object of the arguments that change: '{\"amount\": 20}'");
   /* Said here, so that it is this user's name also where another process delivers it. */
   if (!args_has(&cli->args, OPTION_AS))
-    cli->args.values[OPTION_AS] = user != NULL && user[0] != 0 && utf8_valid(str_of(user)) ? user : "operator";
+    cli->args.values[OPTION_AS] = session_user();
   if (session_open(cli, &status) != SESSION_OPEN) return status;
   ApprovalDecision d = {.verdict = edit != NULL ? STR("edited") : word, .by = str_of(cli->args.values[OPTION_AS])};
   if (edit != NULL) d.arguments = str_of(edit);

@@ -16,11 +16,6 @@ static Str word_at(const Cli *cli, uint32_t i) {
   return i < cli->args.word_count ? str_of(cli->args.words[i]) : (Str){0};
 }
 
-static const char *operator_name(void) {
-  const char *user = getenv("USER");
-  return user != NULL && utf8_valid(str_of(user)) ? user : "operator";
-}
-
 static void time_text(int64_t us, Buf *out) {
   if (us == 0) buf_byte(out, '-');
   else time_print(us - us % 1000000, out);
@@ -154,7 +149,7 @@ static bool jobs_act(Later *later, App *app, Err *err) {
   }
   if (!job_find(cli, word_at(cli, 1), &id, err)) return false;
   bool ok = cancel ? job_cancel(app, id, str_of(why != NULL ? why : "asked by the operator"), err)
-                   : job_retry(app, id, str_of(operator_name()), err);
+                   : job_retry(app, id, str_of(session_user()), err);
   if (ok) acted(later, cancel ? "cancelled job" : "another try for job", word_at(cli, 1));
   return ok;
 }
@@ -268,7 +263,7 @@ static bool dead_stray(void *context, const StrayLetter *letter) {
 
 static bool dead_one(Cli *cli, const RunRow *row, bool retry, Err *err) {
   const char *why = cli->args.values[OPTION_WHY];
-  Record event = retry ? (Record){.kind = RECORD_REVIVED, .REVIVED = {.by = str_of(operator_name())}}
+  Record event = retry ? (Record){.kind = RECORD_REVIVED, .REVIVED = {.by = str_of(session_user())}}
                        : (Record){.kind = RECORD_CANCEL_ASKED,
                                   .CANCEL_ASKED = {.why = str_of(why != NULL ? why : "dropped by the operator")}};
   if (row->status != RUN_STATUS_DEAD) {

@@ -45,9 +45,7 @@ bool words_utf8(const Cli *cli) {
 }
 
 static Str actor_of(const Cli *cli) {
-  const char *user = getenv("USER");
-  if (args_has(&cli->args, OPTION_ACTOR)) return option_text(cli, OPTION_ACTOR);
-  return user != NULL && utf8_valid(str_of(user)) ? str_of(user) : STR("operator");
+  return args_has(&cli->args, OPTION_ACTOR) ? option_text(cli, OPTION_ACTOR) : str_of(session_user());
 }
 
 /* The fields, as a JSON object; none: {}. */
