@@ -21,9 +21,9 @@ static bool number_after(Str *rest, uint32_t *out) {
 }
 
 bool at_parse(Str at, AtPlace *out) {
-  const char *open = memchr(at.at, '(', at.size);
+  const char *open = at.size > 0 ? memchr(at.at, '(', at.size) : NULL;
   *out = (AtPlace){0};
-  if (at.size == 0 || open == NULL || at.at[at.size - 1] != ')') return false;
+  if (open == NULL || at.at[at.size - 1] != ')') return false;
   size_t before = (size_t)(open - at.at);
   Str inside = {open + 1, at.size - before - 2};
   out->function = (Str){at.at, before > 0 ? before - 1 : 0};

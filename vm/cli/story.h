@@ -39,7 +39,7 @@ typedef struct Step {
   uint32_t wanted_by; /* index of the model's step whose reply wanted this call; NOBODY: the code itself did */
   uint32_t wanted_at; /* and which of its calls */
 } Step;
-enum { NOBODY = UINT32_MAX };
+#define NOBODY UINT32_MAX
 
 typedef struct Conversation Conversation;
 typedef struct Story {

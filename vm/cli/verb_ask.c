@@ -19,18 +19,23 @@ typedef struct Asked {
 
 /* ---- the question --------------------------------------------------------- */
 
-static const BundleAiAgent *agent_find(const Bundle *b, Str name, Err *err) {
+static void no_such_agent(const Bundle *b, Str name, Err *err) {
   Buf known = {.max = 400};
   for (uint32_t i = 0; i < b->ai_agent_count; i++) {
-    Str its = bundle_text(b, b->ai_agents[i].name);
-    if (str_equal(its, name)) return &b->ai_agents[i];
-    if (known.size > 0) buf_text(&known, ", ");
-    buf_str(&known, its);
+    if (i > 0) buf_text(&known, ", ");
+    buf_str(&known, bundle_text(b, b->ai_agents[i].name));
   }
-  if (known.size == 0) FAIL(err, ERR_NOT_FOUND, "the active program has no ai_agent");
+  if (b->ai_agent_count == 0) FAIL(err, ERR_NOT_FOUND, "the active program has no ai_agent");
   else FAIL(err, ERR_NOT_FOUND, "there is no ai_agent %.*s; there is " STR_FMT, name.size > 80 ? 80 : (int)name.size,
             name.at, STR_ARG(buf_view(&known)));
   buf_deinit(&known);
+}
+
+static const BundleAiAgent *agent_find(const Bundle *b, Str name, Err *err) {
+  for (uint32_t i = 0; i < b->ai_agent_count; i++) {
+    if (str_equal(bundle_text(b, b->ai_agents[i].name), name)) return &b->ai_agents[i];
+  }
+  no_such_agent(b, name, err);
   return NULL;
 }
 
