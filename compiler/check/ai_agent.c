@@ -1,11 +1,10 @@
 /* Agents that a model thinks for. A declaration becomes a workflow whose body is
 **
 **   budget {…}:
-**     return agent.run({agent, question, system, model, tools, answer, …}, run ->
-*strategy.react(run))
+** return agent.run({agent, question, system, model, tools, answer, …}, run -> strategy.react(run))
 **
-** so that its runs are runs like all others. What the library gets is data: nothing in the machine
-*knows of agents. */
+** so that its runs are runs like all others. What the library gets is data: nothing in the machine knows of agents.
+** */
 #include "compiler/check/made.h"
 
 enum { ITERATIONS = 10, REPAIRS = 2, MEMORY = 20 };

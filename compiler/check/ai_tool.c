@@ -1,19 +1,16 @@
 /* What a model may call, made callable with what a model sends. For a tool Wire(account, amount):
 **
-**   type Wire.arguments: account, amount       its parameters as a record: types, defaults,
-*constraints
+** type Wire.arguments: account, amount its parameters as a record: types, defaults, constraints
 **   fn Wire.act(r, why): return Wire(r.account, r.amount) because why
 **   fn Wire.question(account, amount): …       where it has `ask`
 **   fn Wire.called(arguments, why): return Wire.act(FIT arguments, why)
 **
 ** and where a person is to be asked first, instead of the last one
 **
-**   fn Wire.put(r, why): return approval.permitted(APPROVE(Wire.question(r…), within, r), x ->
-*Wire.act(x, why))
+** fn Wire.put(r, why): return approval.permitted(APPROVE(Wire.question(r…), within, r), x -> Wire.act(x, why))
 **   fn Wire.called(arguments, why): return Wire.put(FIT arguments, why)
 **
-** Workflows and ai_agents that are called likewise. `approve … for Wire(…)` uses the record and
-*Wire.act, too. */
+** Workflows and ai_agents that are called likewise. `approve … for Wire(…)` uses the record and Wire.act, too. */
 #include "compiler/check/made.h"
 
 typedef struct Companions {

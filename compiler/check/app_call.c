@@ -196,8 +196,17 @@ static void because_infer(Checker *c, Expr *e) {
     REPORT(c, SEALED_PRINTED, e->because->span, STR("because"));
 }
 
+/* A run is started: nobody waits for it, and no version or key of an instance is meant. */
+static Type *start_run_infer(Checker *c, Expr *e) {
+  for (const Arg *arg = e->args; arg; arg = arg->next) {
+    if (arg->name) (void)option_find(c, NULL, 0, arg, STR("dispatch ….StartRun"));
+  }
+  e->args = NULL;
+  return expr_infer(c, e, NULL);
+}
+
 Type *dispatch_infer(Checker *c, Expr *e) {
-  if (start_run_rewrite(c, e)) return expr_infer(c, e, NULL);
+  if (start_run_rewrite(c, e)) return start_run_infer(c, e);
   purity_effect(c, e->span, STR("dispatch"));
   dispatch_operand(c, e);
   options_check(c, e, dispatch_options, COUNT_OF(dispatch_options), STR("dispatch"));

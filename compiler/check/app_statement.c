@@ -58,8 +58,7 @@ static bool is_message(const Type *type, DeclKind kind) {
   return type->kind == TYPE_RECORD && type->decl && type->decl->kind == kind;
 }
 
-/* The declaration a value is surely a record of, if it is the wanted kind of message; NULL where
-*only the run can
+/* The declaration a value is surely a record of, if it is the wanted kind of message; NULL where only the run can
 ** tell. *good: no error was told. */
 static const Decl *message_required(Checker *c, Expr *e, DeclKind kind, DiagId id, bool *good) {
   Type *type = expr_infer(c, e, NULL);

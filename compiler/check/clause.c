@@ -1,8 +1,6 @@
-/* Clauses: decide, evolve, on, perform, and with them guards, views and invariants. What they see
- *is handed to
- ** them in parameters nobody wrote: the state, the message, its meta. A name that stands for a
- *field of one of
- ** them is bound to a Binding while the body is walked, and rewritten where it is met. */
+/* Clauses: decide, evolve, on, perform, and with them guards, views and invariants. What they see is handed to them
+** in parameters nobody wrote: the state, the message, its meta. A name that stands for a field of one of them is
+** bound to a Binding while the body is walked, and rewritten where it is met. */
 #include "compiler/check/checker.h"
 
 Field *clause_params(const Decl *clause) {

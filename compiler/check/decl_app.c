@@ -1,6 +1,5 @@
-/* The application's declarations: their names and bodies (app_declare), what they refer to
- *(app_resolve), and the walk
- ** of them (app_check). Rules that need the whole program are in router.c. */
+/* The application's declarations: their names and bodies (app_declare), what they refer to (app_resolve), and the
+** walk of them (app_check). Rules that need the whole program are in router.c. */
 #include "compiler/check/checker.h"
 #include "vm/base/table.h"
 

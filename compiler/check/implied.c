@@ -1,11 +1,7 @@
-/* Messages that are used and not declared. One walk over the program finds who uses which name as a
-*command
-** or event and declares the missing ones; a second one finds their fields: the named arguments they
-*are made with, the
-** parameters that bind them, what is read of them through a whole binding, and what identifies an
-*instance. Jobs of
-** workers without a field list get theirs in the same way. Every field is `any` and may be left
-*out. */
+/* Messages that are used and not declared. One walk over the program finds who uses which name as a command or event
+** and declares the missing ones; a second one finds their fields: the named arguments they are made with, the
+** parameters that bind them, what is read of them through a whole binding, and what identifies an instance. Jobs of
+** workers without a field list get theirs in the same way. Every field is `any` and may be left out. */
 #include "compiler/check/checker.h"
 #include "vm/base/table.h"
 

@@ -66,15 +66,13 @@ static Symbol *approved_tool(Checker *c, Expr *e) {
   return NULL;
 }
 
-static Type *approve_type(Checker *c, const Symbol *tool) {
+static Type *approve_type(Checker *c) {
   const char *text = "() -> {verdict: string, value: any, by: string, why: any}";
-  (void)tool;
   return type_optional(c->types, signature_parse(c, str_of(text))->result);
 }
 
-/* As it is written it becomes approval.decided(APPROVE, r -> Tool.act(r, why)); what is made by a
-*tool's `ask` (asks) is the
-** effect itself. */
+/* As it is written it becomes approval.decided(APPROVE, r -> Tool.act(r, why)); what is made by the `ask` of a tool is
+** the effect itself. */
 Type *approve_infer(Checker *c, Expr *e) {
   purity_effect(c, e->span, STR("approve"));
   if (e->asks) {
@@ -108,7 +106,7 @@ Type *approve_infer(Checker *c, Expr *e) {
   *e = *made_library_call(c, e->span, "approval", "decided", args);
   e->next = next;
   expr_infer(c, e, NULL);
-  return approve_type(c, tool);
+  return approve_type(c);
 }
 
 /* ---- fit ---- */
@@ -155,9 +153,8 @@ static Expr *stub_map(Checker *c, const Arg *arg, const char *kind, const char *
   return made_map(c, span, &map);
 }
 
-/* {name, arguments: {…}}: nothing is checked, because a model may call anything. Arguments by place
-*get the names of the
-** tool's parameters. */
+/* {name, arguments: {…}}: nothing is checked, because a model may call anything. Arguments by place get the names of
+** the tool's parameters. */
 static Expr *stub_call(Checker *c, Expr *call) {
   const Symbol *symbol = call->left->kind == EXPR_NAME ? scope_find(c, call->left->name) : NULL;
   const Field *f = symbol && symbol->decl ? symbol->decl->fields : NULL;

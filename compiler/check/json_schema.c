@@ -1,8 +1,6 @@
-/* JSON Schemas of records: what a model is told of a tool's arguments and of the answer that is
-*wanted. Types that
-** JSON has not are texts or numbers, as the admission of values reads them back (vm/run). What a
-*`where` asks stands in the
-** description, in the program's own words. */
+/* JSON Schemas of records: what a model is told of a tool's arguments and of the answer that is wanted. Types that
+** JSON has not are texts or numbers, as the admission of values reads them back (vm/run). What a `where` asks stands
+** in the description, in the program's own words. */
 #include "compiler/check/made.h"
 #include "vm/base/json.h"
 

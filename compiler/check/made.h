@@ -1,8 +1,6 @@
-/* Nodes that nobody wrote: what a declaration of a model or an ai_agent stands for, as a tree of
-*its own. They
-** bear the span of what they were made for. Names made here are not interned, so no program can
-*name what they
-** declare, and nothing that a program declares hides what they mean. */
+/* Nodes that nobody wrote: what a declaration of a model or an ai_agent stands for, as a tree of its own. They bear
+** the span of what they were made for. Names made here are not interned, so no program can name what they declare,
+** and nothing that a program declares hides what they mean. */
 #ifndef Z8_MADE_H
 #define Z8_MADE_H
 

@@ -1,5 +1,4 @@
-/* Models: a declaration becomes a function of its name that gives the call's settings; what a node
-*must know before
+/* Models: a declaration becomes a function of its name that gives the call's settings; what a node must know before
 ** any call (provider, key, limits, fallbacks) stands beside it. And `limit NAME`, `budget NAME`. */
 #include "compiler/check/made.h"
 #include "vm/base/text.h"

@@ -1,5 +1,4 @@
-/* Models and their agents, before and after names are declared: what their declarations become, and
-*the schemas that
+/* Models and their agents, before and after names are declared: what their declarations become, and the schemas that
 ** need every type. */
 #include "compiler/check/made.h"
 #include "vm/base/table.h"

@@ -80,9 +80,8 @@ struct Function {
   Expr *expr;  /* lambda's expression body */
   bool single; /* BRANCH made of one statement: `body` is that one, its `next` belongs to others */
   Expr *value_expr; /* BRANCH, parallel-for body: the expression that ends it and gives its value:
-                    *of a last expression
-                    ** statement, or the value of a last assignment to a name; NULL: its value is
-                    *nil */
+                    ** of a last expression statement, or the value of a last assignment to a name; NULL: its
+                    ** value is nil */
   Symbol *key;      /* PERFORM, CHECK: the variable `key`, after the parameters */
   Symbol *state;    /* DECIDE, GUARD, EVOLVE, VIEW, INVARIANT: the parameter that holds the state; among `params` */
   Symbol *message;  /* DECIDE, GUARD, EVOLVE, ON, JOB: the command, event or job; among `params` */

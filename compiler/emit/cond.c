@@ -11,9 +11,8 @@ static bool is_nil(Body *b, Expr *e) {
 
 /* ---- comparisons as jumps ---- */
 
-/* `x op small`, jump if it is `when`. Only the form that jumps if true exists: what NaN makes of
-*its
-** opposite is another thing than false, so the other form jumps over a jump unless x is an int. */
+/* `x op small`, jump if it is `when`. Only the form that jumps if true exists: what NaN makes of its opposite is
+** another thing than false, so the other form jumps over a jump unless x is an int. */
 static void jump_small(Body *b, Op op, uint8_t reg, int64_t small, bool when, bool exact,
                        Op opposite, Label *to) {
   if (when || exact) {

@@ -112,9 +112,8 @@ const Symbol *native_symbol(const Expr *call) {
   return native ? call->symbol : NULL;
 }
 
-/* Whether what the native gives is new, and no part or twin of another value: so says the type of
-*its
-** result. What a native that removes gives has left its container. */
+/* Whether what the native gives is new, and no part or twin of another value: so says the type of its result. What a
+** native that removes gives has left its container. */
 bool native_gives_own(Emitter *e, NativeId native) {
   if (e->native_keeps[native] == 0) {
     const NativeInfo *info = &native_info[native];

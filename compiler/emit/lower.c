@@ -156,9 +156,8 @@ static bool has_final(const Body *b) {
   return false;
 }
 
-/* The function's own variable moves out; what belongs to others too, or is still to be looked at by
-*a
-** finally, is marked shared first. */
+/* The function's own variable moves out; what belongs to others too, or is still to be looked at by a finally, is
+** marked shared first. */
 static uint8_t returned(Body *b, Expr *value) {
   bool variable =
       value->kind == EXPR_NAME && value->symbol != NULL && value->symbol->kind == SYMBOL_VARIABLE;

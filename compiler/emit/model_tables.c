@@ -1,5 +1,4 @@
-/* Models, ai_agents, limits and budgets to the bundle's tables: what a node must know of them
-*before any call. What
+/* Models, ai_agents, limits and budgets to the bundle's tables: what a node must know of them before any call. What
 ** they do is code like any other. */
 #include "compiler/emit/emitter.h"
 

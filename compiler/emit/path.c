@@ -223,9 +223,8 @@ static Type *updated_type(const Stmt *s) {
   return a->kind == b->kind && (a->kind == TYPE_STRING || a->kind == TYPE_DECIMAL) ? a : NULL;
 }
 
-/* The operand first: it may share what the path then has to own. `held`: the container's register,
-*if it is
-** owned already, else -1. */
+/* The operand first: it may share what the path then has to own. `held`: the container's register, if it is owned
+** already, else -1. */
 static void part_update(Body *b, Stmt *s, int held) {
   BinaryOp op = (BinaryOp)(s->op - 1);
   int64_t small;

@@ -20,9 +20,8 @@ static bool is_own(const Field *f) {
   return str_equal(f->name->text, STR("conversation")) || str_equal(f->name->text, STR("details"));
 }
 
-/* Besides its own parameters (a query unless it says others) every ai_agent takes the id of a
-*conversation, and whether
-** more than the answer is wanted. */
+/* Besides its own parameters (a query unless it says others) every ai_agent takes the id of a conversation, and
+** whether more than the answer is wanted. */
 Decl *ast_ai_agent(Build *b, Tok t, Tok name, FieldList params) {
   Decl *decl = ast_declare(b, DECL_AI_AGENT, t, name);
   Tok at = {.span = name.span};

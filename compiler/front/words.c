@@ -115,9 +115,8 @@ static bool is_word(const Token *token, Word word) {
   return token->kind == TK_ID && token->tok.name->word == word;
 }
 
-/* `race: int = 3` declares a variable of that name; variables are not called like types, so it
-*cannot
-** be a block that assigns. colon: the token behind the word. */
+/* `race: int = 3` declares a variable of that name; variables are not called like types, so it cannot be a block that
+** assigns. colon: the token behind the word. */
 static bool declares_variable(const Token *colon) {
   static const char *const types[] = {"int",  "float", "decimal", "string",   "bool", "bytes",
                                       "list", "map",   "time",    "duration", "any"};

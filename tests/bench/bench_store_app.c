@@ -1,7 +1,6 @@
 /* What an application costs the store: streams, random keys, pages, jobs, sleeping runs, an opening after a kill;
 ** beside raw SQLite rows of the same size in groups of 256. Usage: bench_store_app [part …], of which there are: rows
-*keys
-** read jobs runs open. */
+** keys read jobs runs open. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/wait.h>

@@ -1,7 +1,5 @@
-/* Any bytes as a bundle: refused, or shown, verified and run on the switch loop for a little while,
-*every
-** effect answered with nil and every branch abandoned. A bundle that verifies may fault but never
-*crash. */
+/* Any bytes as a bundle: refused, or shown, verified and run on the switch loop for a little while, every effect
+** answered with nil and every branch abandoned. A bundle that verifies may fault but never crash. */
 #include "vm/bundle/bundle.h"
 #include "vm/core/heap.h"
 #include "vm/core/machine.h"

@@ -1,6 +1,5 @@
-/* Any words as code: the verifier refuses them, or both loops run them to the same end, tick for
-*tick,
-** and no harm is done. The tables around the code are good, so that the fuzzer works on the code.
+/* Any words as code: the verifier refuses them, or both loops run them to the same end, tick for tick, and no harm is
+** done. The tables around the code are good, so that the fuzzer works on the code.
  */
 #include "tests/unit/asm.h"
 #include "vm/core/heap.h"

@@ -1,7 +1,5 @@
-/* Any text as a program: what compiles gives a bundle that reads back the same, verifies, and runs
-*for a
-** while without harm. A program that the checker passes and the verifier refuses is a bug of the
-*emitter. */
+/* Any text as a program: what compiles gives a bundle that reads back the same, verifies, and runs for a while
+** without harm. A program that the checker passes and the verifier refuses is a bug of the emitter. */
 #include <stdio.h>
 #include <stdlib.h>
 

@@ -1,6 +1,5 @@
-/* Any bytes as an image: refused, or a machine that can be run on, saved again and freed. The bytes
-*get a
-** good head and checksum, so that the fuzzer works on what lies behind them. */
+/* Any bytes as an image: refused, or a machine that can be run on, saved again and freed. The bytes get a good head
+** and checksum, so that the fuzzer works on what lies behind them. */
 #include "tests/unit/asm.h"
 #include "vm/base/hash.h"
 #include "vm/core/heap.h"

@@ -5,8 +5,7 @@
 **   /json        {"a":[1,2.5,"x"]}                          /slow       answers after 400 ms
 **   /lost        reads, then closes without an answer       /large/N    N bytes of 'x'
 **   /to/PATH     302 to /PATH here                          /other      302 to /echo at "localhost"
-**   /rubbish     bytes that are no HTTP                     /binary     three bytes that are no
-*UTF-8 */
+** /rubbish bytes that are no HTTP /binary three bytes that are no UTF-8 */
 #ifndef Z8_LOOPBACK_H
 #define Z8_LOOPBACK_H
 

@@ -70,9 +70,8 @@ static bool commit_group(World *w, int n) {
   return ok;
 }
 
-/* Opens, commits half of the groups, closes, opens again and commits the rest: so checkpoints and a
-*WAL that
-** starts over are part of it. Goes on after a failure, as a careless caller would. */
+/* Opens, commits half of the groups, closes, opens again and commits the rest: so checkpoints and a WAL that starts
+** over are part of it. Goes on after a failure, as a careless caller would. */
 static void live(World *w) {
   Err err;
   w->acknowledged = 0;

@@ -16,8 +16,7 @@ bool text_is_ascii(Str s);
 /* Plain notation for 1e-6 <= |f| < 1e16 and zero, always with a point; else d.ddde[-]N, without
  * ".0". */
 void float_print(double f, Buf *out);
-/* Sign, digits, optional point and exponent ("5." and ".5" are not numbers), or nan, inf, -inf as
-*printed; whole
+/* Sign, digits, optional point and exponent ("5." and ".5" are not numbers), or nan, inf, -inf as printed; whole
 ** string. Correctly rounded; false when out of range (a number too small is zero). */
 bool float_parse(Str s, double *out);
 void int_print(int64_t i, Buf *out);
@@ -26,12 +25,9 @@ bool int_parse(
     int64_t *out); /* decimal digits with an optional sign; whole string; false on overflow */
 
 /* -- decimals: coefficient * 10^-scale, at most 34 digits, scale 0..6144 as kept --
-** A result's scale: add and sub the larger one, mul the sum, div the difference (at least 0) or
-*what the quotient
-** needs (10.00d / 4 is 2.50, 1d / 4 is 0.25), mod the larger. Zeros at the end are given up where
-*34 digits or the
-** scale would not do. Text: sign, digits, optional point and exponent; printed without exponent,
-*scale kept. */
+** A result's scale: add and sub the larger one, mul the sum, div the difference (at least 0) or what the quotient
+** needs (10.00d / 4 is 2.50, 1d / 4 is 0.25), mod the larger. Zeros at the end are given up where 34 digits or the
+** scale would not do. Text: sign, digits, optional point and exponent; printed without exponent, scale kept. */
 typedef struct Decimal {
   __extension__ __int128 coefficient;
   uint16_t scale;

@@ -420,9 +420,8 @@ bool bundle_entry(const Bundle *bundle, Str name, BundleEntry *out);
 /* The place of instruction word pc (relative to the function's first word). */
 BundleLine bundle_line(const Bundle *bundle, const BundleFn *fn, uint32_t pc);
 
-/* The id a site must have: the first 4 bytes, big-endian, of SHA-256 over function name, effect
-*word,
-** target, patch id and the ordinal in decimal, with a zero byte between each two. */
+/* The id a site must have: the first 4 bytes, big-endian, of SHA-256 over function name, effect word, target, patch
+** id and the ordinal in decimal, with a zero byte between each two. */
 uint32_t bundle_site_id(const Bundle *bundle, const BundleSite *site);
 
 /* The disassembler: readable code beside its source lines (dump.c). */

@@ -154,9 +154,8 @@ static const uint32_t *frame_ask(const Machine *m, const Frame *fr) {
   return op == OP_EFFECT || op == OP_PARALLEL || op == OP_PARFOR ? at : NULL;
 }
 
-/* The frame that holds the instruction the fiber waits at: the top one while it is blocked, else
-*the
-** one under the topmost call from outside. */
+/* The frame that holds the instruction the fiber waits at: the top one while it is blocked, else the one under the
+** topmost call from outside. */
 static const Frame *asking_frame(const Machine *m, const Fiber *f) {
   for (uint32_t i = f->frame_count; i-- > 0;) {
     bool top = i + 1 == f->frame_count;

@@ -49,9 +49,8 @@ static inline size_t object_round(size_t bytes) {
 size_t object_bytes(const Obj *o);
 
 /* Room for `bytes` more without any move until they are used up. The only function that collects.
-** False past LIMIT_VALUE_BYTES: the caller faults (SIZE). The node's live limit is no fault: it
-*ends the run
-** at the next tick (STOP_LIVE). */
+** False past LIMIT_VALUE_BYTES: the caller faults (SIZE). The node's live limit is no fault: it ends the run at the
+** next tick (STOP_LIVE). */
 MUST_USE bool heap_reserve(Machine *m, size_t bytes);
 
 /* Adds to the abstract cost, by what the language did, never by what the allocator did. */
@@ -129,10 +128,8 @@ typedef struct HandleObj {
   uint64_t seq; /* of the command that started it */
   Value name;
 } HandleObj;
-/* A sealed value never holds plaintext: it is a template whose parts are strings and names of
-*secrets,
-** resolved by vm/effects just before an effect leaves. parts: a list of strings and, for a secret,
-*[name]. */
+/* A sealed value never holds plaintext: it is a template whose parts are strings and names of secrets, resolved by
+** vm/effects just before an effect leaves. parts: a list of strings and, for a secret, [name]. */
 typedef struct SealedObj {
   Obj head;
   Value parts;
@@ -146,9 +143,8 @@ typedef struct RangeObj {
   int64_t from, to, step;
 } RangeObj;
 
-/* ---- constructors: allocate, charge, and return the value; bytes are copied. They never fail:
-*room past
-** the limits is the business of the callers that can grow without bound (heap_reserve first). ----
+/* ---- constructors: allocate, charge, and return the value; bytes are copied. They never fail: room past the limits
+** is the business of the callers that can grow without bound (heap_reserve first). ----
  */
 Value string_new(Machine *m, Str utf8); /* must be valid UTF-8 */
 Value bytes_new(Machine *m, Str bytes);
@@ -173,9 +169,8 @@ bool map_find_text(Value map, Str key, Value *out);
 bool map_next(Value map, uint32_t *cursor, Value *key,
               Value *value); /* in insertion order; cursor from 0 */
 
-/* ---- building: only on containers just made here (unshared). May move; `container` is re-read
-*through
-** the pointer, which must be a root (m->temp or a register). ---- */
+/* ---- building: only on containers just made here (unshared). May move; `container` is re-read through the pointer,
+** which must be a root (m->temp or a register). ---- */
 void list_push(Machine *m, Value *list, Value v);
 void map_set(Machine *m, Value *map, Value key, Value v);
 void map_set_text(Machine *m, Value *map, Str key, Value v);
@@ -230,9 +225,8 @@ Value string_part(Machine *m, Value *v, size_t offset,
 uint32_t string_hash(Value string);
 void rope_write(Value rope, char *out); /* its size bytes */
 
-/* Sets temp slots aside over a stretch that may collect: where they wait they are roots too, so
-*that what
-** comes back has moved with the rest. Pairs nest. */
+/* Sets temp slots aside over a stretch that may collect: where they wait they are roots too, so that what comes back
+** has moved with the rest. Pairs nest. */
 static inline void temps_save(Machine *m, uint32_t first, uint32_t count) {
   ASSERT(m->saved_count + count <= COUNT_OF(m->saved));
   for (uint32_t i = 0; i < count; i++) m->saved[m->saved_count++] = m->temp[first + i];

@@ -161,8 +161,7 @@ static void visit_push(Save *s, Obj *o) {
 }
 
 /* Meets a value: leaves are written at once, others wait for their children. Something that is met
-** again while it waits contains itself; only code that no compiler makes can do that, and it ends
-*as nil. */
+** again while it waits contains itself; only code that no compiler makes can do that, and it ends as nil. */
 static void meet(Save *s, Value v) {
   v = seen_through(v);
   if (!value_is_obj(v) || (value_obj(v)->flags & OBJ_CONST) || *id_of(s, value_obj(v))) return;

@@ -6,8 +6,7 @@
 **   objects u64, each: kind u8  flags u8 (SHARED)  aux u16  size u32, then by kind
 **     FLOAT INT TIME DURATION  8 bytes            DECIMAL (aux: scale)  16
 **     STRING BYTES  size bytes, zeros to 8        LIST  size words      MAP  size pairs of words
-**     RECORD CLOSURE  shape or function u32, 0 u32, size words          HANDLE  run [16], seq u64,
-*word
+** RECORD CLOSURE shape or function u32, 0 u32, size words HANDLE run [16], seq u64, word
 **     SEALED  word        ERROR (aux: catchable)  4 words               RANGE  24
 **   fiber_count u32  alive u32, each: id u32  status dest raised 0 (u8)
 **     frames u32, each: fn u32  pc u32  base u32  ret u8  flags u8  0 u16

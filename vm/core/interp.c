@@ -130,11 +130,9 @@ static Stop frame_leave(Fiber *f, const Frame *fr, Value v) {
 
 /* ---- common cases ---- */
 
-/* A field cache holds, of a record, its shape's key and the slot, so that the difference to the key
-*of the
-** record at hand is the slot, or large; of a map, the high bit and an entry, whose key is looked at
-*again.
-** NULL sends to the slow path, which fills the cache. */
+/* A field cache holds, of a record, its shape's key and the slot, so that the difference to the key of the record at
+** hand is the slot, or large; of a map, the high bit and an entry, whose key is looked at again. NULL sends to the
+** slow path, which fills the cache. */
 static inline Value *entry_cached(Value v, Value name, uint32_t cached) {
   if (!(cached & 0x80000000u) || !value_is_kind(v, OBJ_MAP)) return NULL;
   MapObj *map = (MapObj *)value_obj(v);

@@ -630,9 +630,8 @@ static bool next_char(Machine *m, Value *a, uint64_t at) {
 }
 
 /* The state a[1]: an index, for a map the place in its entries, for a string the byte. With two
-** variables the index comes first; of a string the index of the character is not at hand: its
-*byte's
-** count of characters before it is. */
+** variables the index comes first; of a string the index of the character is not at hand: its byte's count of
+** characters before it is. */
 static bool next_pair(Machine *m, Value *a, uint64_t at) {
   Value index = value_small_int((int64_t)at);
   switch (value_obj(a[0])->kind) {

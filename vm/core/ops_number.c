@@ -303,9 +303,8 @@ bool op_neg(Machine *m, Value *a, Value *b) {
 
 /* ---- comparison ---- */
 
-/* Values share parts, so comparing two small heaps may never end: what it may cost is what is left
-*of
-** the ticks. Past that the next tick faults, whatever is answered here. */
+/* Values share parts, so comparing two small heaps may never end: what it may cost is what is left of the ticks. Past
+** that the next tick faults, whatever is answered here. */
 static CompareWork compare_begin(const Machine *m) {
   uint64_t left = m->ticks_limit > m->ticks ? m->ticks_limit - m->ticks : 0;
   return (CompareWork){.max = left > UINT64_MAX / 16 ? UINT64_MAX / 16

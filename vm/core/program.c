@@ -149,10 +149,8 @@ static void program_widths(Program *p) {
 }
 
 /* ---- which frames are filled ----
-** A frame that may be kept must hold nothing but what execution put there, so those on the way to a
-*suspension
-** are filled on entry: functions that may suspend, that call values or methods, and all that call
-*such. */
+** A frame that may be kept must hold nothing but what execution put there, so those on the way to a suspension are
+** filled on entry: functions that may suspend, that call values or methods, and all that call such. */
 
 typedef struct Callers { /* edges from callee to caller, as lists in arrays */
   uint32_t *first, *next, *caller, *work;

@@ -220,9 +220,8 @@ void machine_set_trip(Machine *m) {
   m->trip = stop ? 0 : m->ticks_limit < m->slice_end ? m->ticks_limit : m->slice_end;
 }
 
-/* Limits that the program can meet come before the node's own and before the slice: they must
-*strike
-** at the same tick in every run of it. */
+/* Limits that the program can meet come before the node's own and before the slice: they must strike at the same tick
+** in every run of it. */
 static Tick tick_fault(Machine *m, bool memory) {
   m->running->frames[m->running->frame_count - 1].pc++; /* the place is the next instruction */
   if (memory) op_fault(m, FAULT_MEMORY, "%" PRIu64 " MB", m->charged_limit >> 20);

@@ -24,9 +24,8 @@ typedef struct HttpRequest {
   int64_t timeout_us;    /* 0: not given */
 } HttpRequest;
 
-/* Operands: an array of one map {method, url, headers?, json?, body?, timeout?}, nothing sealed.
- *Headers point
- ** into it. ERR_INVALID says what does not fit. */
+/* Operands: an array of one map {method, url, headers?, json?, body?, timeout?}, nothing sealed. Headers point into
+** it. ERR_INVALID says what does not fit. */
 MUST_USE bool http_request_read(Str operands, HttpRequest *out, Err *err);
 void http_request_deinit(HttpRequest *r); /* wipes what it held */
 bool http_request_has(const HttpRequest *r, Str name);
@@ -41,13 +40,11 @@ typedef struct HttpReply {
   Buf body;
 } HttpReply;
 
-/* One line as it came, with its line end. A status line begins the headers anew (redirects, 100
- *Continue).
- ** False: there are too many. */
+/* One line as it came, with its line end. A status line begins the headers anew (redirects, 100 Continue). False:
+** there are too many. */
 MUST_USE bool http_reply_line(HttpReply *reply, Str line);
-/* {status, headers, body, json}: names in lower case; body a string if it is UTF-8, else bytes;
- *json the parsed
- ** body if the content-type says so, else nil. */
+/* {status, headers, body, json}: names in lower case; body a string if it is UTF-8, else bytes; json the parsed body
+** if the content-type says so, else nil. */
 void http_reply_encode(const HttpReply *reply, Buf *out);
 void http_reply_deinit(HttpReply *reply);
 bool http_reply_header(const HttpReply *reply, Str name, Str *value); /* name in lower case */

@@ -321,9 +321,8 @@ static bool field_differs(const RecordField *field, const Record *was, const Rec
   return differs;
 }
 
-/* Sites move with any edit; what a reader wants to know first is in the operands. So: effect and
-*target,
-** then values, then the rest. */
+/* Sites move with any edit; what a reader wants to know first is in the operands. So: effect and target, then values,
+** then the rest. */
 static int field_rank(const RecordField *field) {
   if (strcmp(field->name, "kind") == 0 || strcmp(field->name, "target") == 0) return 0;
   if (strcmp(field->name, "at") == 0) return 3;

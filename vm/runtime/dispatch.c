@@ -249,9 +249,8 @@ void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
   s->in_flight++;
 }
 
-/* It was asked before a crash and may have been sent. What may be repeated is; for what may not,
- *the answer is
- ** that nobody knows, and the run's own books (check, or a person) take over. */
+/* It was asked before a crash and may have been sent. What may be repeated is; for what may not, the answer is that
+** nobody knows, and the run's own books (check, or a person) take over. */
 static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
   if (r->effect_class != CLASS_IRREVERSIBLE) {
     effect_submit(s, slot, r);

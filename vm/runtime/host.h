@@ -29,9 +29,8 @@ void host_init(Host *host, Node *node, const Clock *clock);
 /* At the end of a round: the virtual clock is now at the latest reading. */
 void host_settle(Host *host, int64_t *latest_us);
 
-/* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as
- *an encoded
- ** map. ERR_INVALID names what is missing or does not fit its type. */
+/* The values of a bundle's `config` declarations: Z8_NAME in the environment, else the default, as an encoded map.
+** ERR_INVALID names what is missing or does not fit its type. */
 /* `args`: an encoded array for args(), or empty. */
 MUST_USE bool config_read(const Bundle *bundle, Str args, Buf *out, Err *err);
 

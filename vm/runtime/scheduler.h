@@ -92,9 +92,8 @@ MUST_USE bool scheduler_resume(Scheduler *s, uint64_t number, Err *err);
 /* All that are not over. A run that cannot be taken up is noted and left; *failed counts them. */
 MUST_USE bool scheduler_resume_all(Scheduler *s, uint32_t *resumed, uint32_t *failed, Err *err);
 
-/* Events from outside (a control request, or a verb that holds the directory itself). RESOLVED,
- *SIGNALLED,
- ** CANCEL_ASKED; strings are copied. They take part in the next round. */
+/* Events from outside (a control request, or a verb that holds the directory itself). RESOLVED, SIGNALLED,
+** CANCEL_ASKED; strings are copied. They take part in the next round. */
 MUST_USE bool scheduler_deliver(Scheduler *s, uint64_t number, const Record *event, Err *err);
 
 typedef enum {

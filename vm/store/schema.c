@@ -8,8 +8,7 @@
 #define TEXT_OF_VALUE(n) TEXT_OF(n)
 
 static const char *const steps[] = {
-    /* 1. The log is append-only, one row for all records of one run in one commit. run_open must be
-    *named by its
+    /* 1. The log is append-only, one row for all records of one run in one commit. run_open must be named by its
     ** exact condition in queries: statuses that are not over (store.h). */
     "CREATE TABLE log(gid INTEGER PRIMARY KEY, run INT, prev INT, head BLOB, bytes BLOB);"
     "CREATE TABLE run(number INTEGER PRIMARY KEY, id BLOB NOT NULL UNIQUE, bundle BLOB NOT NULL,"

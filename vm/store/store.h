@@ -129,9 +129,8 @@ typedef struct JobRow {
   Str note;         /* the last error, one line */
 } JobRow;
 
-/* What a commit holds. The caller owns everything; the store copies while committing. gid and prev
-*of
-** rows are filled by the store. Order within a group is kept. */
+/* What a commit holds. The caller owns everything; the store copies while committing. gid and prev of rows are filled
+** by the store. Order within a group is kept. */
 typedef struct StoreGroup {
   RunRow *created;
   uint32_t created_count; /* number must be the next ones: store_next_run */
@@ -164,9 +163,8 @@ typedef struct StoreGroup {
   Str meta_value; /* a setting that changes with all this; NULL: none does */
 } StoreGroup;
 
-/* Appends a blob; bytes stay the caller's. The arrays it makes are freed by store_group_deinit
-*(blobs only:
-** the others are whoever's they are). A group whose blob_count is set to 0 may be used again. */
+/* Appends a blob; bytes stay the caller's. The arrays it makes are freed by store_group_deinit (blobs only: the
+** others are whoever's they are). A group whose blob_count is set to 0 may be used again. */
 void store_group_blob(StoreGroup *group, Hash256 id, Str bytes);
 void store_group_deinit(StoreGroup *group);
 

@@ -79,9 +79,8 @@ static bool prepare(SqliteStore *s, sqlite3 *db, const char *const *sql, int cou
   return true;
 }
 
-/* Whose file it is comes first: setting WAL would write to any. A new file takes its page size and
-*WAL before it
-** has tables. */
+/* Whose file it is comes first: setting WAL would write to any. A new file takes its page size and WAL before it has
+** tables. */
 static bool open_writer(SqliteStore *s, Err *err) {
   int64_t version;
   if (!open_one(s, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &s->writer, err) ||
