@@ -427,6 +427,40 @@ ai_agent Scribe(query: string, due: time, copies: int = 1, amounts: list[decimal
     expectEqual((await p.rows("approvals")).length, 2, "both wait still");
   }),
 
+  place(h, "tenants have budgets and limits of their own", async (p) => {
+    const file = p.write(`
+model echo:
+  provider: offline
+  script: [ "yes" ]
+
+budget Daily: { calls: 2 per 1d, by: [tenant, agent] }
+limit Pace: { provider: offline, requests: 3 per 1h, by: [tenant] }
+
+ai_agent First:
+  model: echo
+  prompt: "p"
+
+ai_agent Second:
+  model: echo
+  prompt: "p"
+`);
+    const serving = p.spawn("serve", file);
+    await until("it to serve", () => serving.err.includes("serving"));
+    const yes = async (agent, ...more) => expectEqual(await p.ok("ask", agent, "q", ...more), "yes\n");
+    for (const tenant of ["acme", "acme", "globex", "globex"]) await yes("First", "--tenant", tenant);
+    await p.fails(1, /Daily/, "ask", "First", "q", "--tenant", "acme");
+    await yes("First"); // of the tenant default
+    await yes("Second", "--tenant", "acme");
+    const paced = p.spawn("ask", "Second", "q", "--tenant", "acme");
+    await until("a wait for the limit", async () => (await p.rows("runs")).some((r) => /waiting .* Pace.*3 of 3 requests per 1h/.test(r.note ?? "")));
+    await yes("Second", "--tenant", "globex");
+    const rows = await p.rows("costs", "--by", "tenant");
+    expectEqual(JSON.stringify(rows.filter((r) => r.tenant).map((r) => [r.tenant, r.calls])), '[["acme",3],["default",1],["globex",3]]');
+    serving.kill("SIGTERM");
+    expectEqual(await p.end(paced), 1, paced.out);
+    expectEqual(await p.end(serving), 0, serving.err);
+  }),
+
   place(h, "costs: by day, tenant, agent and model; the sums agree with the pages", async (p) => {
     expectEqual((await p.z8(["costs"])).code, 1, "there is no directory");
     await p.run(triage);
