@@ -449,6 +449,7 @@ ai_agent Second:
     const yes = async (agent, ...more) => expectEqual(await p.ok("ask", agent, "q", ...more), "yes\n");
     for (const tenant of ["acme", "acme", "globex", "globex"]) await yes("First", "--tenant", tenant);
     await p.fails(1, /Daily/, "ask", "First", "q", "--tenant", "acme");
+    await p.fails(1, /no control characters/, "ask", "First", "q", "--tenant", "a\tb");
     await yes("First"); // of the tenant default
     await yes("Second", "--tenant", "acme");
     const paced = p.spawn("ask", "Second", "q", "--tenant", "acme");

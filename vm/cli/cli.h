@@ -86,6 +86,7 @@ void sources_deinit(Sources *sources);
 
 /* ---- verb_send.c ---- */
 bool words_utf8(const Cli *cli); /* all that the command line says */
+MUST_USE bool words_fit(const Cli *cli, Err *err); /* and --tenant is a tenant's name */
 Str option_text(const Cli *cli, OptionId id); /* "": not given */
 void output_answer(Cli *cli, Str value); /* as JSON, a line */
 

@@ -79,10 +79,7 @@ static bool ask_begin(Later *later, App *app, Err *err) {
   Live *live = cli->live;
   Buf input = {0};
   const Bundle *b = program_bundle(app_program(app));
-  if (!words_utf8(cli)) {
-    FAIL(err, ERR_INVALID, "an argument is not UTF-8");
-    return false;
-  }
+  if (!words_fit(cli, err)) return false;
   const BundleAiAgent *agent = agent_find(b, str_of(cli->args.words[0]), err);
   bool ok = agent != NULL && input_make(cli, app, agent, &input, err);
   if (ok) {

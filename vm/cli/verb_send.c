@@ -44,6 +44,14 @@ bool words_utf8(const Cli *cli) {
   return true;
 }
 
+bool words_fit(const Cli *cli, Err *err) {
+  if (!words_utf8(cli)) FAIL(err, ERR_INVALID, "an argument is not UTF-8");
+  else if (!tenant_valid(option_text(cli, OPTION_TENANT)))
+    FAIL(err, ERR_INVALID, "a tenant's name has at most 128 bytes and no control characters");
+  else return true;
+  return false;
+}
+
 static Str actor_of(const Cli *cli) {
   return args_has(&cli->args, OPTION_ACTOR) ? option_text(cli, OPTION_ACTOR) : str_of(session_user());
 }
@@ -241,8 +249,8 @@ static bool enqueue_begin(Later *later, App *app, Err *err) {
   Cli *cli = later->cli;
   Sending s = {0};
   int status = EXIT_DONE;
-  bool read = words_utf8(cli) || usage(cli, &status, "an argument is not UTF-8");
-  read = read && fields_read(cli, 1, &s.data, &status) && job_options(cli, &s.options, &status);
+  if (!words_fit(cli, err)) return false;
+  bool read = fields_read(cli, 1, &s.data, &status) && job_options(cli, &s.options, &status);
   bool ok = !read || jobs_enqueue(app, str_of(cli->args.words[0]), buf_view(&s.data), buf_view(&s.options),
                                   option_text(cli, OPTION_TENANT), actor_of(cli), enqueued, later, err);
   sending_free(&s);

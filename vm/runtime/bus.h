@@ -38,6 +38,9 @@ typedef struct CommandResult {
   Str value; /* encoded map {reply, version, events}, with `state` where asked for */
 } CommandResult;
 
+/* At most 128 bytes of UTF-8, and no control characters: they keep keys apart. */
+bool tenant_valid(Str tenant);
+
 /* A command of a caller outside any run. `done` is called on the scheduler's thread when the result is durable; it may
 ** call bus_dispatch again. Strings are copied. False: refused before it was looked at (ERR_LIMIT: the bus is full, try
 ** again later). */

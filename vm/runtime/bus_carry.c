@@ -56,9 +56,10 @@ static bool has_control(Str text) {
   return false;
 }
 
+bool tenant_valid(Str tenant) { return tenant.size <= 128 && !has_control(tenant) && utf8_valid(tenant); }
+
 static bool tenant_fits(Bus *b, const Order *o) {
-  Str tenant = o->c.tenant;
-  if (tenant.size <= 128 && !has_control(tenant) && utf8_valid(tenant)) return true;
+  if (tenant_valid(o->c.tenant)) return true;
   bus_errorf(b, "invalid_tenant", "a tenant's name has at most 128 bytes and no control characters");
   return false;
 }
