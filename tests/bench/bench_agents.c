@@ -309,9 +309,8 @@ typedef struct Case {
 } Case;
 
 static const Case cases[] = {
-    {"once", "Calls", "model.call, 64 runs (floor: 3000 calls/s, 0.25x of the effects alone)", AT_ONCE, 1, 0},
-    {"paced", "Calls", "model.call, 64 runs, paced by a server that takes 20 ms in the mean (floor: 1 ms median)", AT_ONCE,
-     2, PACED_US},
+    {"once", "Calls", "model.call, 64 runs (floor: 3000 calls/s, 1 ms median, 0.25x of the effects alone)", AT_ONCE, 1, 0},
+    {"paced", "Calls", "model.call, 64 runs, paced by a server that takes 20 ms in the mean", AT_ONCE, 2, PACED_US},
     {"late", "Calls", "model.call, 64 runs, a server that takes 50 ms in the mean", AT_ONCE, 4, LATE_US},
     {"slow", "Calls", "model.call, 64 runs, a server that takes 2 s in the mean", AT_ONCE, 200, SLOW_US},
     {"one", "Calls", "model.call, one run", 1, 16, 0},
