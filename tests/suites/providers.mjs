@@ -1,12 +1,13 @@
 // Models of every provider through the whole of z8: a program with a model and an ai_agent in it, a server on loopback that
 // plays the provider, and the journal afterwards.
-import { readFileSync } from "node:fs";
 import { createServer as createSecureServer } from "node:https";
 import { join } from "node:path";
-import { run, expect, expectEqual } from "../support/harness.mjs";
+import { expect, expectEqual } from "../support/harness.mjs";
 import {
   HOST,
   KEY,
+  LONG,
+  certificate,
   declared,
   asking,
   caseOf,
@@ -422,46 +423,46 @@ print(ask Helper(query: "x"))
     },
   );
 
-const certificates = (h) => ({
-  name: "a server with a certificate of its own making is not asked",
-  test: async ({ dir }) => {
-    const pem = (n) => join(dir, n);
-    const r = await run("openssl", [
-      "req",
-      "-x509",
-      "-newkey",
-      "rsa:2048",
-      "-nodes",
-      "-keyout",
-      pem("key.pem"),
-      "-out",
-      pem("cert.pem"),
-      "-days",
-      "2",
-      "-subj",
-      "/CN=localhost",
-      "-addext",
-      "subjectAltName=DNS:localhost,IP:127.0.0.1",
-    ]);
-    if (r.code !== 0) return console.log("  (no openssl: the test of certificates is left out)");
-    const options = { key: readFileSync(pem("key.pem")), cert: readFileSync(pem("cert.pem")) };
-    const server = await rawServer(
-      (request, reply) => reply.end("{}"),
-      (f) => createSecureServer(options, f),
-    );
-    const m = new Models(h, dir, server, { Z8_HOST: `https://127.0.0.1:${server.port}` });
-    const [g] = await m.printed(asking("openai", 1));
-    await server.close();
-    expect(
-      g.code === "model_network" &&
-        g.class === "never" &&
-        g.sent === false &&
-        /certificate|who it should be/.test(g.message),
-      json(g),
-    );
-    expectEqual(server.calls.length, 0, "requests");
+const certificates = (h) => [
+  {
+    name: "a server with a certificate of its own making is not asked",
+    test: async ({ dir }) => {
+      const tls = await certificate(dir);
+      if (tls === null) return console.log("  (no openssl: the test of certificates is left out)");
+      const server = await rawServer(
+        (request, reply) => reply.end("{}"),
+        (f) => createSecureServer(tls, f),
+      );
+      const m = new Models(h, dir, server, { Z8_HOST: `https://127.0.0.1:${server.port}` });
+      const refused = ([g]) =>
+        expect(
+          g.code === "model_network" &&
+            g.class === "never" &&
+            g.sent === false &&
+            /certificate|who it should be/.test(g.message),
+          json(g),
+        );
+      refused(await m.printed(asking("openai", 1)));
+      m.env.SSL_CERT_FILE = join(dir, "missing.pem");
+      refused(await m.printed(asking("openai", 1)));
+      await server.close();
+      expectEqual(server.calls.length, 0, "requests");
+    },
   },
-});
+  modelled(
+    h,
+    "a server that an authority of SSL_CERT_FILE vouches for",
+    (r) => ({ text: `${LONG} ${caseOf(r)}`, piece_ms: 1 }),
+    async (m, server) => {
+      for (const stream of [true, false]) {
+        const told = await m.printed(asking("openai", 5, `, stream: ${stream}`));
+        expectEqual(told.map((t) => t.ok?.text).join(), [0, 1, 2, 3, 4].map((i) => `${LONG} ${i}`).join());
+      }
+      await m.replayed();
+    },
+    { secure: true },
+  ),
+];
 
 export default (h) => [
   ...eachProvider((provider, stream, name) => agentTest(h, provider, stream, name)),
@@ -469,5 +470,5 @@ export default (h) => [
   ...ends(h),
   ...typed(h),
   secrets(h),
-  certificates(h),
+  ...certificates(h),
 ];

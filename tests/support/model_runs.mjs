@@ -131,14 +131,25 @@ export class Models {
   }
 }
 
+// A certificate of 127.0.0.1 that vouches for itself; null: there is no openssl.
+export async function certificate(dir) {
+  const [key, cert] = ["key.pem", "cert.pem"].map((n) => join(dir, n));
+  const words = "req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -addext subjectAltName=IP:127.0.0.1";
+  const r = await run("openssl", [...words.split(" "), "-keyout", key, "-out", cert]);
+  return r.code === 0 ? { key: readFileSync(key), cert: readFileSync(cert), file: cert } : null;
+}
+
 // A test with a scripted server of its own. What was asked wrongly, and answers that nobody came for, fail it.
-export const modelled = (h, name, script, body, more = {}) => ({
+export const modelled = (h, name, script, body, { secure = false, ...more } = {}) => ({
   name,
   ...more,
   test: async ({ dir }) => {
-    const server = await modelServer({ script, key: KEY });
+    const tls = secure && (await certificate(dir));
+    if (tls === null) return console.log(`  (no openssl: ${name} is left out)`);
+    const server = await modelServer({ script, key: KEY, tls });
+    const env = tls ? { Z8_HOST: `https://127.0.0.1:${server.port}`, SSL_CERT_FILE: tls.file } : {};
     try {
-      await body(new Models(h, dir, server), server);
+      await body(new Models(h, dir, server, env), server);
       server.check();
     } catch (e) {
       e.message += `\n--- the server was asked ${server.calls.length} times\n${server.calls.map((c) => JSON.stringify(c.messages ?? c.resume)).join("\n")}\n${server.faults.join("\n")}`;
@@ -158,13 +169,21 @@ export async function recorded(m) {
     .map((r) => JSON.parse(r.operands[0]));
 }
 
+// The server has been asked once more, and then some time has gone by.
+async function asked(m, ms) {
+  for (const before = m.server.calls.length, end = Date.now() + 2000; m.server.calls.length === before; await pause(2))
+    if (Date.now() > end) return;
+  await pause(chance() * ms);
+}
+
+// Kills and recovers until the program is over, at most so often; how often. Every second kill comes at any time within
+// the window (ms), the others while a call is in flight or just over: so a fast machine is not done after a few.
 export async function killedAtRandom(m, file, window, most) {
   let kills = 0;
   for (let words = ["run", file]; kills < most; words = words.length ? ["recover"] : ["run", file]) {
-    const ended = { is: false };
-    const timer = pause(30 + chance() * window);
+    const moment = kills % 2 === 0 ? pause(30 + chance() * window) : asked(m, 60);
     try {
-      await m.killedWhen(timer, ...words);
+      await m.killedWhen(moment, ...words);
       kills++;
     } catch (e) {
       if (!/was over before/.test(e.message)) throw e;

@@ -22,10 +22,12 @@
 // tools: [{ name, description, schema }], choice, answer (schema), max_tokens, seed, stops, effort, background, headers,
 // raw (the body), body, at_ms, usage (what it is charged), resume: { id, after } of a GET }. server.generations counts answers that were begun.
 //
+// tls: { key, cert } of a server that speaks HTTPS.
 // key: the key that must come, "test-key" unless said; null: none is wanted. For load: modelServer({ constant: answer })
 // answers at once, checks and records nothing but server.count. As a process of its own: `node model_server.mjs
 // '{"constant":"Fine."}'` prints its address and ends with its input.
 import { createServer } from "node:http";
+import { createServer as createSecureServer } from "node:https";
 import { createServer as createSocketServer } from "node:net";
 import { argv } from "node:process";
 import { pathToFileURL } from "node:url";
@@ -77,7 +79,8 @@ class ModelServer {
   #key;
   #stored = new Map();
   #thoughts = [];
-  constructor({ script = [], key = "test-key" }) {
+  constructor({ script = [], key = "test-key", tls }) {
+    this.tls = tls;
     this.#script = typeof script === "function" ? script : [...script];
     this.#key = key;
   }
@@ -89,12 +92,12 @@ class ModelServer {
     if (this.remaining()) throw new Error(`${this.remaining()} answers of the script were not asked for`);
   }
   async listen() {
-    this.http = createServer((request, reply) =>
+    const serve = (request, reply) =>
       this.#serve(request, reply).catch((e) => {
         this.faults.push(`the server itself: ${e.stack}`);
         reply.destroy();
-      }),
-    );
+      });
+    this.http = this.tls ? createSecureServer(this.tls, serve) : createServer(serve);
     this.http.keepAliveTimeout = 60_000;
     await new Promise((ok) => this.http.listen(0, "127.0.0.1", 4096, ok));
     this.port = this.http.address().port;

@@ -8,6 +8,10 @@
 ** bytes of the first have left, and the outcome is "unknown". What failed before a byte left is sent again.
 ** tests/unit/test_model_http.c has a server that does this.
 **
+** HTTP/1.1 is spoken also where a server offers HTTP/2. There many calls would share a connection, and the memory of its
+** TLS (45 KB), but its fate as well: one that breaks would leave all of them unknown. And libcurl 7.88 resets each
+** stream whose end comes in a frame of its own, which servers take for an attack: a thousand calls, and they hang up.
+**
 ** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane is
 ** the hosts with the same hash), because each look-up of a name is a thread and each connect a place in a server's
 ** queue; a host that does not answer does not keep calls to others waiting.
@@ -15,6 +19,7 @@
 ** When a reader has all it needs its outcome leaves at once; the tail of the stream is read so that the connection can
 ** be used again. */
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/resource.h>
 
 #include "vm/base/file.h"
@@ -29,7 +34,7 @@ enum {
   LANES = 64,
   LANE_STARTS = 64,
   HANDLES_KEPT_MAX = 128,
-  READ_BYTES = 4096, /* kept by every call that waits */
+  READ_BYTES = 2048, /* kept by every call that waits */
   LINES_MAX = 12,
   TAIL_BYTES_MAX = 256 << 10
 };
@@ -381,7 +386,8 @@ static bool call_send(Call *call) {
   call->easy = handle_take(c);
   if (call->easy == NULL) return false;
   handle_fill(call);
-  call->shard = shards_add(c->shards, call->easy);
+  bool tls = strncasecmp(call->http.url.at, "https:", 6) == 0;
+  call->shard = shards_add(c->shards, call->easy, tls);
   if (call->shard == NULL) {
     handle_give(c, call->easy);
     return false;

@@ -15,6 +15,7 @@ struct Shard {
   Shards *all;
   CURLM *multi; /* NULL: closed, as nothing used it */
   uint32_t index, active;
+  bool tls;
   bool touched;     /* messages may be there */
   int64_t due_us;   /* libcurl's timer; 0: none */
   int64_t empty_us; /* since when nothing is active */
@@ -93,20 +94,24 @@ static bool shard_open(Shard *shard) {
   return true;
 }
 
-static Shard *with_room(Shards *s) {
+static bool has_room(const Shard *shard, bool tls) {
+  return shard->tls == tls && shard->active < (tls ? SHARD_REQUESTS_TLS : SHARD_REQUESTS);
+}
+
+static Shard *with_room(Shards *s, bool tls) {
   uint32_t i = 0;
-  while (i < s->count && s->at[i]->active >= SHARD_REQUESTS) i++;
+  while (i < s->count && !has_room(s->at[i], tls)) i++;
   if (i == s->count) {
     s->at = mem_grow(s->at, &s->cap, s->count + 1, sizeof *s->at);
     s->at[i] = MEM_NEW(Shard);
-    *s->at[i] = (Shard){.all = s, .index = i};
+    *s->at[i] = (Shard){.all = s, .index = i, .tls = tls};
     s->count++;
   }
   return s->at[i]->multi != NULL || shard_open(s->at[i]) ? s->at[i] : NULL;
 }
 
-Shard *shards_add(Shards *s, CURL *easy) {
-  Shard *shard = with_room(s);
+Shard *shards_add(Shards *s, CURL *easy, bool tls) {
+  Shard *shard = with_room(s, tls);
   if (shard == NULL || s->api->multi_add_handle(shard->multi, easy) != CURLM_OK) return NULL;
   shard->active++;
   shard->touched = true;
