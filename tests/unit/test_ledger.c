@@ -101,7 +101,13 @@ static AccountUse scope_use(Fixture *f, uint64_t seq, int64_t tokens) {
   return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}, 0};
 }
 
-static Amounts tokens(int64_t n) { return (Amounts){n * 10, n, 1}; }
+static Amounts amounts(int64_t n) { return (Amounts){n * 10, n, 1}; }
+static const Want *between(int64_t expected, int64_t most) {
+  static Want want;
+  want = (Want){amounts(expected), amounts(most)};
+  return &want;
+}
+static const Want *tokens(int64_t n) { return between(n, n); }
 
 static void test_reserve(void) {
   Fixture f = {.store = store_open_memory()};
@@ -125,6 +131,107 @@ static void test_reserve(void) {
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(76), &b, &which) == RESERVE_NEVER);
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(75), &b, &which) == RESERVE_DONE);
   ledger_release(f.ledger, &b);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Who is within its reservation goes beside others; who is not goes alone, whatever the others give back meanwhile. */
+static void test_alone(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Account *a = use.account;
+  Hold one = hold_new("12345678t"), two = hold_new("12345678t"), late = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 60), &one, &which) == RESERVE_DONE);
+  CHECK(account_reserved(a).tokens == 60 && account_expected(a).tokens == 10 && !account_alone(a));
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(41, 41), &two, &which) == RESERVE_WAIT);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 60), &two, &which) == RESERVE_DONE && account_alone(a));
+  CHECK(account_expected(a).tokens == 20 && account_reserved(a).calls == 2);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(1, 1), &late, &which) == RESERVE_WAIT);
+  ledger_settle(f.ledger, &one, &(Usage){.input = 10}, 1, false);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(1, 1), &late, &which) == RESERVE_WAIT);
+  ledger_settle(f.ledger, &two, &(Usage){.input = 55}, 1, false);
+  CHECK(!account_alone(a) && account_reserved(a).tokens == 0 && account_expected(a).tokens == 0);
+  CHECK(account_spent(a).tokens == 65);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(35, 1000), &late, &which) == RESERVE_DONE && account_alone(a));
+  ledger_release(f.ledger, &late);
+  CHECK(!account_alone(a) && account_reserved(a).tokens == 0);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(36, 36), &two, &which) == RESERVE_NEVER);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Inside there is room, outside somebody is alone. */
+static void test_nested(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse outer = scope_use(&f, 1, 100), inner[] = {outer, scope_use(&f, 2, 1000)};
+  inner[1].limit = (Amounts){NO_BOUND, NO_BOUND, 5};
+  Hold a = hold_new("12345678t"), b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 500), &a, &which) == RESERVE_DONE);
+  CHECK(a.accounts[0].alone && !a.accounts[1].alone); /* calls are exact */
+  CHECK(ledger_reserve(f.ledger, &inner[1], 1, between(10, 500), &b, &which) == RESERVE_DONE);
+  ledger_release(f.ledger, &b);
+  b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 10), &b, &which) == RESERVE_WAIT && which == 0);
+  ledger_release(f.ledger, &a);
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 10), &b, &which) == RESERVE_DONE);
+  ledger_release(f.ledger, &b);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* ---- what models charge --------------------------------------------------------------- */
+
+static uint32_t rows_pending(Fixture *f) {
+  uint32_t pending = !grouping_empty(f->grouping);
+  fixture_commit(f);
+  return pending;
+}
+
+static void learn(Fixture *f, int64_t input, int64_t output, bool exact) {
+  ledger_learn(f->ledger, STR("p\0m"), &(Usage){.input = input, .output = output, .exact = exact},
+               &(Usage){.input = 100, .output = 50});
+}
+
+static void test_learned(void) {
+  Fixture f = {.store = store_open_memory()};
+  fixture_open(&f);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == UNTOLD_TOKENS && rows_pending(&f) == 0);
+  learn(&f, 90, 50, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 0 && ledger_learned(f.ledger, STR("q")).input == UNTOLD_TOKENS);
+  CHECK(rows_pending(&f) == 1);
+  learn(&f, 100, 7, true); /* the ordinary case writes nothing more */
+  CHECK(rows_pending(&f) == 0);
+  learn(&f, 5100, 60, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && ledger_learned(f.ledger, STR("p\0m")).output == 10);
+  CHECK(rows_pending(&f) == 1);
+  learn(&f, 4900, 60, true);
+  learn(&f, 20, 20, false); /* nobody said how much */
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && rows_pending(&f) == 0);
+  fixture_close(&f);
+
+  fixture_open(&f);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && ledger_learned(f.ledger, STR("p\0m")).output == 10);
+  learn(&f, 20, 20, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 4375);
+  int times = 1;
+  while (ledger_learned(f.ledger, STR("p\0m")).input > 0 && times < 100) learn(&f, 20, 20, true), times++;
+  CHECK(times < 60 && ledger_learned(f.ledger, STR("p\0m")).output == 0);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+static void test_learned_untold(void) {
+  Fixture f = {.store = store_open_memory()};
+  fixture_open(&f);
+  learn(&f, 20, 20, false); /* a reply without usage tells too that nothing more is known */
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 0 && rows_pending(&f) == 1);
+  grouping_kv(f.grouping, SPACE_LEDGER, STR("mx"), STR("\x82\x20\x01"));
+  fixture_commit(&f);
+  CHECK(ledger_learned(f.ledger, STR("x")).input == UNTOLD_TOKENS && ledger_failed(f.ledger));
   fixture_close(&f);
   store_close(f.store);
 }
@@ -162,8 +269,8 @@ static void hold_loaded(void *context, const HoldRow *row, Hold *hold) {
   Loaded *l = context;
   l->row = *row;
   l->count++;
-  CHECK(hold->amounts.tokens == 60 && hold->most.output == 50 && hold->count == 1);
-  ledger_settle(l->ledger, hold, &hold->most, 600, true);
+  CHECK(hold->expected.tokens == 60 && hold->most.tokens == 60 && hold->usage.output == 50 && hold->count == 1);
+  ledger_settle(l->ledger, hold, &hold->usage, 600, true);
 }
 
 typedef struct Costs {
@@ -191,7 +298,7 @@ static void test_rows(void) {
   fixture_open(&f);
   AccountUse use = scope_use(&f, 5, 100);
   book_key(3 * DAY + 5, STR("acme"), STR("Triage"), STR("fast"), &book);
-  Hold a = {.most = {.input = 10, .output = 50}}, done = {0};
+  Hold a = {.usage = {.input = 10, .output = 50}}, done = {0};
   char *key = mem_alloc(book.size);
   memcpy(key, book.at, book.size);
   a.book = (Str){key, book.size};
@@ -236,11 +343,104 @@ static void test_rows(void) {
   store_close(f.store);
 }
 
+/* Of a call that is lost what is expected is charged, so that is held; one that can be taken up holds all it held. */
+typedef struct Reloaded {
+  Ledger *ledger;
+  Account *account;
+  bool alone;
+  int64_t reserved;
+} Reloaded;
+
+static void hold_reloaded(void *context, const HoldRow *row, Hold *hold) {
+  Reloaded *r = context;
+  CHECK(hold->count == 1 && hold->expected.tokens == 10);
+  r->account = hold->accounts[0].account;
+  r->alone = account_alone(r->account);
+  r->reserved = account_reserved(r->account).tokens;
+  CHECK(account_expected(r->account).tokens == 10);
+  ledger_release(r->ledger, hold);
+  CHECK(account_reserved(r->account).tokens == 0 && !account_alone(r->account));
+  ledger_hold_drop(r->ledger, row->run, row->seq);
+}
+
+static void reload(int64_t most, Str resume, Reloaded *out) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  Err err = {0};
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Hold hold = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, most), &hold, &which) == RESERVE_DONE);
+  ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, resume}, &hold);
+  fixture_commit(&f);
+  hold_deinit(&hold);
+  fixture_close(&f);
+  fixture_open(&f);
+  *out = (Reloaded){.ledger = f.ledger};
+  CHECK(ledger_holds(f.ledger, hold_reloaded, out, &err));
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+static void test_reloaded(void) {
+  Reloaded r;
+  reload(60, (Str){0}, &r);
+  CHECK(r.reserved == 10 && !r.alone);
+  reload(600, (Str){0}, &r);
+  CHECK(r.reserved == 10 && !r.alone);
+  reload(60, STR("id"), &r);
+  CHECK(r.reserved == 60 && !r.alone);
+  reload(600, STR("id"), &r);
+  CHECK(r.reserved == 10 && r.alone);
+}
+
+static void hold_any(void *context, const HoldRow *row, Hold *hold) {
+  (void)row;
+  ledger_release(context, hold);
+}
+
+/* A row with any byte changed, or cut: it is read or refused. */
+static void test_damaged(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  Buf row = {0};
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Hold hold = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 600), &hold, &which) == RESERVE_DONE);
+  ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, STR("id")}, &hold);
+  Str key = STR("\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\11"), value;
+  CHECK(grouping_kv_get(f.grouping, SPACE_HOLD, key, &value));
+  if (value.size > 0) buf_str(&row, value);
+  hold_deinit(&hold);
+  fixture_close(&f);
+  for (size_t i = 0; i < 2 * row.size; i++) {
+    Err err = {0};
+    fixture_open(&f);
+    char *at = &row.at[i / 2], was = *at;
+    *at = (char)(i % 2 ? was ^ 0x20 : was + 1);
+    grouping_kv(f.grouping, SPACE_HOLD, key, i % 3 ? buf_view(&row) : (Str){row.at, i / 2});
+    *at = was;
+    fixture_commit(&f);
+    if (!ledger_holds(f.ledger, hold_any, f.ledger, &err)) CHECK(err.code == ERR_CORRUPT);
+    fixture_close(&f);
+  }
+  CHECK(row.size > 40);
+  buf_deinit(&row);
+  store_close(f.store);
+}
+
 int main(void) {
   RUN_TEST(test_prices);
   RUN_TEST(test_dollars);
   RUN_TEST(test_reserve);
+  RUN_TEST(test_alone);
+  RUN_TEST(test_nested);
+  RUN_TEST(test_learned);
+  RUN_TEST(test_learned_untold);
   RUN_TEST(test_window);
   RUN_TEST(test_rows);
+  RUN_TEST(test_reloaded);
+  RUN_TEST(test_damaged);
   return TEST_END();
 }
