@@ -160,7 +160,7 @@ uint64_t estimate_value(Str value) {
 
 static void count_field(ModelTokens *t, Str map, const char *key) { count_text(t, value_get_text(map, key)); }
 
-/* What goes back to the provider as it came, in place of text and calls, holds more than those: reasoning, signatures. */
+/* What goes back to the provider as it came, instead of text and calls, holds more than they: reasoning, signatures. */
 static void count_raw(ModelTokens *t, Str message) {
   Str raw;
   if (!value_bytes(value_get(message, "raw"), &raw)) return;

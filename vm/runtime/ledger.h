@@ -1,21 +1,21 @@
 /* The ledger of calls of models: what was spent, what is reserved for calls in flight, and the books.
 **
-** An account is a budget someone set: of a scope (`budget {…}:`, an agent's), or of a declaration, one for each tenant,
-** agent, model … it says, of a window of time. Before a call leaves it is reserved in all its accounts (a hold); it is
-** settled with what it did cost in the commit that has its answer on record. What is reserved is the sum of the holds
-** and stored nowhere else, so the two can never disagree.
+** An account is a budget someone set: of a scope (`budget {…}:`, an agent's), or of a declaration, one for each
+** tenant, agent, model … it says, of a window of time. Before a call leaves it is reserved in all its accounts (a
+** hold); it is settled with what it did cost in the commit that has its answer on record. What is reserved is the sum
+** of the holds and stored nowhere else, so the two can never disagree.
 **
-** A call is two amounts: what is expected of it, and the most it is thought to cost. It needs room for what is expected;
-** what it reserves in an account is the most, so that calls beside it cannot spend the difference. Where the most does
-** not fit it is alone: no other call begins in that account before it is settled. So in each account all calls in
-** flight but one are within what is reserved for them, and together they overspend it by no more than that one would by
-** itself. (To let it reserve "all that is left" instead would not do: what others give back when they are settled would
-** admit a second one that is not covered.)
+** A call is two amounts: what is expected of it, and the most it is thought to cost. It needs room for what is
+** expected; what it reserves in an account is the most, so that calls beside it cannot spend the difference. Where the
+** most does not fit it is alone: no other call begins in that account before it is settled. So of all calls in flight
+** in an account all but one are within what is reserved for them, and together they overspend it by no more than that
+** one would by itself: by what it costs beyond what is expected of it. (To let it reserve "all that is left" instead
+** would not do: what others give back when they are settled would admit a second one that is not covered.)
 **
 ** What a model charges beyond the most that was thought is remembered (ledger_learn) and belongs to the most from then
 ** on; of a model that never charged anything it is as much as fits into the largest context windows, so that its first
-** call is alone in all but large budgets. It is never expected: a gateway's outlier makes calls wait for each other, and
-** refuses none.
+** call is alone in all but large budgets. It is never expected: a gateway's outlier makes calls wait for each other,
+** and refuses none. People are told what is expected.
 **
 ** Written through the round's Grouping; the sums are cached, so reads see what the round decided. Used on the
 ** scheduler's thread. */
