@@ -183,6 +183,70 @@ static void test_nested(void) {
   store_close(f.store);
 }
 
+/* Many calls in two scopes within one, in any order; each costs at most what it was thought to. In no account is more
+** spent than there is, but for what one call cost beyond what was expected of it. */
+enum { FLYING = 12 };
+typedef struct Flight {
+  Hold hold;
+  int64_t cost;
+  bool up;
+} Flight;
+
+static uint32_t chance(uint32_t *seed, uint32_t below) {
+  *seed = *seed * 1664525u + 1013904223u;
+  return (*seed >> 8) % below;
+}
+
+/* Gives by how much it may go beyond; -1: it did not leave. */
+static int64_t flight_begin(Fixture *f, const AccountUse *uses, Flight *flight, uint32_t *seed) {
+  uint32_t which;
+  int64_t expected = 1 + chance(seed, 40), most = expected + chance(seed, 3) * chance(seed, 200);
+  Hold hold = hold_new("12345678t");
+  if (ledger_reserve(f->ledger, uses, 2, between(expected, most), &hold, &which) != RESERVE_DONE) {
+    hold_deinit(&hold);
+    return -1;
+  }
+  *flight = (Flight){hold, 1 + chance(seed, (uint32_t)most), true};
+  return most - expected;
+}
+
+static void flight_end(Fixture *f, Flight *flight, uint32_t *seed) {
+  flight->up = false;
+  if (chance(seed, 8) == 0) ledger_release(f->ledger, &flight->hold);
+  else ledger_settle(f->ledger, &flight->hold, &(Usage){.input = flight->cost}, 0, false);
+}
+
+static void test_any_order(void) {
+  uint32_t seed = 3;
+  for (int round = 0; round < 400; round++) {
+    Fixture f = {.store = store_open_memory()};
+    fixture_open(&f);
+    AccountUse outer = scope_use(&f, 1, 200 + chance(&seed, 800)), inner[2][2];
+    for (uint64_t i = 0; i < 2; i++) inner[i][0] = outer, inner[i][1] = scope_use(&f, 2 + i, 100 + chance(&seed, 500));
+    Flight flights[FLYING] = {0};
+    int64_t beyond = 0;
+    for (int step = 0; step < 300; step++) {
+      Flight *flight = &flights[chance(&seed, FLYING)];
+      if (flight->up) {
+        flight_end(&f, flight, &seed);
+        continue;
+      }
+      int64_t by = flight_begin(&f, inner[chance(&seed, 2)], flight, &seed);
+      if (by > beyond) beyond = by;
+    }
+    for (int i = 0; i < FLYING; i++)
+      if (flights[i].up) flight_end(&f, &flights[i], &seed);
+    const AccountUse *all[] = {&outer, &inner[0][1], &inner[1][1]};
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+      const Account *a = all[i]->account;
+      CHECK(account_spent(a).tokens <= all[i]->limit.tokens + beyond);
+      CHECK(account_reserved(a).tokens == 0 && account_expected(a).tokens == 0 && !account_alone(a));
+    }
+    fixture_close(&f);
+    store_close(f.store);
+  }
+}
+
 /* ---- what models charge --------------------------------------------------------------- */
 
 static uint32_t rows_pending(Fixture *f) {
@@ -436,6 +500,7 @@ int main(void) {
   RUN_TEST(test_reserve);
   RUN_TEST(test_alone);
   RUN_TEST(test_nested);
+  RUN_TEST(test_any_order);
   RUN_TEST(test_learned);
   RUN_TEST(test_learned_untold);
   RUN_TEST(test_window);
