@@ -98,7 +98,7 @@ static Hold hold_new(const char *book) { return (Hold){.book = own(book)}; }
 
 static AccountUse scope_use(Fixture *f, uint64_t seq, int64_t tokens) {
   Uuid run = {{1}};
-  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}, 0};
+  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}};
 }
 
 static Amounts amounts(int64_t n) { return (Amounts){n * 10, n, 1}; }
@@ -306,11 +306,10 @@ static void test_window(void) {
   uint32_t which;
   int64_t day1 = DAY, day2 = 2 * DAY, back = DAY;
   fixture_open(&f);
-  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}, day1};
+  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
   Hold a = hold_new("12345678t"), b = hold_new("12345678t");
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &a, &which) == RESERVE_DONE);
-  use.account = ledger_pool(f.ledger, STR("p"), &day2);
-  use.window_us = day2;
+  CHECK(ledger_pool(f.ledger, STR("p"), &day2) == use.account); /* who waited meanwhile is reserved in this one */
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &b, &which) == RESERVE_DONE);
   ledger_settle(f.ledger, &a, &(Usage){.input = 90}, 1, false);
   CHECK(account_spent(use.account).tokens == 0 && account_reserved(use.account).tokens == 90);
@@ -427,12 +426,17 @@ static void hold_reloaded(void *context, const HoldRow *row, Hold *hold) {
   ledger_hold_drop(r->ledger, row->run, row->seq);
 }
 
-static void reload(int64_t most, Str resume, Reloaded *out) {
+static AccountUse pool_use(Fixture *f, int64_t window_us) {
+  Account *a = ledger_pool(f->ledger, STR("p"), &window_us);
+  return (AccountUse){a, STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
+}
+
+static void reload(int64_t most, Str resume, int64_t window_us, Reloaded *out) {
   Fixture f = {.store = store_open_memory()};
   uint32_t which;
   Err err = {0};
   fixture_open(&f);
-  AccountUse use = scope_use(&f, 5, 100);
+  AccountUse use = window_us > 0 ? pool_use(&f, window_us) : scope_use(&f, 5, 100);
   Hold hold = hold_new("12345678t");
   CHECK(ledger_reserve(f.ledger, &use, 1, between(10, most), &hold, &which) == RESERVE_DONE);
   ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, resume}, &hold);
@@ -448,14 +452,16 @@ static void reload(int64_t most, Str resume, Reloaded *out) {
 
 static void test_reloaded(void) {
   Reloaded r;
-  reload(60, (Str){0}, &r);
-  CHECK(r.reserved == 10 && !r.alone);
-  reload(600, (Str){0}, &r);
-  CHECK(r.reserved == 10 && !r.alone);
-  reload(60, STR("id"), &r);
-  CHECK(r.reserved == 60 && !r.alone);
-  reload(600, STR("id"), &r);
-  CHECK(r.reserved == 10 && r.alone);
+  for (int64_t window_us = 0; window_us <= DAY; window_us += DAY) { /* of a scope, and of a window that is not stored */
+    reload(60, (Str){0}, window_us, &r);
+    CHECK(r.reserved == 10 && !r.alone);
+    reload(600, (Str){0}, window_us, &r);
+    CHECK(r.reserved == 10 && !r.alone);
+    reload(60, STR("id"), window_us, &r);
+    CHECK(r.reserved == 60 && !r.alone);
+    reload(600, STR("id"), window_us, &r);
+    CHECK(r.reserved == 10 && r.alone);
+  }
 }
 
 static void hold_any(void *context, const HoldRow *row, Hold *hold) {

@@ -119,7 +119,7 @@ void scopes_each(Gate *g, Str scopes, void (*each)(void *context, const Scope *s
 }
 
 static void scope_use(void *context, const Scope *scope) {
-  use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit, 0});
+  use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit});
 }
 
 static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllowance *a, char part, Amounts limit,
@@ -129,7 +129,7 @@ static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllow
   key_begin(&key, 'a', bundle_text(b, a->name), part);
   key_by(&key, a, f);
   Account *account = ledger_pool(g->ledger, buf_view(&key), &window_us);
-  use_add(c, &(AccountUse){account, bundle_text(b, a->name), limit, window_us});
+  use_add(c, &(AccountUse){account, bundle_text(b, a->name), limit});
   buf_deinit(&key);
 }
 

@@ -33,7 +33,7 @@ typedef struct Call {
   uint8_t state; /* CallState */
   bool tool;     /* ADMIT: no model is called */
   bool stub;     /* a test answers */
-  bool counted;  /* by us, who charges is asked nothing: what is expected is what it costs at most */
+  bool counted;  /* by ourselves (offline, in a test): what is expected is the most it can be */
   bool loaded;   /* from a hold of an earlier life */
   bool was_sent, arrived, uncertain;
   bool told; /* what arrived was charged: what its model charges is known from now on */

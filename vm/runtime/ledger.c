@@ -96,16 +96,20 @@ Account *ledger_scope(Ledger *l, Uuid run, uint64_t seq) {
   return ledger_account(l, buf_view(&l->key));
 }
 
+/* Holds of the window before count there, and that is over. */
+static void window_begin(Account *a, int64_t window_us) {
+  if (window_us <= a->window_us) return;
+  a->window_us = window_us;
+  a->spent = a->expected = a->reserved = (Amounts){0};
+  a->alone = 0;
+}
+
 Account *ledger_pool(Ledger *l, Str key, int64_t *window_us) {
   buf_clear(&l->key);
   buf_byte(&l->key, KEY_POOL);
   buf_str(&l->key, key);
   Account *a = ledger_account(l, buf_view(&l->key));
-  if (*window_us > a->window_us) { /* holds of the window before count there, and that is over */
-    a->window_us = *window_us;
-    a->spent = a->expected = a->reserved = (Amounts){0};
-    a->alone = 0;
-  }
+  window_begin(a, *window_us);
   *window_us = a->window_us;
   return a;
 }
@@ -149,6 +153,7 @@ static Amounts held_amounts(const HoldAccount *held, const Hold *hold) {
 void account_hold(const HoldAccount *held, const Hold *hold) {
   Account *a = held->account;
   a->holds++;
+  window_begin(a, held->window_us); /* nothing was settled in it before the process died */
   if (a->window_us != held->window_us) return;
   a->expected = amounts_add(a->expected, hold->expected);
   a->reserved = amounts_add(a->reserved, held_amounts(held, hold));
@@ -208,7 +213,8 @@ Reserve ledger_reserve(Ledger *l, const AccountUse *uses, uint32_t count, const 
   hold->count = count;
   hold->accounts = count > 0 ? mem_alloc(count * sizeof *hold->accounts) : NULL;
   for (uint32_t i = 0; i < count; i++) {
-    hold->accounts[i] = (HoldAccount){uses[i].account, uses[i].window_us, use_alone(&uses[i], want)};
+    Account *a = uses[i].account; /* its window may have begun while the call waited */
+    hold->accounts[i] = (HoldAccount){a, a->window_us, use_alone(&uses[i], want)};
     account_hold(&hold->accounts[i], hold);
   }
   return RESERVE_DONE;

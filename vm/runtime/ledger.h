@@ -38,7 +38,6 @@ typedef struct AccountUse {
   Account *account;
   Str name;       /* as it is told: "budget", "Acme" */
   Amounts limit;
-  int64_t window_us; /* where its window begins; 0: it has no end */
 } AccountUse;
 
 /* What a call asks for. */
@@ -49,7 +48,7 @@ typedef struct Want {
 /* Of one call in flight. What it reserved, where, and whose book it is in. */
 typedef struct HoldAccount {
   Account *account;
-  int64_t window_us;
+  int64_t window_us; /* where the window began in which it was reserved; 0: it has no end */
   bool alone; /* what is expected is reserved, and nobody may begin beside it; else the most is */
 } HoldAccount;
 typedef struct Hold {
