@@ -189,6 +189,7 @@ W()
   if r.ok: return r.value.text
   return r.error.code
 `;
+      await m.run(`${HOST}${model}${one}print(one("known"))\n`); // the first call of a model is alone in a budget
       const spent = lines(
         await m.run(`${HOST}${model}${acme}${one}
 workflow W():
@@ -250,6 +251,281 @@ W()
       );
     },
   ),
+];
+
+// ---- what servers count beyond the estimate ----
+
+// In flight now, and the most that ever were. `go()` is awaited by the answer.
+function watched(usageOf, go = () => pause(20)) {
+  const seen = { now: 0, most: 0, alone: [] };
+  const script = async (r) => {
+    seen.now++;
+    seen.most = Math.max(seen.most, seen.now);
+    seen.alone.push(seen.now === 1);
+    const n = seen.alone.length;
+    await go(n, seen);
+    seen.now--;
+    const usage = usageOf(r, n);
+    return usage.error ? usage : { text: "Fine.", usage };
+  };
+  return { seen, script };
+}
+// Answers when so many have come at once, and not before: who lets fewer go waits for ever.
+function together(count, arrived = 0) {
+  let open;
+  const all = new Promise((ok) => (open = ok));
+  return () => (++arrived >= count && open(), all);
+}
+const tokensOf = (calls) => calls.reduce((sum, c) => sum + (c.usage ? c.usage.input + c.usage.output : 0), 0);
+const ALIKE = (
+  setting,
+  n,
+  prompt = "x",
+  more = {},
+) => `${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100, ...more })}
+fn one(i: any) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: "${prompt}"}]})
+  if r.ok: return "ok"
+  return r.error.code
+workflow Many():
+  budget { ${setting} }:
+    rs = parallel for i in range(${n}) limit ${n}: one(i)
+    print(json.stringify({ok: rs.count_where(r -> r is "ok"), refused: rs.count_where(r -> r is "budget_exhausted"), left: budget.left()}))
+Many()
+`;
+// Words of one length, so that each call costs the same: some three times what they are thought to be.
+const LONG_WORDS = "Subscription Cancellations Notwithstanding ".repeat(12),
+  EACH = LONG_WORDS.length + 20;
+const countsBytes = () => watched((r) => ({ input: r.messages[0].content.length, output: 20 }));
+const BYTES = (
+  before,
+  body,
+) => `${HOST}${declared("fast", "openai", { price: "{ input: 1.0d, output: 1.0d }", max_tokens: 20 })}
+fn one(i: any) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: "${LONG_WORDS}"}]})
+  if r.ok: return "ok"
+  return r.error.code
+fn told(rs: list): print(json.stringify({ok: rs.count_where(r -> r is "ok"), refused: rs.count_where(r -> r is "budget_exhausted")}))
+${before}
+${body}
+`;
+const byBytes = (h, name, before, body, fitting) => {
+  const { script, seen } = countsBytes();
+  return modelled(h, name, script, async (m, server) => {
+    const told = await m.printed(BYTES(before, body));
+    expectEqual(server.calls.length, fitting, json(told));
+    expect(told.at(-1).refused > 0 && seen.most > 1, `${seen.most} at once: ${json(told)}`);
+  });
+};
+
+const beyond = (h) => [
+  ...[10, 64].map((n) => {
+    const { seen, script } = watched(() => ({ input: 5000, output: 10 }));
+    return modelled(
+      h,
+      `${n} calls that cost more than is thought overspend as one of them would`,
+      script,
+      async (m, server) => {
+        // The first is alone; one more is thought to fit then, and it is the last.
+        const [told] = await m.printed(ALIKE("tokens: 6_000", n));
+        expectEqual(json([server.calls.length, seen.most, told.ok, told.refused]), json([2, 1, 2, n - 2]));
+        // Another process knows what they cost: of 16 000 three are covered, and a fourth by itself is thought to fit.
+        const [later] = await m.printed(ALIKE("tokens: 16_000", n)),
+          charged = tokensOf(server.calls.slice(2));
+        expectEqual(json([server.calls.length - 2, later.ok]), "[4,4]");
+        expect(charged <= 16000 + 5010 - 100, `${charged} of 16000`);
+        // And where the fourth cannot be, nothing is overspent.
+        const before = server.calls.length;
+        await m.printed(ALIKE("tokens: 15_100", n));
+        expect(tokensOf(server.calls.slice(before)) <= 15100, `${tokensOf(server.calls.slice(before))} of 15100`);
+      },
+    );
+  }),
+  byBytes(
+    h,
+    "a server that counts bytes never overspends a budget of tokens",
+    `workflow Many():
+  budget { tokens: ${10 * EACH + 20} }:
+    rs = parallel for i in range(24) limit 24: one(i)
+    told(rs)`,
+    "Many()",
+    10,
+  ),
+  byBytes(
+    h,
+    "a server that counts bytes never overspends a budget of dollars",
+    `workflow Many():
+  budget { usd: 0.${String(10 * EACH + 20).padStart(6, "0")}d }:
+    rs = parallel for i in range(24) limit 24: one(i)
+    told(rs)`,
+    "Many()",
+    10,
+  ),
+  byBytes(
+    h,
+    "a server that counts bytes never overspends budgets within budgets",
+    `workflow Some(n: int):
+  budget { tokens: ${3 * EACH + 20} }:
+    return parallel for i in range(n) limit n: one(i)
+workflow Many():
+  budget { usd: 1.0d, tokens: ${10 * EACH + 20} }:
+    rs = parallel for i in range(6) limit 6: Some(8)
+    told(rs.flatten())`,
+    "Many()",
+    10,
+  ),
+  byBytes(
+    h,
+    "a server that counts bytes never overspends a budget of a tenant",
+    `budget Acme: { tokens: ${7 * EACH + 20}, usd: 5.0d, by: [tenant] }`,
+    `rs = parallel for i in range(24) limit 24: one(i)
+told(rs)`,
+    7,
+  ),
+  (() => {
+    const { seen, script } = watched((r) => ({ input: r.messages[0].content.length, output: 20 }));
+    const limit = 10 * EACH + EACH - 60; // one more is thought to fit
+    return modelled(h, "who does not fit although it was thought to is one call", script, async (m, server) => {
+      await m.run(
+        BYTES(
+          `workflow Many():
+  budget { tokens: ${limit} }:
+    rs = parallel for i in range(40) limit 40: one(i)
+    told(rs)`,
+          "Many()",
+        ),
+      );
+      expectEqual(server.calls.length, 11);
+      expectEqual(tokensOf(server.calls) - limit, 60, `${seen.most} at once`);
+    });
+  })(),
+  (() => {
+    const all = together(15),
+      { seen, script } = watched(
+        () => ({ input: 9, output: 5 }),
+        (n) => (n === 1 ? pause(100) : all()),
+      );
+    return modelled(h, "the first call of a model is alone in its budget, then all go at once", script, async (m) => {
+      const [told] = await m.printed(ALIKE("tokens: 100_000, usd: 1.0d", 16));
+      expectEqual(json([told.ok, seen.most, seen.alone.slice(0, 2)]), "[16,15,[true,true]]");
+    });
+  })(),
+  (() => {
+    const all = together(6),
+      { seen, script } = watched(
+        (r, n) => (n <= 2 ? { error: { status: 429 } } : { input: 9, output: 5 }),
+        (n) => (n <= 3 ? pause(50) : all()),
+      );
+    return modelled(h, "an error that costs nothing tells nothing of what a model costs", script, async (m) => {
+      const [told] = await m.printed(ALIKE("tokens: 100_000", 9, "x", { max_attempts: 1 }));
+      expectEqual(json([told.ok, seen.most, seen.alone.slice(0, 4)]), "[7,6,[true,true,true,true]]");
+    });
+  })(),
+  (() => {
+    const all = together(8),
+      { seen, script } = watched(
+        (r, n) => ({ input: n === 2 ? 50_000 : 9, output: 5 }),
+        (n, s) => (s.until ? all() : pause(5)),
+      );
+    return modelled(
+      h,
+      "an outlier refuses nobody, and makes calls wait for a while only",
+      script,
+      async (m, server) => {
+        await m.run(`${ALIKE("calls: 2", 1)}Many()\n`); // the second is the outlier
+        expectEqual(server.calls.length, 2);
+        seen.most = 0;
+        const [first] = await m.printed(ALIKE("tokens: 5_000", 4));
+        expectEqual(json([first.ok, seen.most]), "[4,1]");
+        const [some] = await m.printed(ALIKE("tokens: 5_000", 40));
+        expectEqual(some.ok, 40);
+        seen.until = true;
+        seen.most = 0;
+        const [last] = await m.printed(ALIKE("tokens: 5_000", 8));
+        expectEqual(json([last.ok, seen.most]), "[8,8]");
+      },
+    );
+  })(),
+  (() => {
+    let release;
+    const released = new Promise((ok) => (release = ok)),
+      { script } = watched(
+        () => ({ input: 400, output: 5 }),
+        () => released,
+      );
+    return modelled(
+      h,
+      "what is left beside a call is what is left if it costs what is expected",
+      script,
+      async (m, server) => {
+        const file = m.write(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100 })}
+fn one() -> string: return model.call(fast(), {messages: [{role: "user", content: "${LONG_WORDS}"}]}).text
+fn beside() -> string:
+  await signal look
+  print(json.stringify(budget.left()))
+  return "seen"
+workflow W():
+  budget { tokens: 5_000, usd: 1.0d }:
+    parallel:
+      one()
+      beside()
+    print(json.stringify(budget.left()))
+W()
+`);
+        const ended = m.z8("run", file);
+        await until("the call", () => server.calls.length > 0);
+        const { total } = lines(await m.ok("costs", "--json")).at(-1),
+          run = (await m.runs()).find((r) => r.workflow === "W").run;
+        await m.ok("signal", run, "look");
+        await until("a look", async () => (await recorded(m)).length > 0);
+        release();
+        const [beside, after] = lines((await ended).stdout),
+          held = 5000 - beside.tokens;
+        // The words are 500 bytes, and thought to be a third of that; the call is alone, and holds the rest from others.
+        expect(held > 100 + 80 && held < 100 + 300 && Number(beside.usd) > 0.99, json(beside));
+        expect(Math.abs(total.reserved_usd * 1e6 - (held + 100)) < 1e-6, json([total, beside]));
+        expectEqual(json([after.tokens, after.spent.tokens]), "[4595,405]");
+      },
+    );
+  })(),
+  (() => {
+    const { script } = watched(
+      () => ({ input: 9, output: 5 }),
+      (n) => pause(n === 1 ? 700 : 10),
+    );
+    return modelled(
+      h,
+      "who gives up while it waits for the first call leaves nothing behind",
+      script,
+      async (m, server) => {
+        const [told] = await m.printed(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100 })}
+fn one(s: string) -> string: return model.call(fast(), {messages: [{role: "user", content: s}]}).text
+fn hasty() -> string:
+  return race:
+    one("hasty")
+    late()
+fn late() -> string:
+  sleep 100ms
+  return "gave up"
+fn patient() -> string:
+  sleep 50ms
+  return one("patient")
+workflow W():
+  budget { tokens: 1_000 }:
+    parallel:
+      a = one("first")
+      b = hasty()
+      c = patient()
+    print(json.stringify([[a, b, c], one("last"), budget.left()]))
+W()
+`);
+        expectEqual(json(told.slice(0, 2)), '[["Fine.","gave up","Fine."],"Fine."]');
+        expectEqual(json([told[2].tokens, told[2].spent.calls, server.calls.length]), "[958,3,3]");
+        const { total } = lines(await m.ok("costs", "--json")).at(-1);
+        expectEqual(total.reserved_usd, 0);
+      },
+    );
+  })(),
 ];
 
 // ---- limits ----
@@ -358,4 +634,4 @@ print(json.stringify([(try await(a)).ok, (try await(b)).ok]))
     },
   );
 
-export default (h) => [...budgets(h), cancelled(h), ...limits(h).map((t) => ({ ...t, alone: true }))];
+export default (h) => [...budgets(h), ...beyond(h), cancelled(h), ...limits(h).map((t) => ({ ...t, alone: true }))];

@@ -98,10 +98,16 @@ static Hold hold_new(const char *book) { return (Hold){.book = own(book)}; }
 
 static AccountUse scope_use(Fixture *f, uint64_t seq, int64_t tokens) {
   Uuid run = {{1}};
-  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}, 0};
+  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}};
 }
 
-static Amounts tokens(int64_t n) { return (Amounts){n * 10, n, 1}; }
+static Amounts amounts(int64_t n) { return (Amounts){n * 10, n, 1}; }
+static const Want *between(int64_t expected, int64_t most) {
+  static Want want;
+  want = (Want){amounts(expected), amounts(most)};
+  return &want;
+}
+static const Want *tokens(int64_t n) { return between(n, n); }
 
 static void test_reserve(void) {
   Fixture f = {.store = store_open_memory()};
@@ -129,17 +135,181 @@ static void test_reserve(void) {
   store_close(f.store);
 }
 
+/* Who is within its reservation goes beside others; who is not goes alone, whatever the others give back meanwhile. */
+static void test_alone(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Account *a = use.account;
+  Hold one = hold_new("12345678t"), two = hold_new("12345678t"), late = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 60), &one, &which) == RESERVE_DONE);
+  CHECK(account_reserved(a).tokens == 60 && account_expected(a).tokens == 10 && !account_alone(a));
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(41, 41), &two, &which) == RESERVE_WAIT);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 60), &two, &which) == RESERVE_DONE && account_alone(a));
+  CHECK(account_expected(a).tokens == 20 && account_reserved(a).calls == 2);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(1, 1), &late, &which) == RESERVE_WAIT);
+  ledger_settle(f.ledger, &one, &(Usage){.input = 10}, 1, false);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(1, 1), &late, &which) == RESERVE_WAIT);
+  ledger_settle(f.ledger, &two, &(Usage){.input = 55}, 1, false);
+  CHECK(!account_alone(a) && account_reserved(a).tokens == 0 && account_expected(a).tokens == 0);
+  CHECK(account_spent(a).tokens == 65);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(35, 1000), &late, &which) == RESERVE_DONE && account_alone(a));
+  ledger_release(f.ledger, &late);
+  CHECK(!account_alone(a) && account_reserved(a).tokens == 0);
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(36, 36), &two, &which) == RESERVE_NEVER);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Inside there is room, outside somebody is alone. */
+static void test_nested(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse outer = scope_use(&f, 1, 100), inner[] = {outer, scope_use(&f, 2, 1000)};
+  inner[1].limit = (Amounts){NO_BOUND, NO_BOUND, 5};
+  Hold a = hold_new("12345678t"), b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 500), &a, &which) == RESERVE_DONE);
+  CHECK(a.accounts[0].alone && !a.accounts[1].alone); /* calls are exact */
+  CHECK(ledger_reserve(f.ledger, &inner[1], 1, between(10, 500), &b, &which) == RESERVE_DONE);
+  ledger_release(f.ledger, &b);
+  b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 10), &b, &which) == RESERVE_WAIT && which == 0);
+  ledger_release(f.ledger, &a);
+  CHECK(ledger_reserve(f.ledger, inner, 2, between(10, 10), &b, &which) == RESERVE_DONE);
+  ledger_release(f.ledger, &b);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Many calls in two scopes within one, in any order; each costs at most what it was thought to. In no account is more
+** spent than there is, but for what one call cost beyond what was expected of it. */
+enum { FLYING = 12 };
+typedef struct Flight {
+  Hold hold;
+  int64_t cost;
+  bool up;
+} Flight;
+
+static uint32_t chance(uint32_t *seed, uint32_t below) {
+  *seed = *seed * 1664525u + 1013904223u;
+  return (*seed >> 8) % below;
+}
+
+/* Gives by how much it may go beyond; -1: it did not leave. */
+static int64_t flight_begin(Fixture *f, const AccountUse *uses, Flight *flight, uint32_t *seed) {
+  uint32_t which;
+  int64_t expected = 1 + chance(seed, 40), most = expected + chance(seed, 3) * chance(seed, 200);
+  Hold hold = hold_new("12345678t");
+  if (ledger_reserve(f->ledger, uses, 2, between(expected, most), &hold, &which) != RESERVE_DONE) {
+    hold_deinit(&hold);
+    return -1;
+  }
+  *flight = (Flight){hold, 1 + chance(seed, (uint32_t)most), true};
+  return most - expected;
+}
+
+static void flight_end(Fixture *f, Flight *flight, uint32_t *seed) {
+  flight->up = false;
+  if (chance(seed, 8) == 0) ledger_release(f->ledger, &flight->hold);
+  else ledger_settle(f->ledger, &flight->hold, &(Usage){.input = flight->cost}, 0, false);
+}
+
+static void test_any_order(void) {
+  uint32_t seed = 3;
+  for (int round = 0; round < 400; round++) {
+    Fixture f = {.store = store_open_memory()};
+    fixture_open(&f);
+    AccountUse outer = scope_use(&f, 1, 200 + chance(&seed, 800)), inner[2][2];
+    for (uint64_t i = 0; i < 2; i++) inner[i][0] = outer, inner[i][1] = scope_use(&f, 2 + i, 100 + chance(&seed, 500));
+    Flight flights[FLYING] = {0};
+    int64_t beyond = 0;
+    for (int step = 0; step < 300; step++) {
+      Flight *flight = &flights[chance(&seed, FLYING)];
+      if (flight->up) {
+        flight_end(&f, flight, &seed);
+        continue;
+      }
+      int64_t by = flight_begin(&f, inner[chance(&seed, 2)], flight, &seed);
+      if (by > beyond) beyond = by;
+    }
+    for (int i = 0; i < FLYING; i++)
+      if (flights[i].up) flight_end(&f, &flights[i], &seed);
+    const AccountUse *all[] = {&outer, &inner[0][1], &inner[1][1]};
+    for (size_t i = 0; i < COUNT_OF(all); i++) {
+      const Account *a = all[i]->account;
+      CHECK(account_spent(a).tokens <= all[i]->limit.tokens + beyond);
+      CHECK(account_reserved(a).tokens == 0 && account_expected(a).tokens == 0 && !account_alone(a));
+    }
+    fixture_close(&f);
+    store_close(f.store);
+  }
+}
+
+/* ---- what models charge --------------------------------------------------------------- */
+
+static uint32_t rows_pending(Fixture *f) {
+  uint32_t pending = !grouping_empty(f->grouping);
+  fixture_commit(f);
+  return pending;
+}
+
+static void learn(Fixture *f, int64_t input, int64_t output, bool exact) {
+  ledger_learn(f->ledger, STR("p\0m"), &(Usage){.input = input, .output = output, .exact = exact},
+               &(Usage){.input = 100, .output = 50});
+}
+
+static void test_learned(void) {
+  Fixture f = {.store = store_open_memory()};
+  fixture_open(&f);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == UNTOLD_TOKENS && rows_pending(&f) == 0);
+  learn(&f, 90, 50, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 0 && ledger_learned(f.ledger, STR("q")).input == UNTOLD_TOKENS);
+  CHECK(rows_pending(&f) == 1);
+  learn(&f, 100, 7, true); /* the ordinary case writes nothing more */
+  CHECK(rows_pending(&f) == 0);
+  learn(&f, 5100, 60, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && ledger_learned(f.ledger, STR("p\0m")).output == 10);
+  CHECK(rows_pending(&f) == 1);
+  learn(&f, 4900, 60, true);
+  learn(&f, 20, 20, false); /* nobody said how much */
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && rows_pending(&f) == 0);
+  fixture_close(&f);
+
+  fixture_open(&f);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 5000 && ledger_learned(f.ledger, STR("p\0m")).output == 10);
+  learn(&f, 20, 20, true);
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 4375);
+  int times = 1;
+  while (ledger_learned(f.ledger, STR("p\0m")).input > 0 && times < 100) learn(&f, 20, 20, true), times++;
+  CHECK(times < 60 && ledger_learned(f.ledger, STR("p\0m")).output == 0);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+static void test_learned_untold(void) {
+  Fixture f = {.store = store_open_memory()};
+  fixture_open(&f);
+  learn(&f, 20, 20, false); /* a reply without usage tells too that nothing more is known */
+  CHECK(ledger_learned(f.ledger, STR("p\0m")).input == 0 && rows_pending(&f) == 1);
+  grouping_kv(f.grouping, SPACE_LEDGER, STR("mx"), STR("\x82\x20\x01"));
+  fixture_commit(&f);
+  CHECK(ledger_learned(f.ledger, STR("x")).input == UNTOLD_TOKENS && ledger_failed(f.ledger));
+  fixture_close(&f);
+  store_close(f.store);
+}
+
 /* Another window begins with nothing, and what is settled late counts where it was reserved. */
 static void test_window(void) {
   Fixture f = {.store = store_open_memory()};
   uint32_t which;
   int64_t day1 = DAY, day2 = 2 * DAY, back = DAY;
   fixture_open(&f);
-  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}, day1};
+  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
   Hold a = hold_new("12345678t"), b = hold_new("12345678t");
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &a, &which) == RESERVE_DONE);
-  use.account = ledger_pool(f.ledger, STR("p"), &day2);
-  use.window_us = day2;
+  CHECK(ledger_pool(f.ledger, STR("p"), &day2) == use.account); /* who waited meanwhile is reserved in this one */
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &b, &which) == RESERVE_DONE);
   ledger_settle(f.ledger, &a, &(Usage){.input = 90}, 1, false);
   CHECK(account_spent(use.account).tokens == 0 && account_reserved(use.account).tokens == 90);
@@ -162,8 +332,8 @@ static void hold_loaded(void *context, const HoldRow *row, Hold *hold) {
   Loaded *l = context;
   l->row = *row;
   l->count++;
-  CHECK(hold->amounts.tokens == 60 && hold->most.output == 50 && hold->count == 1);
-  ledger_settle(l->ledger, hold, &hold->most, 600, true);
+  CHECK(hold->expected.tokens == 60 && hold->most.tokens == 60 && hold->usage.output == 50 && hold->count == 1);
+  ledger_settle(l->ledger, hold, &hold->usage, 600, true);
 }
 
 typedef struct Costs {
@@ -191,7 +361,7 @@ static void test_rows(void) {
   fixture_open(&f);
   AccountUse use = scope_use(&f, 5, 100);
   book_key(3 * DAY + 5, STR("acme"), STR("Triage"), STR("fast"), &book);
-  Hold a = {.most = {.input = 10, .output = 50}}, done = {0};
+  Hold a = {.usage = {.input = 10, .output = 50}}, done = {0};
   char *key = mem_alloc(book.size);
   memcpy(key, book.at, book.size);
   a.book = (Str){key, book.size};
@@ -236,11 +406,112 @@ static void test_rows(void) {
   store_close(f.store);
 }
 
+/* Of a call that is lost what is expected is charged, so that is held; one that can be taken up holds all it held. */
+typedef struct Reloaded {
+  Ledger *ledger;
+  Account *account;
+  bool alone;
+  int64_t reserved;
+} Reloaded;
+
+static void hold_reloaded(void *context, const HoldRow *row, Hold *hold) {
+  Reloaded *r = context;
+  CHECK(hold->count == 1 && hold->expected.tokens == 10);
+  r->account = hold->accounts[0].account;
+  r->alone = account_alone(r->account);
+  r->reserved = account_reserved(r->account).tokens;
+  CHECK(account_expected(r->account).tokens == 10);
+  ledger_release(r->ledger, hold);
+  CHECK(account_reserved(r->account).tokens == 0 && !account_alone(r->account));
+  ledger_hold_drop(r->ledger, row->run, row->seq);
+}
+
+static AccountUse pool_use(Fixture *f, int64_t window_us) {
+  Account *a = ledger_pool(f->ledger, STR("p"), &window_us);
+  return (AccountUse){a, STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
+}
+
+static void reload(int64_t most, Str resume, int64_t window_us, Reloaded *out) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  Err err = {0};
+  fixture_open(&f);
+  AccountUse use = window_us > 0 ? pool_use(&f, window_us) : scope_use(&f, 5, 100);
+  Hold hold = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, most), &hold, &which) == RESERVE_DONE);
+  ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, resume}, &hold);
+  fixture_commit(&f);
+  hold_deinit(&hold);
+  fixture_close(&f);
+  fixture_open(&f);
+  *out = (Reloaded){.ledger = f.ledger};
+  CHECK(ledger_holds(f.ledger, hold_reloaded, out, &err));
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+static void test_reloaded(void) {
+  Reloaded r;
+  for (int64_t window_us = 0; window_us <= DAY; window_us += DAY) { /* of a scope, and of a window that is not stored */
+    reload(60, (Str){0}, window_us, &r);
+    CHECK(r.reserved == 10 && !r.alone);
+    reload(600, (Str){0}, window_us, &r);
+    CHECK(r.reserved == 10 && !r.alone);
+    reload(60, STR("id"), window_us, &r);
+    CHECK(r.reserved == 60 && !r.alone);
+    reload(600, STR("id"), window_us, &r);
+    CHECK(r.reserved == 10 && r.alone);
+  }
+}
+
+static void hold_any(void *context, const HoldRow *row, Hold *hold) {
+  (void)row;
+  ledger_release(context, hold);
+}
+
+/* A row with any byte changed, or cut: it is read or refused. */
+static void test_damaged(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  Buf row = {0};
+  fixture_open(&f);
+  AccountUse use = scope_use(&f, 5, 100);
+  Hold hold = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &use, 1, between(10, 600), &hold, &which) == RESERVE_DONE);
+  ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, STR("id")}, &hold);
+  Str key = STR("\0\0\0\0\0\0\0\7\0\0\0\0\0\0\0\11"), value;
+  CHECK(grouping_kv_get(f.grouping, SPACE_HOLD, key, &value));
+  if (value.size > 0) buf_str(&row, value);
+  hold_deinit(&hold);
+  fixture_close(&f);
+  for (size_t i = 0; i < 2 * row.size; i++) {
+    Err err = {0};
+    fixture_open(&f);
+    char *at = &row.at[i / 2], was = *at;
+    *at = (char)(i % 2 ? was ^ 0x20 : was + 1);
+    grouping_kv(f.grouping, SPACE_HOLD, key, i % 3 ? buf_view(&row) : (Str){row.at, i / 2});
+    *at = was;
+    fixture_commit(&f);
+    if (!ledger_holds(f.ledger, hold_any, f.ledger, &err)) CHECK(err.code == ERR_CORRUPT);
+    fixture_close(&f);
+  }
+  CHECK(row.size > 40);
+  buf_deinit(&row);
+  store_close(f.store);
+}
+
 int main(void) {
   RUN_TEST(test_prices);
   RUN_TEST(test_dollars);
   RUN_TEST(test_reserve);
+  RUN_TEST(test_alone);
+  RUN_TEST(test_nested);
+  RUN_TEST(test_any_order);
+  RUN_TEST(test_learned);
+  RUN_TEST(test_learned_untold);
   RUN_TEST(test_window);
   RUN_TEST(test_rows);
+  RUN_TEST(test_reloaded);
+  RUN_TEST(test_damaged);
   return TEST_END();
 }

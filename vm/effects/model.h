@@ -53,8 +53,14 @@ typedef struct ModelHttp { /* a call as HTTP */
 /* ERR_INVALID: the call makes no sense, or the provider cannot do it; says what. */
 MUST_USE bool model_request(Str call, ModelHttp *out, Err *err);
 void model_http_deinit(ModelHttp *http); /* wipes: it held a key */
-/* How many tokens the prompt has, about: for reservations. Never less than a third of the true number for text. */
-uint64_t model_estimate(Str call);
+/* How many tokens the prompt has. `likely`: about, never less than a third of the true number for text. `most`: no
+** dictionary that falls back on bytes makes more of what is sent; what a server adds to it, a hidden prompt, is not in
+** it. Linear, allocates nothing; likely <= most. */
+typedef struct ModelTokens {
+  uint64_t likely, most;
+} ModelTokens;
+ModelTokens model_tokens(Str call);
+uint64_t model_estimate(Str call); /* what is likely */
 
 /* What comes back, piece by piece. */
 typedef struct ModelReader ModelReader;

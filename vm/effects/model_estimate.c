@@ -1,7 +1,8 @@
-/* Tokens of a prompt, about. Providers cut text by dictionaries of their own, which nobody wants to carry along; but
-** all of them treat scripts alike: a short ASCII word is one token, a long one two or three, a CJK character one, and
-** so on. What a reservation needs is a number that is not far too low, so each rule errs upward. The true number comes
-** with the reply. */
+/* Tokens of a prompt, about and at most. Providers cut text by dictionaries of their own, which nobody wants to carry
+** along; but all of them treat scripts alike: a short ASCII word is one token, a long one two or three, a CJK character
+** one, and so on. What a call needs is a number that is not far too low, so each rule errs upward. What it may come to
+** beside others must be a bound: every dictionary in use falls back on bytes, so no text is more tokens than it has
+** bytes. The true number comes with the reply. */
 #include "vm/effects/model_estimate.h"
 
 #include "vm/effects/model_impl.h"
@@ -13,6 +14,21 @@ enum {
   TOOLS_PREAMBLE = 350, /* Anthropic's own instructions on tools, billed like the rest */
   RAW_BYTES = 4         /* bytes a token of what only the provider can read */
 };
+enum { /* the same at most */
+  PER_CALL_MOST = 16,
+  PER_MESSAGE_MOST = 16, /* with the word that says of a tool's answer that it failed */
+  PER_TOOL_MOST = 16,
+  TOOLS_PREAMBLE_MOST = 600,
+  PER_ITEM_MOST = 2, /* of JSON: a separator and a space behind it */
+  FLOAT_MOST = 25,
+  TAG_MOST = 40,   /* quotes, names of fields, an id, a time as text */
+  OBJECT_MOST = 48 /* what structured output adds to each object of a schema, but for its fields' names */
+};
+
+static void count_add(ModelTokens *t, uint64_t likely, uint64_t most) {
+  t->likely += likely;
+  t->most += most > likely ? most : likely;
+}
 
 /* -- text -- */
 
@@ -84,71 +100,124 @@ uint64_t estimate_text(Str utf8) {
   return tokens + (quarters + 3) / 4;
 }
 
+static void count_text(ModelTokens *t, Str utf8) { count_add(t, estimate_text(utf8), utf8.size); }
+
 /* -- encoded values -- */
 
+/* As a JSON string: quotes, and what must be escaped. */
+static uint64_t quoted_most(Str text) {
+  uint64_t size = text.size + 2;
+  for (size_t i = 0; i < text.size; i++) {
+    uint8_t c = (uint8_t)text.at[i];
+    size += c < ' ' ? 5 : c == '"' || c == '\\';
+  }
+  return size;
+}
+
+static uint64_t int_most(uint64_t n) {
+  uint64_t size = 2; /* a digit, and a sign */
+  for (; n > 9; n /= 10) size++;
+  return size + 2; /* quotes, should it be a key */
+}
+
+/* A decimal is printed without exponent: its scale is zeros. `r`: behind its tag. */
+static uint64_t decimal_most(CborReader r) {
+  Decimal d;
+  Err ignored;
+  return cbor_decimal_body(&r, &d, &ignored) ? TAG_MOST + (uint64_t)d.scale : TAG_MOST;
+}
+
 /* One head after the other, whatever encloses it: no depth, nothing kept. */
-uint64_t estimate_value(Str value) {
+static void count_value(ModelTokens *t, Str value) {
   CborReader r = cbor_reader(value);
   CborItem item;
-  uint64_t tokens = 0;
   Err err;
-  while (r.at < r.end && cbor_next(&r, &item, &err)) {
+  for (; r.at < r.end && cbor_next(&r, &item, &err); t->most += PER_ITEM_MOST) {
     switch (item.kind) {
-    case CBOR_TEXT: tokens += 1 + estimate_text(item.bytes); break;
-    case CBOR_BYTES: tokens += 1 + item.bytes.size; break; /* base64 cuts badly */
+    case CBOR_TEXT: count_add(t, 1 + estimate_text(item.bytes), quoted_most(item.bytes)); break;
+    case CBOR_BYTES: count_add(t, 1 + item.bytes.size, item.bytes.size / 3 * 4 + 6); break; /* base64 cuts badly */
     case CBOR_UINT:
-    case CBOR_NEGINT: tokens += item.n > 999 ? 4 : 2; break;
-    case CBOR_FLOAT: tokens += 5; break;
-    case CBOR_ARRAY: tokens += 2; break;
-    case CBOR_TAG: break;
+    case CBOR_NEGINT: count_add(t, item.n > 999 ? 4 : 2, int_most(item.n)); break;
+    case CBOR_FLOAT: count_add(t, 5, FLOAT_MOST); break;
+    case CBOR_ARRAY: count_add(t, 2, 2); break;
+    case CBOR_TAG:
+      if (item.n == CBOR_TAG_DECIMAL) count_add(t, 0, decimal_most(r));
+      else if (item.n != CBOR_TAG_MAP) count_add(t, 0, TAG_MOST);
+      break;
     case CBOR_BOOL:
-    case CBOR_NIL: tokens++; break;
+    case CBOR_NIL: count_add(t, 1, 5 + 2); break;
     }
   }
-  return tokens;
 }
 
-static uint64_t text_tokens(Str map, const char *key) { return estimate_text(value_get_text(map, key)); }
+uint64_t estimate_value(Str value) {
+  ModelTokens t = {0};
+  count_value(&t, value);
+  return t.likely;
+}
 
-/* What goes back to the provider as it came holds more than text and calls: reasoning, signatures. */
-static uint64_t raw_tokens(Str message, uint64_t known) {
+/* -- calls -- */
+
+static void count_field(ModelTokens *t, Str map, const char *key) { count_text(t, value_get_text(map, key)); }
+
+/* What goes back to the provider as it came, instead of text and calls, holds more than they: reasoning, signatures. */
+static void count_raw(ModelTokens *t, Str message) {
   Str raw;
-  if (!value_bytes(value_get(message, "raw"), &raw)) return 0;
-  uint64_t tokens = raw.size / RAW_BYTES;
-  return tokens > known ? tokens - known : 0;
+  if (!value_bytes(value_get(message, "raw"), &raw)) return;
+  if (raw.size / RAW_BYTES > t->likely) t->likely = raw.size / RAW_BYTES;
+  if (PER_MESSAGE_MOST + raw.size > t->most) t->most = PER_MESSAGE_MOST + raw.size;
 }
 
-static uint64_t message_tokens(Str message) {
+static void count_message(ModelTokens *sum, Str message) {
   Str content = value_get(message, "content"), text;
-  uint64_t tokens = PER_MESSAGE + text_tokens(message, "name");
-  if (value_text(content, &text)) tokens += estimate_text(text);
-  else tokens += estimate_value(content);
-  tokens += estimate_value(value_get(message, "calls"));
-  return tokens + raw_tokens(message, tokens);
+  ModelTokens t = {PER_MESSAGE, PER_MESSAGE_MOST + value_get_text(message, "id").size};
+  count_field(&t, message, "name");
+  if (value_text(content, &text)) count_text(&t, text);
+  else count_value(&t, content);
+  count_value(&t, value_get(message, "calls"));
+  count_raw(&t, message);
+  count_add(sum, t.likely, t.most);
 }
 
-static uint64_t tool_tokens(Str tool) {
-  return PER_TOOL + text_tokens(tool, "name") + text_tokens(tool, "description") +
-         text_tokens(tool, "schema");
+static void count_tool(ModelTokens *sum, Str tool) {
+  count_add(sum, PER_TOOL, PER_TOOL_MOST);
+  count_field(sum, tool, "name");
+  count_field(sum, tool, "description");
+  count_field(sum, tool, "schema");
 }
 
-static uint64_t list_tokens(Str list, uint64_t (*one)(Str)) {
+/* Structured output goes by a schema that says more than the one it is made of: each name is required too. */
+static void count_answer(ModelTokens *sum, Str answer) {
+  Str schema = value_get_text(answer, "schema");
+  uint64_t most = 2 * (uint64_t)schema.size;
+  for (size_t i = 0; i < schema.size; i++) most += schema.at[i] == '{' ? OBJECT_MOST : 0;
+  count_field(sum, answer, "name");
+  count_add(sum, estimate_text(schema), most);
+}
+
+static void count_list(ModelTokens *sum, Str list, void (*one)(ModelTokens *, Str)) {
   ValueList items;
   Str item;
-  uint64_t tokens = 0;
-  if (!value_list(list, &items)) return 0;
-  while (value_next(&items, &item)) tokens += one(item);
-  return tokens;
+  if (!value_list(list, &items)) return;
+  while (value_next(&items, &item)) one(sum, item);
 }
 
-uint64_t model_estimate(Str call) {
+ModelTokens model_tokens(Str call) {
   ValueFields map;
-  if (!value_fields(call, &map)) return PER_CALL + estimate_value(call);
-  Str answer = value_field(&map, "answer");
-  uint64_t tokens = PER_CALL + estimate_text(value_field_text(&map, "system"));
-  uint64_t tools = list_tokens(value_field(&map, "tools"), tool_tokens);
-  tokens += tools + list_tokens(value_field(&map, "messages"), message_tokens);
-  tokens += text_tokens(answer, "name") + text_tokens(answer, "schema");
+  ModelTokens t = {PER_CALL, PER_CALL_MOST}, tools = {0};
+  if (!value_fields(call, &map)) {
+    count_value(&t, call);
+    return t;
+  }
+  count_text(&t, value_field_text(&map, "system"));
+  count_list(&tools, value_field(&map, "tools"), count_tool);
   bool anthropic = str_equal(value_field_text(&map, "provider"), STR("anthropic"));
-  return tokens + (anthropic && tools ? TOOLS_PREAMBLE : 0);
+  if (anthropic && tools.likely > 0) count_add(&tools, TOOLS_PREAMBLE, TOOLS_PREAMBLE_MOST);
+  count_add(&t, tools.likely, tools.most);
+  count_list(&t, value_field(&map, "messages"), count_message);
+  count_answer(&t, value_field(&map, "answer"));
+  t.most += value_field_text(&map, "choice").size;
+  return t;
 }
+
+uint64_t model_estimate(Str call) { return model_tokens(call).likely; }

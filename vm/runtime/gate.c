@@ -64,8 +64,8 @@ static void call_cancel(Gate *g, Call *c) {
   if (!c->tool && c->state != CALL_BUDGET) {
     ledger_release(g->ledger, &c->hold);
     ledger_hold_drop(g->ledger, c->run, c->seq);
-    g->settled = true;
   }
+  g->settled |= !c->tool; /* who waited behind it may pass */
   gate_call_free(g, c);
 }
 
@@ -96,7 +96,7 @@ static bool run_over(Store *store, uint64_t number) {
 
 /* Its run is over: nobody will ask again. */
 static void hold_orphan(Gate *g, const HoldRow *row, Hold *hold) {
-  if (row->sent) ledger_settle(g->ledger, hold, &hold->most, hold->amounts.nanodollars, true);
+  if (row->sent) ledger_settle(g->ledger, hold, &hold->usage, hold->expected.nanodollars, true);
   else ledger_release(g->ledger, hold);
   ledger_hold_drop(g->ledger, row->run, row->seq);
 }
@@ -150,14 +150,17 @@ static Str name_take(char **at, Str name) {
 }
 
 static void call_names(Call *c, const Facts *f, int64_t now_us) {
-  Buf book = {0};
-  book_key(now_us, f->tenant, f->agent, f->model, &book);
-  c->names = mem_alloc(f->agent.size + f->model.size + book.size + 1);
+  Buf keys = {0};
+  book_key(now_us, f->tenant, f->agent, f->model, &keys);
+  size_t book = keys.size;
+  facts_charger(f, &keys);
+  c->names = mem_alloc(f->agent.size + f->model.size + keys.size + 1);
   char *at = c->names;
   c->agent = name_take(&at, f->agent);
   c->model = name_take(&at, f->model);
-  c->book = name_take(&at, buf_view(&book));
-  buf_deinit(&book);
+  c->book = name_take(&at, (Str){keys.at, book});
+  c->charger = name_take(&at, (Str){keys.at + book, keys.size - book});
+  buf_deinit(&keys);
 }
 
 static void notice_offline(Scheduler *s, const Facts *f) {
@@ -181,10 +184,27 @@ static bool others_settle(const Scheduler *s) {
   return false;
 }
 
+static Amounts call_amounts(const Call *c, const Usage *usage) {
+  return (Amounts){price_cost(&c->price, usage), amount_add(usage->input, usage->output), 1};
+}
+
+/* What was learned since it began to wait counts too. */
+static void call_most(Gate *g, Call *c) {
+  c->want.most = c->want.expected;
+  if (c->counted || c->use_count == 0) return;
+  Learned learned = ledger_learned(g->ledger, c->charger);
+  Usage most = c->most;
+  most.input = amount_add(most.input, learned.input);
+  most.output = amount_add(most.output, learned.output);
+  if (most.cache_write > 0) most.cache_write = most.input;
+  c->want.most = call_amounts(c, &most);
+}
+
 /* True: it has its place: reserved, or waiting. False: refused, `use` is what it does not fit. */
 static bool call_reserve(Scheduler *s, Call *c, uint32_t *use) {
   Gate *g = s->gate;
-  switch (ledger_reserve(g->ledger, c->uses, c->use_count, c->want, &c->hold, use)) {
+  call_most(g, c);
+  switch (ledger_reserve(g->ledger, c->uses, c->use_count, &c->want, &c->hold, use)) {
     case RESERVE_NEVER: return false;
     case RESERVE_WAIT:
       if (!others_settle(s)) return false;
@@ -223,22 +243,37 @@ static bool stubbed(const Scheduler *s, const Facts *f) {
   return s->app != NULL && s->app->testing != NULL && testing_model_stubbed(s->app->testing, f->model);
 }
 
+static bool counted(const Scheduler *s, const Facts *f) {
+  bool test = s->app != NULL && s->app->testing != NULL;
+  return test || str_equal(f->provider, STR("offline"));
+}
+
+static Usage usage_of(const Facts *f, int64_t prompt) {
+  Usage u = {.input = prompt, .output = f->answer};
+  if (f->price.cache_write > f->price.input) u.cache_write = prompt; /* the dearest it can be */
+  return u;
+}
+
+static void call_facts(Scheduler *s, Call *c, const Facts *f) {
+  call_names(c, f, clock_now(&s->clock));
+  c->price = f->price;
+  c->most = usage_of(f, f->prompt_most);
+  c->counted = counted(s, f);
+}
+
 static void call_begin(Scheduler *s, Slot *slot, const Request *r, uint32_t attempt) {
   Facts f;
   int64_t now = clock_now(&s->clock);
   Call *c = gate_call_new(s->gate, slot, slot->number, r->seq);
   facts_read(slot, r, &f);
   notice_offline(s, &f);
-  call_names(c, &f, now);
+  call_facts(s, c, &f);
   c->attempt = attempt;
-  c->price = f.price;
   c->stub = stubbed(s, &f);
-  Usage most = {.input = f.prompt, .output = f.most};
-  if (f.price.cache_write > f.price.input) most.cache_write = f.prompt; /* the dearest it can be */
-  c->want = (Amounts){price_cost(&f.price, &most), amount_add(f.prompt, f.most), 1};
+  c->hold.usage = usage_of(&f, f.prompt);
+  c->want.expected = call_amounts(c, &c->hold.usage);
   facts_accounts(s->gate, slot, &f, r->scopes, now, c);
   facts_limits(s->gate, slot, &f, c);
-  c->hold.most = most;
   call_place(s, c, true);
 }
 
@@ -254,8 +289,7 @@ static bool call_again(Scheduler *s, Slot *slot, const Request *r, Call *c) {
   c->slot = slot;
   c->next = slot->calls;
   slot->calls = c;
-  call_names(c, &f, clock_now(&s->clock));
-  c->price = f.price;
+  call_facts(s, c, &f);
   c->stub = c->resume.size == 0;
   c->attempt++;
   call_chosen(s->gate, c);

@@ -6,6 +6,9 @@
 **     |   waits for others to settle   waits in the queue of a limit               answers it)
 **     refused: budget_exhausted
 **
+** A call waits for others, too, where one of them is alone (ledger.h): each that is settled or given up lets those who
+** wait be judged anew, in order.
+**
 ** What is asked, reserved and admitted at once is one commit; what has to wait gets a commit of its own before it
 ** leaves. A call in flight has a row (SPACE_HOLD): after a crash one that was sent is charged as uncertain, once, and
 ** asked again with a new hold, unless it can be re-attached to; one that was queued goes back to the queue. */

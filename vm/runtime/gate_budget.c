@@ -16,7 +16,7 @@ static int64_t left_of(int64_t before, int64_t limit, int64_t used) {
 
 static void left_scope(void *context, const Scope *scope) {
   Left *l = context;
-  Amounts used = amounts_add(account_spent(scope->account), account_reserved(scope->account));
+  Amounts used = amounts_add(account_spent(scope->account), account_expected(scope->account));
   l->spent = account_spent(scope->account);
   l->left = (Amounts){left_of(l->left.nanodollars, scope->limit.nanodollars, used.nanodollars),
                       left_of(l->left.tokens, scope->limit.tokens, used.tokens),
@@ -58,18 +58,20 @@ static bool over(int64_t limit, int64_t spent, int64_t wanted) {
   return limit != NO_BOUND && amount_add(spent, wanted) > limit;
 }
 
+/* What it does not fit: what is spent, or what is reserved besides by calls that were interrupted. */
 static Excess excess_of(const AccountUse *use, Amounts want) {
-  Amounts spent = account_spent(use->account), reserved = account_reserved(use->account), limit = use->limit;
+  Amounts spent = account_spent(use->account), told = account_expected(use->account), limit = use->limit;
   Amounts used = spent;
-  for (int i = 0; i < 2; i++) { /* then with what is reserved, by calls that were interrupted */
-    if (over(limit.nanodollars, used.nanodollars, want.nanodollars))
-      return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, reserved.nanodollars, want.nanodollars};
-    if (over(limit.tokens, used.tokens, want.tokens))
-      return (Excess){"tokens", false, limit.tokens, spent.tokens, reserved.tokens, want.tokens};
+  for (int i = 0; i < 3; i++) {
+    bool all = i == 2 && account_alone(use->account);
+    if (over(limit.nanodollars, used.nanodollars, want.nanodollars) || (all && limit.nanodollars != NO_BOUND))
+      return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, told.nanodollars, want.nanodollars};
+    if (over(limit.tokens, used.tokens, want.tokens) || (all && limit.tokens != NO_BOUND))
+      return (Excess){"tokens", false, limit.tokens, spent.tokens, told.tokens, want.tokens};
     if (over(limit.calls, used.calls, want.calls)) break;
-    used = amounts_add(spent, reserved);
+    used = amounts_add(spent, account_reserved(use->account));
   }
-  return (Excess){"calls", false, limit.calls, spent.calls, reserved.calls, want.calls};
+  return (Excess){"calls", false, limit.calls, spent.calls, told.calls, want.calls};
 }
 
 static void number_print(Buf *out, int64_t n, const Excess *e) {
@@ -103,7 +105,7 @@ static void excess_data(const AccountUse *use, const Excess *e, Buf *out) {
 }
 
 void gate_refusal(const Call *c, const AccountUse *use, Buf *value) {
-  Excess e = excess_of(use, c->want);
+  Excess e = excess_of(use, c->want.expected);
   Buf message = {0}, data = {0};
   excess_message(use, &e, &message);
   excess_data(use, &e, &data);

@@ -41,8 +41,10 @@ void facts_read(const Slot *slot, const Request *r, Facts *out) {
   *out = (Facts){.map = map, .model = map_text(map, STR("model")), .agent = map_text(map, STR("agent")),
                  .provider = map_text(map, STR("provider")), .tenant = slot_tenant(slot), .price = price};
   if (out->model.size == 0) out->model = r->target.size > 0 ? r->target : map_text(map, STR("name"));
-  out->prompt = (int64_t)model_estimate(map);
-  out->most = map_int(map, STR("max_tokens"), MODEL_ANSWER_TOKENS);
+  ModelTokens tokens = model_tokens(map);
+  out->prompt = (int64_t)tokens.likely;
+  out->prompt_most = (int64_t)tokens.most;
+  out->answer = map_int(map, STR("max_tokens"), MODEL_ANSWER_TOKENS);
   out->implicit = map_true(map, STR("implicit"));
 }
 
@@ -60,6 +62,11 @@ static void key_begin(Buf *key, char kind, Str name, char part) {
   buf_byte(key, (uint8_t)kind);
   key_name(key, name);
   buf_byte(key, (uint8_t)part);
+}
+
+void facts_charger(const Facts *f, Buf *out) {
+  key_name(out, f->provider);
+  key_name(out, f->model);
 }
 
 /* One pool for each of what `by` says. */
@@ -112,7 +119,7 @@ void scopes_each(Gate *g, Str scopes, void (*each)(void *context, const Scope *s
 }
 
 static void scope_use(void *context, const Scope *scope) {
-  use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit, 0});
+  use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit});
 }
 
 static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllowance *a, char part, Amounts limit,
@@ -122,7 +129,7 @@ static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllow
   key_begin(&key, 'a', bundle_text(b, a->name), part);
   key_by(&key, a, f);
   Account *account = ledger_pool(g->ledger, buf_view(&key), &window_us);
-  use_add(c, &(AccountUse){account, bundle_text(b, a->name), limit, window_us});
+  use_add(c, &(AccountUse){account, bundle_text(b, a->name), limit});
   buf_deinit(&key);
 }
 
@@ -185,7 +192,7 @@ static void allowance_limits(Gate *g, const Bundle *b, const BundleAllowance *a,
 void facts_limits(Gate *g, const Slot *slot, const Facts *f, Call *c) {
   const Bundle *b = slot->program_bundle;
   const BundleModel *m = model_of(b, f->model);
-  uint64_t tokens = (uint64_t)amount_add(f->prompt, f->most);
+  uint64_t tokens = (uint64_t)amount_add(f->prompt, f->answer);
   if (m != NULL) model_limits(g, m, f, tokens, c);
   for (uint32_t i = 0; i < b->allowance_count; i++) {
     const BundleAllowance *a = &b->allowances[i];

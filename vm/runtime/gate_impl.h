@@ -33,8 +33,10 @@ typedef struct Call {
   uint8_t state; /* CallState */
   bool tool;     /* ADMIT: no model is called */
   bool stub;     /* a test answers */
+  bool counted;  /* by ourselves (offline, in a test): what is expected is the most it can be */
   bool loaded;   /* from a hold of an earlier life */
   bool was_sent, arrived, uncertain;
+  bool told; /* what arrived was charged: what its model charges is known from now on */
   bool streamed; /* a piece of its text was told */
   uint32_t attempt; /* how often it was asked again */
   uint32_t taken_up; /* how often since it last brought something */
@@ -42,12 +44,13 @@ typedef struct Call {
   LimitUse *limits;
   Limit *queue;     /* LIMIT: where it is */
   AccountUse *uses; /* until it has reserved */
-  Amounts want;
+  Want want;
   Hold hold;
   Price price;
+  Usage most; /* what it is thought to use at most, without what was learned */
   Usage cost; /* once arrived: what is charged */
   int64_t nanodollars;
-  Str agent, model, book; /* one block, owned: behind `names` */
+  Str agent, model, book, charger; /* one block, owned: behind `names`; charger: see ledger_learned */
   char *names;
   Buf resume; /* encoded {id, after} */
 } Call;
@@ -70,11 +73,12 @@ struct Gate {
 typedef struct Facts {
   Str map; /* the call */
   Str model, agent, provider, tenant;
-  int64_t prompt, most; /* tokens: about, and of the answer at most */
+  int64_t prompt, prompt_most, answer; /* tokens: about, and at most */
   Price price;
   bool implicit;
 } Facts;
 void facts_read(const Slot *slot, const Request *r, Facts *out);
+void facts_charger(const Facts *facts, Buf *out); /* appends a name for who charges */
 void facts_accounts(Gate *gate, const Slot *slot, const Facts *facts, Str scopes, int64_t now_us, Call *call);
 void facts_limits(Gate *gate, const Slot *slot, const Facts *facts, Call *call);
 void tool_limits(Gate *gate, const Slot *slot, const Request *r, Call *call);

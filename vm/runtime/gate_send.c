@@ -115,9 +115,9 @@ void gate_committed(Scheduler *s) {
 
 /* ---- costs ---------------------------------------------------------------------------------- */
 
-static void cost_all(Call *c) { /* nobody knows: as much as it can have been */
-  c->cost = c->hold.most;
-  c->nanodollars = c->hold.amounts.nanodollars;
+static void cost_all(Call *c) { /* nobody knows: what was expected, with an answer as long as it may be */
+  c->cost = c->hold.usage;
+  c->nanodollars = c->hold.expected.nanodollars;
   c->uncertain = true;
 }
 
@@ -141,6 +141,7 @@ static void cost_of_error(Call *c, const char *outcome, Str data) {
   Usage usage;
   bool known = usage_read(cbor_map_get(data, STR("usage")), &usage) && usage.exact;
   bool unknown = strcmp(outcome, "unknown") == 0;
+  c->told = known;
   if (known) cost_usage(c, &usage);
   else if (!unknown && not_billed(data)) cost_usage(c, &(Usage){0});
   else cost_all(c);
@@ -151,7 +152,7 @@ static void call_arrived(Call *c, const EffectOutcome *o) {
   ErrorParts parts;
   Usage usage;
   c->arrived = true;
-  bool ok = strcmp(o->outcome, "ok") == 0;
+  bool ok = c->told = strcmp(o->outcome, "ok") == 0;
   if (!ok) cost_of_error(c, o->outcome, error_decode(value, &parts) ? parts.data : encoded_nil);
   else if (usage_read(cbor_map_get(value, STR("usage")), &usage)) cost_usage(c, &usage);
   else cost_all(c);
@@ -196,6 +197,7 @@ static void limits_correct(Gate *g, const Call *c) {
 static void call_settle(Scheduler *s, Call *c) {
   Gate *g = s->gate;
   limits_correct(g, c);
+  if (c->told && !c->counted) ledger_learn(g->ledger, c->charger, &c->cost, &c->most);
   ledger_settle(g->ledger, &c->hold, &c->cost, c->nanodollars, c->uncertain);
   ledger_hold_drop(g->ledger, c->run, c->seq);
   g->settled = true;

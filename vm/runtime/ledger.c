@@ -16,6 +16,8 @@ static Amounts amounts_less(Amounts a, Amounts b) {
 
 static bool within(int64_t amount, int64_t limit) { return limit == NO_BOUND || amount <= limit; }
 
+static bool any(Amounts a) { return a.nanodollars != 0 || a.tokens != 0 || a.calls != 0; }
+
 static bool amounts_fit(Amounts a, Amounts limit) {
   return within(a.nanodollars, limit.nanodollars) && within(a.tokens, limit.tokens) && within(a.calls, limit.calls);
 }
@@ -29,6 +31,7 @@ Ledger *ledger_new(Store *store, Grouping *grouping) {
   l->accounts = table_new();
   l->owners = table_new();
   l->books = table_new();
+  l->learned = table_new();
   return l;
 }
 
@@ -45,6 +48,7 @@ void ledger_free(Ledger *l) {
   table_free(l->accounts);
   table_free(l->owners);
   books_free(l);
+  learned_free(l);
   buf_deinit(&l->key);
   buf_deinit(&l->value);
   mem_free(l);
@@ -92,21 +96,28 @@ Account *ledger_scope(Ledger *l, Uuid run, uint64_t seq) {
   return ledger_account(l, buf_view(&l->key));
 }
 
+/* Holds of the window before count there, and that is over. */
+static void window_begin(Account *a, int64_t window_us) {
+  if (window_us <= a->window_us) return;
+  a->window_us = window_us;
+  a->spent = a->expected = a->reserved = (Amounts){0};
+  a->alone = 0;
+}
+
 Account *ledger_pool(Ledger *l, Str key, int64_t *window_us) {
   buf_clear(&l->key);
   buf_byte(&l->key, KEY_POOL);
   buf_str(&l->key, key);
   Account *a = ledger_account(l, buf_view(&l->key));
-  if (*window_us > a->window_us) { /* holds of the window before count there, and that is over */
-    a->window_us = *window_us;
-    a->spent = a->reserved = (Amounts){0};
-  }
+  window_begin(a, *window_us);
   *window_us = a->window_us;
   return a;
 }
 
 Amounts account_spent(const Account *a) { return a->spent; }
+Amounts account_expected(const Account *a) { return a->expected; }
 Amounts account_reserved(const Account *a) { return a->reserved; }
+bool account_alone(const Account *a) { return a->alone > 0; }
 
 /* ---- ends of scopes ------------------------------------------------------------------ */
 
@@ -135,37 +146,47 @@ void ledger_run_over(Ledger *l, Uuid run) {
 
 /* ---- holding -------------------------------------------------------------------------- */
 
-void account_hold(Account *a, int64_t window_us, Amounts amounts) {
-  a->holds++;
-  if (a->window_us == window_us) a->reserved = amounts_add(a->reserved, amounts);
+static Amounts held_amounts(const HoldAccount *held, const Hold *hold) {
+  return held->alone ? hold->expected : hold->most;
 }
 
-void account_unhold(Ledger *l, Account *a) {
+void account_hold(const HoldAccount *held, const Hold *hold) {
+  Account *a = held->account;
+  a->holds++;
+  window_begin(a, held->window_us); /* nothing was settled in it before the process died */
+  if (a->window_us != held->window_us) return;
+  a->expected = amounts_add(a->expected, hold->expected);
+  a->reserved = amounts_add(a->reserved, held_amounts(held, hold));
+  a->alone += held->alone;
+}
+
+static void account_unhold(Ledger *l, Account *a) {
   a->holds--;
   if (a->over && a->holds == 0 && a->waiters == 0) account_close(l, a);
 }
 
-void account_settle(Ledger *l, const HoldAccount *held, Amounts reserved, Amounts spent) {
+static void account_settle(Ledger *l, const HoldAccount *held, const Hold *hold, Amounts spent) {
   Account *a = held->account;
   if (a->window_us == held->window_us) {
-    a->reserved = amounts_less(a->reserved, reserved);
+    a->expected = amounts_less(a->expected, hold->expected);
+    a->reserved = amounts_less(a->reserved, held_amounts(held, hold));
+    a->alone -= held->alone;
     a->spent = amounts_add(a->spent, spent);
-    bool any = spent.nanodollars != 0 || spent.tokens != 0 || spent.calls != 0;
-    if (any && !a->over) account_put(l, a);
+    if (any(spent) && !a->over) account_put(l, a);
   }
   account_unhold(l, a);
 }
 
 /* Whether it fits now, once others have settled, or never. */
-static Reserve use_judge(const AccountUse *use, Amounts want) {
+static Reserve use_judge(const AccountUse *use, const Want *want) {
   const Account *a = use->account;
-  Amounts least = amounts_add(a->spent, want);
+  Amounts least = amounts_add(a->spent, want->expected);
   if (!amounts_fit(least, use->limit)) return RESERVE_NEVER;
   bool room = amounts_fit(amounts_add(least, a->reserved), use->limit);
-  return room && a->waiters == 0 ? RESERVE_DONE : RESERVE_WAIT;
+  return room && a->alone == 0 && a->waiters == 0 ? RESERVE_DONE : RESERVE_WAIT;
 }
 
-static Reserve uses_judge(const AccountUse *uses, uint32_t count, Amounts want, uint32_t *which) {
+static Reserve uses_judge(const AccountUse *uses, uint32_t count, const Want *want, uint32_t *which) {
   Reserve worst = RESERVE_DONE;
   for (uint32_t i = 0; i < count; i++) {
     Reserve r = use_judge(&uses[i], want);
@@ -176,18 +197,25 @@ static Reserve uses_judge(const AccountUse *uses, uint32_t count, Amounts want, 
   return worst;
 }
 
-Reserve ledger_reserve(Ledger *l, const AccountUse *uses, uint32_t count, Amounts want, Hold *hold,
+static bool use_alone(const AccountUse *use, const Want *want) {
+  const Account *a = use->account;
+  return !amounts_fit(amounts_add(amounts_add(a->spent, a->reserved), want->most), use->limit);
+}
+
+Reserve ledger_reserve(Ledger *l, const AccountUse *uses, uint32_t count, const Want *want, Hold *hold,
                        uint32_t *which) {
   (void)l;
   *which = 0;
   Reserve r = uses_judge(uses, count, want, which);
   if (r != RESERVE_DONE) return r;
-  hold->amounts = want;
+  hold->expected = want->expected;
+  hold->most = want->most;
   hold->count = count;
   hold->accounts = count > 0 ? mem_alloc(count * sizeof *hold->accounts) : NULL;
   for (uint32_t i = 0; i < count; i++) {
-    hold->accounts[i] = (HoldAccount){uses[i].account, uses[i].window_us};
-    account_hold(uses[i].account, uses[i].window_us, want);
+    Account *a = uses[i].account; /* its window may have begun while the call waited */
+    hold->accounts[i] = (HoldAccount){a, a->window_us, use_alone(&uses[i], want)};
+    account_hold(&hold->accounts[i], hold);
   }
   return RESERVE_DONE;
 }
@@ -203,13 +231,13 @@ void hold_deinit(Hold *hold) {
 }
 
 void ledger_release(Ledger *l, Hold *hold) {
-  for (uint32_t i = 0; i < hold->count; i++) account_settle(l, &hold->accounts[i], hold->amounts, (Amounts){0});
+  for (uint32_t i = 0; i < hold->count; i++) account_settle(l, &hold->accounts[i], hold, (Amounts){0});
   hold_deinit(hold);
 }
 
 void ledger_settle(Ledger *l, Hold *hold, const Usage *usage, int64_t nanodollars, bool uncertain) {
   Amounts spent = {nanodollars, amount_add(usage->input, usage->output), 1};
-  for (uint32_t i = 0; i < hold->count; i++) account_settle(l, &hold->accounts[i], hold->amounts, spent);
+  for (uint32_t i = 0; i < hold->count; i++) account_settle(l, &hold->accounts[i], hold, spent);
   book_add(l, hold->book, usage, nanodollars, uncertain);
   hold_deinit(hold);
 }

@@ -5,14 +5,15 @@
 #include "vm/base/table.h"
 #include "vm/runtime/ledger.h"
 
-/* Keys: 's', run's id, seq of the scope, 8 bytes big-endian; or 'p' and what a pool is of. */
-enum { KEY_SCOPE = 's', KEY_POOL = 'p', SCOPE_KEY_BYTES = 1 + 16 + 8 };
+/* Keys: 's', run's id, seq of the scope, 8 bytes big-endian; or 'p' and what a pool is of; or 'm' and a model. */
+enum { KEY_SCOPE = 's', KEY_POOL = 'p', KEY_MODEL = 'm', SCOPE_KEY_BYTES = 1 + 16 + 8 };
 
 struct Account {
   Str key; /* owned */
-  Amounts spent, reserved;
+  Amounts spent, expected, reserved;
   int64_t window_us;
   uint32_t holds;   /* in this window or an earlier one */
+  uint32_t alone;   /* of this window: those beside which nobody may begin */
   uint32_t waiters; /* calls that wait for room here */
   bool over;        /* its run is: it goes when nothing is held */
   Account *next;    /* of the same run */
@@ -24,6 +25,7 @@ struct Ledger {
   Table *accounts; /* by key */
   Table *owners;   /* by run's id: the first Account of its scopes */
   Table *books;    /* by key: CostRow, of those that were added to lately */
+  Table *learned;  /* by key: Learned, of models that were asked lately */
   Buf key, value;  /* scratch */
   bool loaded;     /* all scopes that the store has are here */
   bool failed;
@@ -33,11 +35,9 @@ struct Ledger {
 Account *ledger_account(Ledger *ledger, Str key);
 void account_put(Ledger *ledger, const Account *account);
 MUST_USE bool account_decode(Str value, Account *account);
-void account_settle(Ledger *ledger, const HoldAccount *held, Amounts reserved, Amounts spent);
-void account_unhold(Ledger *ledger, Account *account);
-/* A stored hold's accounts, by their keys. */
-void account_hold(Account *account, int64_t window_us, Amounts amounts);
+void account_hold(const HoldAccount *held, const Hold *hold);
 
+void learned_free(Ledger *ledger);
 void books_free(Ledger *ledger);
 /* Adds a call to its book. */
 void book_add(Ledger *ledger, Str key, const Usage *usage, int64_t nanodollars, bool uncertain);

@@ -1,5 +1,5 @@
-/* The ledger's rows: accounts [window, nanodollars, tokens, calls]; holds [sent, attempt, amounts…, most…, book,
-** resume, [account, window, …]]. */
+/* The ledger's rows: accounts [window, nanodollars, tokens, calls]; holds [sent, attempt, expected…, most…, usage…,
+** book, resume, [account, window, alone, …]]. */
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
 #include "vm/runtime/ledger_impl.h"
@@ -86,6 +86,8 @@ bool ledger_load(Ledger *l, Err *err) {
 
 /* ---- holds ------------------------------------------------------------------------- */
 
+enum { HOLD_PARTS = 15, HELD_PARTS = 3 };
+
 static Str hold_key(Ledger *l, uint64_t run, uint64_t seq) {
   buf_clear(&l->key);
   key_u64(&l->key, run);
@@ -96,20 +98,22 @@ static Str hold_key(Ledger *l, uint64_t run, uint64_t seq) {
 void ledger_hold_put(Ledger *l, const HoldRow *row, const Hold *hold) {
   Buf *value = &l->value;
   buf_clear(value);
-  cbor_put_array(value, 12);
+  cbor_put_array(value, HOLD_PARTS);
   cbor_put_bool(value, row->sent);
   cbor_put_uint(value, row->attempt);
-  amounts_put(value, hold->amounts);
-  cbor_put_int(value, hold->most.input);
-  cbor_put_int(value, hold->most.cached);
-  cbor_put_int(value, hold->most.cache_write);
-  cbor_put_int(value, hold->most.output);
+  amounts_put(value, hold->expected);
+  amounts_put(value, hold->most);
+  cbor_put_int(value, hold->usage.input);
+  cbor_put_int(value, hold->usage.cached);
+  cbor_put_int(value, hold->usage.cache_write);
+  cbor_put_int(value, hold->usage.output);
   cbor_put_bytes(value, hold->book);
   cbor_put_bytes(value, row->resume);
-  cbor_put_array(value, 2 * (uint64_t)hold->count);
+  cbor_put_array(value, HELD_PARTS * (uint64_t)hold->count);
   for (uint32_t i = 0; i < hold->count; i++) {
     cbor_put_bytes(value, hold->accounts[i].account->key);
     cbor_put_int(value, hold->accounts[i].window_us);
+    cbor_put_bool(value, hold->accounts[i].alone);
   }
   grouping_kv(l->grouping, SPACE_HOLD, hold_key(l, row->run, row->seq), buf_view(value));
 }
@@ -124,6 +128,14 @@ static bool usage_get(CborReader *r, Usage *u) {
          cbor_int(r, &u->cache_write, &ignored) && cbor_int(r, &u->output, &ignored);
 }
 
+static bool bool_get(CborReader *r, bool *b) {
+  CborItem item;
+  Err ignored;
+  if (!cbor_next(r, &item, &ignored) || item.kind != CBOR_BOOL) return false;
+  *b = item.n != 0;
+  return true;
+}
+
 static Str str_own(Str s) {
   char *copy = mem_alloc(s.size + 1);
   if (s.size > 0) memcpy(copy, s.at, s.size);
@@ -133,33 +145,38 @@ static Str str_own(Str s) {
 static bool hold_accounts_get(Ledger *l, CborReader *r, Hold *hold) {
   uint64_t count;
   Err ignored;
-  if (!cbor_array(r, &count, &ignored) || count % 2 != 0 || count > (uint64_t)(r->end - r->at)) return false;
-  hold->accounts = mem_alloc((size_t)(count / 2 + 1) * sizeof *hold->accounts);
-  for (; count > 0; count -= 2) {
+  if (!cbor_array(r, &count, &ignored) || count % HELD_PARTS != 0 || count > (uint64_t)(r->end - r->at)) return false;
+  hold->accounts = mem_alloc((size_t)(count / HELD_PARTS + 1) * sizeof *hold->accounts);
+  for (; count > 0; count -= HELD_PARTS) {
     Str key;
     int64_t window_us;
-    if (!cbor_bytes(r, &key, &ignored) || !cbor_int(r, &window_us, &ignored)) return false;
+    bool alone;
+    if (!cbor_bytes(r, &key, &ignored) || !cbor_int(r, &window_us, &ignored) || !bool_get(r, &alone)) return false;
     Account *a = ledger_account(l, key);
-    hold->accounts[hold->count++] = (HoldAccount){a, window_us};
+    hold->accounts[hold->count++] = (HoldAccount){a, window_us, alone};
   }
   return true;
+}
+
+/* It will not be heard of again, and is charged what was expected of it. */
+static void hold_lost(Hold *hold) {
+  hold->most = hold->expected;
+  for (uint32_t i = 0; i < hold->count; i++) hold->accounts[i].alone = false;
 }
 
 static bool hold_decode(Ledger *l, Str value, HoldRow *row, Hold *hold) {
   CborReader r = cbor_reader(value);
   uint64_t count, attempt;
-  CborItem sent;
   Str book;
   Err ignored;
-  bool ok = cbor_array(&r, &count, &ignored) && count == 12 && cbor_next(&r, &sent, &ignored) &&
-            sent.kind == CBOR_BOOL && cbor_uint(&r, &attempt, &ignored) && amounts_get(&r, &hold->amounts) &&
-            usage_get(&r, &hold->most) && cbor_bytes(&r, &book, &ignored) && cbor_bytes(&r, &row->resume, &ignored);
+  bool ok = cbor_array(&r, &count, &ignored) && count == HOLD_PARTS && bool_get(&r, &row->sent) &&
+            cbor_uint(&r, &attempt, &ignored) && amounts_get(&r, &hold->expected) && amounts_get(&r, &hold->most) &&
+            usage_get(&r, &hold->usage) && cbor_bytes(&r, &book, &ignored) && cbor_bytes(&r, &row->resume, &ignored);
   if (!ok || !hold_accounts_get(l, &r, hold)) return false;
-  row->sent = sent.n != 0;
   row->attempt = (uint32_t)attempt;
   hold->book = str_own(book);
-  for (uint32_t i = 0; i < hold->count; i++)
-    account_hold(hold->accounts[i].account, hold->accounts[i].window_us, hold->amounts);
+  if (row->resume.size == 0) hold_lost(hold);
+  for (uint32_t i = 0; i < hold->count; i++) account_hold(&hold->accounts[i], hold);
   return true;
 }
 

@@ -90,7 +90,7 @@ typedef enum {
   SPACE_CRON,         /* key: the cron's name: the last tick taken */
   SPACE_UNIQUE,       /* key: 32 bytes of hash: the job that holds a unique key, and until when */
   SPACE_APP,          /* key: a word: which bundle is active … */
-  SPACE_LEDGER,       /* key: an account of the ledger (vm/runtime/ledger.h): what was spent */
+  SPACE_LEDGER,       /* key: an account of the ledger (vm/runtime/ledger.h): what was spent; or a model: its surplus */
   SPACE_BOOK,         /* key: UTC day, tenant, agent, model: what their calls of models cost */
   SPACE_HOLD,         /* key: run's number, seq, 8 bytes big-endian each: a call of a model that is not settled */
   SPACE_LIMIT,        /* key: a limit (vm/runtime/limits.h): what its window holds */
