@@ -604,6 +604,23 @@ print(len(await(a)))
       last = order.findLastIndex((c) => c.startsWith("little"));
     expect(last < 6 + 12 + 6, `the last of the little one was number ${last + 1}`);
   }),
+  modelled(h, "who waits for a tool's limit leaves memory, is told of, and comes back", [], async (m) => {
+    await m.run(`tool Few(n: int) -> int:
+  effect read
+  perform: return n
+limit Rare: { tool: Few, requests: 2 per 3s }
+workflow One(i: int) -> int: return Few(n: i)
+for i in range(6): start One(i)
+`);
+    const all = m.z8("recover");
+    await until("a wait", async () =>
+      (await m.runs()).some((r) => r.status === "parked" && /waiting \d+ s for limit Rare, 2 of 2 .* per 3s/.test(r.note)),
+    );
+    expectEqual((await all).code, 0);
+    const runs = (await m.runs()).filter((r) => r.workflow === "One");
+    expectEqual(runs.filter((r) => r.status === "done").length, 6, json(runs));
+    await m.replayed();
+  }),
 ];
 
 const cancelled = (h) =>

@@ -149,7 +149,8 @@ int64_t run_wake_us(const Run *run);   /* the earliest timer, or end of a wait f
 /* Nothing in memory needs to know it: it waits for timers, signals, its own children, a turn, a person or an
 ** approval only. */
 bool run_dormant(const Run *run);
-/* Dormant but for calls of models: it may leave memory while slow replies or limits are waited for. */
+/* Dormant but for calls of models and waits for limits: it may leave memory while slow replies or limits are waited
+** for. */
 bool run_parkable(const Run *run);
 /* Canonical state of machine and run. */
 void run_image(Run *run, Buf *out, Hash256 *state);

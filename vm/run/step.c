@@ -187,7 +187,7 @@ bool run_parkable(const Run *run) {
   for (uint32_t i = 0; i < run->wait_count; i++) {
     const Wait *w = run->waits[i];
     bool model = w->kind == REQUEST_EFFECT && w->effect == EFFECT_MODEL;
-    if (!model && !long_wait(w)) return false;
+    if (!model && w->kind != REQUEST_ADMIT && !long_wait(w)) return false;
   }
   return awaits_children_only(run);
 }
