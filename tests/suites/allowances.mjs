@@ -116,6 +116,38 @@ told(rs, nil)`,
     expect(charged <= 4000 && charged > 4000 - 260, `${charged} of 4000 were charged: ${json(told)}`);
     expect(told[0].refused === 0 && told[3].ok === 0, json(told));
   }),
+  modelled(h, "runs that outlive the scope they began in spend what it has left", charges(0), async (m, server) => {
+    const file = m.write(
+      MANY(
+        {},
+        `workflow Child(n: int):
+  sleep 2s
+  print(json.stringify([one(i) for i in range(n)]))
+workflow Grandchild(n: int): start Child(n)
+workflow Owner():
+  budget { calls: 7 }:
+    one(0)
+    start Child(4)
+    start Grandchild(4)
+`,
+        "Owner()\nsleep 3s",
+      ),
+    );
+    const over = async () => (await m.runs()).filter((r) => r.status === "done");
+    await m.ok("run", file);
+    await m.ok("recover");
+    expectEqual(server.calls.length, 7, "calls");
+    expectEqual((await over()).length, 5, "runs");
+    const twice = until("the second owner's end", async () => {
+      const names = (await over()).map((r) => r.workflow);
+      return names.filter((n) => n === "Owner").length === 2 && names.filter((n) => n === "Grandchild").length === 2;
+    });
+    await m.killedWhen(twice, "run", file);
+    await m.ok("recover");
+    expectEqual(server.calls.length, 14, "calls");
+    expectEqual((await over()).length, 10, "runs");
+    await m.replayed();
+  }),
   modelled(h, "child runs spend what the scope around them has", charges(100), async (m, server) => {
     const [told] = await m.printed(
       MANY(

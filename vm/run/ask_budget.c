@@ -36,9 +36,11 @@ static bool scope_item(CborReader *r) {
          cbor_uint(r, &seq, &ignored) && cbor_skip(r, NULL, &ignored);
 }
 
+Str run_scopes(const Run *run) { return cbor_map_get(run->head.HEAD.config, STR("budget()")); }
+
 /* How many the run began with, and their encodings. What is no such list is none. */
 static uint64_t head_scopes(const Run *run, Str *items) {
-  CborReader r = cbor_reader(cbor_map_get(run->head.HEAD.config, STR("budget()")));
+  CborReader r = cbor_reader(run_scopes(run));
   uint64_t count;
   Err ignored;
   *items = (Str){"", 0};

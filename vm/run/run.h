@@ -141,6 +141,7 @@ Journal *run_journal(Run *run);
 Machine *run_machine(Run *run);
 Uuid run_id(const Run *run);
 const Record *run_head(const Run *run); /* its HEAD record, of this generation: tenant, causation, correlation … */
+Str run_scopes(const Run *run); /* the budgets it began within, as Request.scopes; empty: none */
 uint64_t run_generation(const Run *run);
 /* All waits are long ones (a sleep of a second or more, a signal, another run, a person, an approval): worth an
 ** image. */

@@ -367,7 +367,9 @@ void gate_over(Scheduler *s, Slot *slot) {
     call_end(s, c);
   }
   if (s->gate->loaded > 0) loaded_end(s, slot->number);
-  if (run_status_over(slot->status)) ledger_run_over(s->gate->ledger, slot->id);
+  if (!run_status_over(slot->status)) return;
+  ledger_run_over(s->gate->ledger, slot->id);
+  gate_heir(s->gate, run_scopes(slot->run), -1);
 }
 
 void gate_forget(Slot *slot) {

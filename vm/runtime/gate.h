@@ -31,6 +31,7 @@ void gate_ask(Scheduler *s, struct Slot *slot, const Request *r, bool open);
 void gate_admit(Scheduler *s, struct Slot *slot, const Request *r); /* ADMIT */
 void gate_drop(Scheduler *s, struct Slot *slot, uint64_t seq);     /* nobody waits for it any more */
 void gate_over(Scheduler *s, struct Slot *slot);                   /* the run's last record is in this commit */
+void gate_heir(Gate *gate, Str scopes, int change); /* a run within these budgets begins (1), or is over (-1) */
 /* The outcome's event was taken by the run: what it cost is in this commit. */
 void gate_settle(Scheduler *s, uint64_t run, uint64_t seq);
 /* Whose turn has come since others settled. */

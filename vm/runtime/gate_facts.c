@@ -118,6 +118,18 @@ void scopes_each(Gate *g, Str scopes, void (*each)(void *context, const Scope *s
   }
 }
 
+typedef struct Heirs {
+  Ledger *ledger;
+  int change;
+} Heirs;
+
+static void scope_heir(void *context, const Scope *scope) {
+  const Heirs *h = context;
+  ledger_heir(h->ledger, scope->account, h->change);
+}
+
+void gate_heir(Gate *g, Str scopes, int change) { scopes_each(g, scopes, scope_heir, &(Heirs){g->ledger, change}); }
+
 static void scope_use(void *context, const Scope *scope) {
   use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit});
 }

@@ -135,12 +135,23 @@ static void account_close(Ledger *l, Account *a) {
   account_free(a);
 }
 
+void account_leave(Ledger *l, Account *a) {
+  if (a->over && a->holds == 0 && a->waiters == 0 && a->heirs == 0) account_close(l, a);
+}
+
+void ledger_heir(Ledger *l, Account *a, int change) {
+  if (change < 0 && a->heirs == 0) return; /* begun when heirs were not counted */
+  a->heirs += (uint32_t)change;
+  account_put(l, a);
+  account_leave(l, a);
+}
+
 void ledger_run_over(Ledger *l, Uuid run) {
   Account *next;
   for (Account *a = table_get(l->owners, (Str){(const char *)run.byte, sizeof run.byte}); a != NULL; a = next) {
     next = a->next;
     a->over = true;
-    if (a->holds == 0 && a->waiters == 0) account_close(l, a);
+    account_leave(l, a);
   }
 }
 
@@ -162,7 +173,7 @@ void account_hold(const HoldAccount *held, const Hold *hold) {
 
 static void account_unhold(Ledger *l, Account *a) {
   a->holds--;
-  if (a->over && a->holds == 0 && a->waiters == 0) account_close(l, a);
+  account_leave(l, a);
 }
 
 static void account_settle(Ledger *l, const HoldAccount *held, const Hold *hold, Amounts spent) {
@@ -172,7 +183,7 @@ static void account_settle(Ledger *l, const HoldAccount *held, const Hold *hold,
     a->reserved = amounts_less(a->reserved, held_amounts(held, hold));
     a->alone -= held->alone;
     a->spent = amounts_add(a->spent, spent);
-    if (any(spent) && !a->over) account_put(l, a);
+    if (any(spent) && (!a->over || a->heirs > 0)) account_put(l, a);
   }
   account_unhold(l, a);
 }

@@ -63,7 +63,7 @@ void hold_deinit(Hold *hold);
 typedef struct Ledger Ledger;
 Ledger *ledger_new(Store *store, Grouping *grouping);
 void ledger_free(Ledger *ledger);
-/* Accounts of scopes whose runs are over go. */
+/* Accounts of scopes whose runs are over, and the runs begun within them too, go. */
 MUST_USE bool ledger_load(Ledger *ledger, Err *err);
 
 /* The store could not be read: what it says may be too little. */
@@ -78,7 +78,9 @@ Amounts account_spent(const Account *account);
 Amounts account_expected(const Account *account); /* of the calls in flight: what people are told */
 Amounts account_reserved(const Account *account); /* for them: what others may not have */
 bool account_alone(const Account *account);       /* one of them is: nobody may begin */
-void ledger_run_over(Ledger *ledger, Uuid run); /* the accounts of its scopes go, when nothing is held there any more */
+void ledger_run_over(Ledger *ledger, Uuid run); /* the accounts of its scopes go, when nobody has to do with them */
+/* A run began within that scope (1), or one that had is over (-1): it spends from there even when the owner is over. */
+void ledger_heir(Ledger *ledger, Account *account, int change);
 
 /* ---- a call ---- */
 typedef enum {

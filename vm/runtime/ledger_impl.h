@@ -15,7 +15,8 @@ struct Account {
   uint32_t holds;   /* in this window or an earlier one */
   uint32_t alone;   /* of this window: those beside which nobody may begin */
   uint32_t waiters; /* calls that wait for room here */
-  bool over;        /* its run is: it goes when nothing is held */
+  uint32_t heirs;   /* runs begun within it that are not over */
+  bool over;        /* its run is: it goes when nothing is held and nobody inherits */
   Account *next;    /* of the same run */
 };
 
@@ -34,6 +35,7 @@ struct Ledger {
 /* The account of a key; made, or read from the store, when it is not there. */
 Account *ledger_account(Ledger *ledger, Str key);
 void account_put(Ledger *ledger, const Account *account);
+void account_leave(Ledger *ledger, Account *account); /* goes, if nobody has to do with it any more */
 MUST_USE bool account_decode(Str value, Account *account);
 void account_hold(const HoldAccount *held, const Hold *hold);
 

@@ -1,4 +1,4 @@
-/* The ledger's rows: accounts [window, nanodollars, tokens, calls]; holds [sent, attempt, expected…, most…, usage…,
+/* The ledger's rows: accounts [window, nanodollars, tokens, calls, heirs]; holds [sent, attempt, expected…, most…, usage…,
 ** book, resume, [account, window, alone, …]]. */
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
@@ -28,21 +28,26 @@ static bool amounts_get(CborReader *r, Amounts *a) {
 
 /* ---- accounts ------------------------------------------------------------------ */
 
+enum { ACCOUNT_PARTS = 5 };
+
 void account_put(Ledger *l, const Account *a) {
   Buf *value = &l->value;
   buf_clear(value);
-  cbor_put_array(value, 4);
+  cbor_put_array(value, ACCOUNT_PARTS);
   cbor_put_int(value, a->window_us);
   amounts_put(value, a->spent);
+  cbor_put_uint(value, a->heirs);
   grouping_kv(l->grouping, SPACE_LEDGER, a->key, buf_view(value));
 }
 
 bool account_decode(Str value, Account *a) {
   CborReader r = cbor_reader(value);
-  uint64_t count;
+  uint64_t count, heirs;
   Err ignored;
-  return cbor_array(&r, &count, &ignored) && count == 4 && cbor_int(&r, &a->window_us, &ignored) &&
-         amounts_get(&r, &a->spent);
+  bool ok = cbor_array(&r, &count, &ignored) && count == ACCOUNT_PARTS && cbor_int(&r, &a->window_us, &ignored) &&
+            amounts_get(&r, &a->spent) && cbor_uint(&r, &heirs, &ignored) && heirs <= UINT32_MAX;
+  if (ok) a->heirs = (uint32_t)heirs;
+  return ok;
 }
 
 /* ---- loading --------------------------------------------------------------------- */
@@ -76,8 +81,9 @@ bool ledger_load(Ledger *l, Err *err) {
   bool ok = store_kv_each(l->store, SPACE_LEDGER, (Str){prefix, 1}, (Str){0}, key_add, &keys, err);
   for (size_t at = 0; ok && at < keys.bytes.size; at += SCOPE_KEY_BYTES) {
     Str key = {keys.bytes.at + at, SCOPE_KEY_BYTES};
-    if (owner_over(l, key)) grouping_kv(l->grouping, SPACE_LEDGER, key, (Str){0});
-    else (void)ledger_account(l, key);
+    Account *a = ledger_account(l, key);
+    a->over = owner_over(l, key);
+    account_leave(l, a);
   }
   buf_deinit(&keys.bytes);
   l->loaded = ok;

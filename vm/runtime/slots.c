@@ -222,6 +222,7 @@ bool slot_begin(Scheduler *s, const SlotHead *head, Slot **out, Err *err) {
   slot_enter(slot);
   slot_ready(slot);
   slot_touch(slot);
+  gate_heir(s->gate, head->scopes, 1);
   *out = slot;
   return true;
 }
