@@ -479,6 +479,36 @@ told(rs)`,
     );
   })(),
   (() => {
+    const { seen, script } = watched(
+      () => ({ input: 9, output: 5 }),
+      (n) => pause(n === 1 ? 1500 : 5),
+    );
+    return modelled(h, "who waits in a small budget does not hold up the others of a larger one", script, async (m) => {
+      const [told] = await m.printed(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100 })}
+budget Acme: { usd: 1_000.0d, by: [tenant] }
+fn one(s: string) -> string: return model.call(fast(), {messages: [{role: "user", content: s}]}).text
+workflow Small():
+  budget { tokens: 1_000 }:
+    parallel:
+      one("slow")
+      one("behind it")
+  return "small"
+workflow Free():
+  sleep 200ms
+  for i in range(5): one("free")
+  return "free"
+a = start Small()
+b = start Free()
+first = race:
+  await(a)
+  await(b)
+print(json.stringify({first}))
+await(a)
+`);
+      expectEqual(json([told.first, seen.most]), '["free",2]');
+    });
+  })(),
+  (() => {
     let release;
     const released = new Promise((ok) => (release = ok)),
       { script } = watched(

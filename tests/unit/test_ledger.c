@@ -98,7 +98,8 @@ static Hold hold_new(const char *book) { return (Hold){.book = own(book)}; }
 
 static AccountUse scope_use(Fixture *f, uint64_t seq, int64_t tokens) {
   Uuid run = {{1}};
-  return (AccountUse){ledger_scope(f->ledger, run, seq), STR("budget"), {NO_BOUND, tokens, NO_BOUND}};
+  Account *account = ledger_scope(f->ledger, run, seq);
+  return (AccountUse){.account = account, .name = STR("budget"), .limit = {NO_BOUND, tokens, NO_BOUND}};
 }
 
 static Amounts amounts(int64_t n) { return (Amounts){n * 10, n, 1}; }
@@ -118,9 +119,9 @@ static void test_reserve(void) {
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(101), &a, &which) == RESERVE_NEVER && which == 0);
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(60), &a, &which) == RESERVE_DONE);
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(60), &b, &which) == RESERVE_WAIT);
-  ledger_queued(&use, 1, 1);
+  ledger_wait(&use, 1, tokens(60));
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(10), &c, &which) == RESERVE_WAIT); /* nobody is passed */
-  ledger_queued(&use, 1, -1);
+  ledger_wait_over(&use, 1);
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(40), &c, &which) == RESERVE_DONE);
   CHECK(account_reserved(use.account).tokens == 100);
   ledger_settle(f.ledger, &a, &(Usage){.input = 20, .output = 5}, 77, false);
@@ -131,6 +132,36 @@ static void test_reserve(void) {
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(76), &b, &which) == RESERVE_NEVER);
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(75), &b, &which) == RESERVE_DONE);
   ledger_release(f.ledger, &b);
+  fixture_close(&f);
+  store_close(f.store);
+}
+
+/* Who waits for room in a small budget is passed in the larger one around it, and nowhere else. */
+static void test_line(void) {
+  Fixture f = {.store = store_open_memory()};
+  uint32_t which;
+  fixture_open(&f);
+  AccountUse small = scope_use(&f, 5, 100), large = scope_use(&f, 6, 1000), both[] = {large, small};
+  Hold a = hold_new("12345678t"), b = hold_new("12345678t"), c = hold_new("12345678t"), d = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, both, 2, tokens(60), &a, &which) == RESERVE_DONE);
+  CHECK(ledger_reserve(f.ledger, both, 2, tokens(60), &b, &which) == RESERVE_WAIT);
+  ledger_wait(both, 2, tokens(60));
+  CHECK(ledger_reserve(f.ledger, &small, 1, tokens(10), &c, &which) == RESERVE_WAIT);
+  CHECK(ledger_reserve(f.ledger, &large, 1, tokens(900), &c, &which) == RESERVE_DONE);
+  ledger_wait_over(both, 2);
+  ledger_settle(f.ledger, &a, &(Usage){0}, 0, false);
+  CHECK(ledger_reserve(f.ledger, both, 2, tokens(101), &b, &which) == RESERVE_NEVER && which == 1);
+  CHECK(ledger_reserve(f.ledger, both, 2, tokens(100), &b, &which) == RESERVE_DONE); /* there was room in both */
+  ledger_release(f.ledger, &b);
+  b = hold_new("12345678t");
+  CHECK(ledger_reserve(f.ledger, &large, 1, tokens(50), &d, &which) == RESERVE_DONE);
+  CHECK(ledger_reserve(f.ledger, both, 2, tokens(60), &b, &which) == RESERVE_WAIT); /* now it is the large one */
+  ledger_wait(both, 2, tokens(60));
+  CHECK(ledger_reserve(f.ledger, &small, 1, tokens(10), &a, &which) == RESERVE_WAIT); /* its place here is kept */
+  ledger_wait_over(both, 2);
+  ledger_release(f.ledger, &c);
+  ledger_release(f.ledger, &d);
+  hold_deinit(&a), hold_deinit(&b);
   fixture_close(&f);
   store_close(f.store);
 }
@@ -504,6 +535,7 @@ int main(void) {
   RUN_TEST(test_prices);
   RUN_TEST(test_dollars);
   RUN_TEST(test_reserve);
+  RUN_TEST(test_line);
   RUN_TEST(test_alone);
   RUN_TEST(test_nested);
   RUN_TEST(test_any_order);

@@ -326,7 +326,7 @@ void gate_retry(Scheduler *s) {
   if (!g->settled) return;
   g->settled = false;
   Call *line = g->waiting, *next;
-  for (Call *c = line; c != NULL; c = c->next_waiting) ledger_queued(c->uses, c->use_count, -1);
+  for (Call *c = line; c != NULL; c = c->next_waiting) ledger_wait_over(c->uses, c->use_count);
   g->waiting = NULL;
   g->waiting_end = &g->waiting;
   for (Call *c = line; c != NULL; c = next) {

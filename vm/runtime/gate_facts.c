@@ -131,7 +131,7 @@ static void scope_heir(void *context, const Scope *scope) {
 void gate_heir(Gate *g, Str scopes, int change) { scopes_each(g, scopes, scope_heir, &(Heirs){g->ledger, change}); }
 
 static void scope_use(void *context, const Scope *scope) {
-  use_add(context, &(AccountUse){scope->account, STR("budget"), scope->limit});
+  use_add(context, &(AccountUse){.account = scope->account, .name = STR("budget"), .limit = scope->limit});
 }
 
 static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllowance *a, char part, Amounts limit,
@@ -141,7 +141,7 @@ static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllow
   key_begin(&key, 'a', bundle_text(b, a->name), part);
   key_by(&key, a, f);
   Account *account = ledger_pool(g->ledger, buf_view(&key), &window_us);
-  use_add(c, &(AccountUse){account, bundle_text(b, a->name), limit});
+  use_add(c, &(AccountUse){.account = account, .name = bundle_text(b, a->name), .limit = limit});
   buf_deinit(&key);
 }
 

@@ -103,7 +103,7 @@ void call_budget(Gate *g, Call *c) {
   c->next_waiting = NULL;
   *g->waiting_end = c;
   g->waiting_end = &c->next_waiting;
-  ledger_queued(c->uses, c->use_count, 1);
+  ledger_wait(c->uses, c->use_count, &c->want);
 }
 
 static void budget_leave(Gate *g, Call *c) {
@@ -111,7 +111,7 @@ static void budget_leave(Gate *g, Call *c) {
   while (*link != c) link = &(*link)->next_waiting;
   *link = c->next_waiting;
   if (g->waiting_end == &c->next_waiting) g->waiting_end = link;
-  ledger_queued(c->uses, c->use_count, -1);
+  ledger_wait_over(c->uses, c->use_count);
 }
 
 void call_unqueue(Gate *g, Call *c) {

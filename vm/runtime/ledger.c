@@ -194,7 +194,7 @@ static Reserve use_judge(const AccountUse *use, const Want *want) {
   Amounts least = amounts_add(a->spent, want->expected);
   if (!amounts_fit(least, use->limit)) return RESERVE_NEVER;
   bool room = amounts_fit(amounts_add(least, a->reserved), use->limit);
-  return room && a->alone == 0 && a->waiters == 0 ? RESERVE_DONE : RESERVE_WAIT;
+  return room && a->alone == 0 && a->line == 0 ? RESERVE_DONE : RESERVE_WAIT;
 }
 
 static Reserve uses_judge(const AccountUse *uses, uint32_t count, const Want *want, uint32_t *which) {
@@ -231,8 +231,20 @@ Reserve ledger_reserve(Ledger *l, const AccountUse *uses, uint32_t count, const 
   return RESERVE_DONE;
 }
 
-void ledger_queued(const AccountUse *uses, uint32_t count, int change) {
-  for (uint32_t i = 0; i < count; i++) uses[i].account->waiters += (uint32_t)change;
+void ledger_wait(AccountUse *uses, uint32_t count, const Want *want) {
+  for (uint32_t i = 0; i < count; i++) {
+    AccountUse *use = &uses[i];
+    use->waits |= use_judge(use, want) != RESERVE_DONE;
+    use->account->line += use->waits;
+    use->account->waiters++;
+  }
+}
+
+void ledger_wait_over(AccountUse *uses, uint32_t count) {
+  for (uint32_t i = 0; i < count; i++) {
+    uses[i].account->line -= uses[i].waits;
+    uses[i].account->waiters--;
+  }
 }
 
 void hold_deinit(Hold *hold) {

@@ -38,6 +38,7 @@ typedef struct AccountUse {
   Account *account;
   Str name;       /* as it is told: "budget", "Acme" */
   Amounts limit;
+  bool waits; /* in line there: see ledger_queued */
 } AccountUse;
 
 /* What a call asks for. */
@@ -91,8 +92,11 @@ typedef enum {
 /* Nothing changes but with DONE; then the hold is filled, and is to be stored (ledger_hold_put). */
 Reserve ledger_reserve(Ledger *ledger, const AccountUse *uses, uint32_t count, const Want *want, Hold *hold,
                        uint32_t *which);
-/* One who waits: nobody may pass it in the accounts it waits for. Taken back with -1. */
-void ledger_queued(const AccountUse *uses, uint32_t count, int change);
+/* One who waits stands in line in those of its accounts that have no room for it: nobody may pass it there. In the
+** others it keeps nobody waiting, so who is stuck in a small budget does not hold up all that share a larger one. Where
+** it once was in line it will be again, should it have to wait on, so none waits for ever. */
+void ledger_wait(AccountUse *uses, uint32_t count, const Want *want);
+void ledger_wait_over(AccountUse *uses, uint32_t count);
 void ledger_release(Ledger *ledger, Hold *hold); /* it never left */
 /* It cost this much. `uncertain`: nobody knows whether it did. The hold is empty afterwards. */
 void ledger_settle(Ledger *ledger, Hold *hold, const Usage *usage, int64_t nanodollars, bool uncertain);

@@ -14,7 +14,8 @@ struct Account {
   int64_t window_us;
   uint32_t holds;   /* in this window or an earlier one */
   uint32_t alone;   /* of this window: those beside which nobody may begin */
-  uint32_t waiters; /* calls that wait for room here */
+  uint32_t waiters; /* calls that wait for room, here or in another account of theirs */
+  uint32_t line;    /* of them, those that wait here: nobody passes them */
   uint32_t heirs;   /* runs begun within it that are not over */
   bool over;        /* its run is: it goes when nothing is held and nobody inherits */
   Account *next;    /* of the same run */

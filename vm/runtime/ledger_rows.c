@@ -1,5 +1,5 @@
-/* The ledger's rows: accounts [window, nanodollars, tokens, calls, heirs]; holds [sent, attempt, expected…, most…, usage…,
-** book, resume, [account, window, alone, …]]. */
+/* The ledger's rows: accounts [window, nanodollars, tokens, calls, heirs]; holds [sent, attempt, expected…, most…,
+** usage…, book, resume, [account, window, alone, …]]. */
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
 #include "vm/runtime/ledger_impl.h"
