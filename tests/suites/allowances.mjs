@@ -7,6 +7,7 @@ import {
   PRICE,
   chance,
   declared,
+  caseOf,
   killedAtRandom,
   microdollars,
   modelled,
@@ -479,6 +480,53 @@ told(rs)`,
     );
   })(),
   (() => {
+    const { script } = watched(
+      () => ({ input: 60, output: 90 }),
+      (n) => pause(n === 1 ? 2500 : 5),
+    );
+    return modelled(h, "who waited is judged by the window in which its turn comes", script, async (m) => {
+      await pause((6000 - (Date.now() % 4000)) % 4000); // half of a window is left
+      const [told] = await m.printed(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100 })}
+budget Acme: { tokens: 250 per 4s, by: [tenant] }
+fn one(s: string) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: s}]})
+  if r.ok: return "ok"
+  return r.error.code
+fn later() -> string:
+  sleep 100ms
+  return one("second")
+parallel:
+  a = one("first")
+  b = later()
+print(json.stringify([a, b]))
+`);
+      expectEqual(json(told), '["ok","ok"]');
+    });
+  })(),
+  (() => {
+    const { script } = watched((r, n) => ({ input: 3000, output: 50 }));
+    return modelled(
+      h,
+      "a reply that is lost is charged what its model was seen to charge",
+      async (r) => ({ text: "Fine.", usage: (await script(r)).usage, ...(caseOf(r) > 0 && { cut: "headers" }) }),
+      async (m, server) => {
+        const [told] = await m.printed(`${HOST}${declared("fast", "openai", { price: PRICE, max_tokens: 100, max_attempts: 1 })}
+fn one(i: int) -> string:
+  r = try model.call(fast(), {messages: [{role: "user", content: "case \${i}"}]})
+  if r.ok: return "ok"
+  return r.error.code
+workflow W():
+  one(0)
+  budget { tokens: 5_000 }:
+    print(json.stringify([one(i) for i in range(1, 8)]))
+W()
+`);
+        expectEqual(json([told.slice(0, 3), told.at(-1)]), '[["model_network","model_network","budget_exhausted"],"budget_exhausted"]');
+        expectEqual(server.calls.length, 3);
+      },
+    );
+  })(),
+  (() => {
     const { seen, script } = watched(
       () => ({ input: 9, output: 5 }),
       (n) => pause(n === 1 ? 1500 : 5),
@@ -665,6 +713,35 @@ print(len(await(a)))
     const order = server.calls.map((c) => c.messages[0].content),
       last = order.findLastIndex((c) => c.startsWith("little"));
     expect(last < 6 + 12 + 6, `the last of the little one was number ${last + 1}`);
+  }),
+  modelled(h, "who needs two limits comes to its turn while each is busy with others", charges(10), async (m, server) => {
+    // Two floods, each at one of the limits, and one call that needs both.
+    await m.run(`${HOST}${declared("wide", "openai", { max_tokens: 20 })}${declared("narrow", "openai", { max_tokens: 20, limit: "{ requests: 4 per 1s }" })}
+limit Vendor: { provider: openai, requests: 8 per 1s }
+fn ask_wide(s: string) -> string: return model.call(wide(), {messages: [{role: "user", content: s}]}).text
+fn ask_narrow(s: string) -> string: return model.call(narrow(), {messages: [{role: "user", content: s}]}).text
+workflow Wide(i: int): return ask_wide("wide \${i}")
+workflow Narrow(i: int): return ask_narrow("narrow \${i}")
+ws = [start Wide(i) for i in range(20)]
+ns = [start Narrow(i) for i in range(8)]
+sleep 50ms
+mine = start Narrow(99)
+more = [start Wide(i) for i in range(20, 40)]
+rest = [start Narrow(i) for i in range(100, 108)]
+await all ws
+await all ns
+await all more
+await all rest
+await(mine)
+`);
+    const order = server.calls.map((c) => c.messages[0].content),
+      before = (a, b) => expect(order.indexOf(a) < order.indexOf(b), `${a} was not before ${b}: ${order}`);
+    expectEqual(order.length, 57);
+    windowed(server, 8, 1000);
+    before("wide 19", "narrow 3");
+    before("narrow 3", "wide 24");
+    before("narrow 7", "wide 36");
+    before("narrow 99", "narrow 101");
   }),
   modelled(h, "who waits for a tool's limit leaves memory, is told of, and comes back", [], async (m) => {
     await m.run(`tool Few(n: int) -> int:

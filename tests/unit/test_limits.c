@@ -142,7 +142,7 @@ static void test_turns(void) {
   const LimitTurn *order[] = {&a[0], &b[0], &c, &a[1], &b[1], &a[3]};
   for (size_t i = 0; i < COUNT_OF(order); i++) {
     CHECK(limit_next(l) == order[i]);
-    limit_passed(l);
+    limit_passed(l, UINT64_MAX);
   }
   CHECK(limit_next(l) == NULL && l->waiting == 0);
   limit_join(l, &c);

@@ -96,7 +96,7 @@ static bool run_over(Store *store, uint64_t number) {
 
 /* Its run is over: nobody will ask again. */
 static void hold_orphan(Gate *g, const HoldRow *row, Hold *hold) {
-  if (row->sent) ledger_settle(g->ledger, hold, &hold->usage, hold->expected.nanodollars, true);
+  if (row->sent) ledger_settle(g->ledger, hold, &hold->usage, hold->nanodollars, true);
   else ledger_release(g->ledger, hold);
   ledger_hold_drop(g->ledger, row->run, row->seq);
 }
@@ -134,6 +134,7 @@ void gate_free(Gate *g) {
   ledger_free(g->ledger);
   limits_free(g->limits);
   mem_free(g->queued);
+  mem_free(g->let_go);
   mem_free(g->chosen);
   mem_free(g);
 }
@@ -188,22 +189,31 @@ static Amounts call_amounts(const Call *c, const Usage *usage) {
   return (Amounts){price_cost(&c->price, usage), amount_add(usage->input, usage->output), 1};
 }
 
-/* What was learned since it began to wait counts too. */
+static void call_lost_costs(Call *c, const Usage *usage) {
+  c->hold.usage = *usage;
+  c->hold.nanodollars = price_cost(&c->price, usage);
+}
+
+/* What was learned since it began to wait counts too. A model that is known to charge more than can be thought does so
+** for a reply that is lost. */
 static void call_most(Gate *g, Call *c) {
   c->want.most = c->want.expected;
-  if (c->counted || c->use_count == 0) return;
+  call_lost_costs(c, &c->expected);
+  if (c->counted) return;
   Learned learned = ledger_learned(g->ledger, c->charger);
   Usage most = c->most;
   most.input = amount_add(most.input, learned.input);
   most.output = amount_add(most.output, learned.output);
   if (most.cache_write > 0) most.cache_write = most.input;
   c->want.most = call_amounts(c, &most);
+  if (learned.input > 0 && learned.input != UNTOLD_TOKENS) call_lost_costs(c, &most);
 }
 
 /* True: it has its place: reserved, or waiting. False: refused, `use` is what it does not fit. */
 static bool call_reserve(Scheduler *s, Call *c, uint32_t *use) {
   Gate *g = s->gate;
   call_most(g, c);
+  ledger_windows(c->uses, c->use_count, clock_now(&s->clock));
   switch (ledger_reserve(g->ledger, c->uses, c->use_count, &c->want, &c->hold, use)) {
     case RESERVE_NEVER: return false;
     case RESERVE_WAIT:
@@ -270,8 +280,8 @@ static void call_begin(Scheduler *s, Slot *slot, const Request *r, uint32_t atte
   call_facts(s, c, &f);
   c->attempt = attempt;
   c->stub = stubbed(s, &f);
-  c->hold.usage = usage_of(&f, f.prompt);
-  c->want.expected = call_amounts(c, &c->hold.usage);
+  c->expected = usage_of(&f, f.prompt);
+  c->want.expected = call_amounts(c, &c->expected);
   facts_accounts(s->gate, slot, &f, r->scopes, now, c);
   facts_limits(s->gate, slot, &f, c);
   call_place(s, c, true);

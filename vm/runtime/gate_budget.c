@@ -52,6 +52,7 @@ typedef struct Excess {
   const char *unit;
   bool money;
   int64_t limit, spent, reserved, wanted;
+  bool held; /* it would fit but for what is reserved */
 } Excess;
 
 static bool over(int64_t limit, int64_t spent, int64_t wanted) {
@@ -65,13 +66,15 @@ static Excess excess_of(const AccountUse *use, Amounts want) {
   for (int i = 0; i < 3; i++) {
     bool all = i == 2 && account_alone(use->account);
     if (over(limit.nanodollars, used.nanodollars, want.nanodollars) || (all && limit.nanodollars != NO_BOUND))
-      return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, told.nanodollars, want.nanodollars};
+      return (Excess){"usd", true, limit.nanodollars, spent.nanodollars, told.nanodollars, want.nanodollars,
+                      i > 0};
     if (over(limit.tokens, used.tokens, want.tokens) || (all && limit.tokens != NO_BOUND))
-      return (Excess){"tokens", false, limit.tokens, spent.tokens, told.tokens, want.tokens};
+      return (Excess){"tokens", false, limit.tokens, spent.tokens, told.tokens, want.tokens, i > 0};
     if (over(limit.calls, used.calls, want.calls)) break;
     used = amounts_add(spent, account_reserved(use->account));
   }
-  return (Excess){"calls", false, limit.calls, spent.calls, told.calls, want.calls};
+  bool held = !over(limit.calls, spent.calls, want.calls);
+  return (Excess){"calls", false, limit.calls, spent.calls, told.calls, want.calls, held};
 }
 
 static void number_print(Buf *out, int64_t n, const Excess *e) {
@@ -87,6 +90,10 @@ static void excess_message(const AccountUse *use, const Excess *e, Buf *out) {
   number_print(out, e->spent, e);
   buf_text(out, " are spent, and it may take ");
   number_print(out, e->wanted, e);
+  if (!e->held) return;
+  buf_text(out, "; ");
+  number_print(out, e->reserved, e);
+  buf_text(out, " are reserved for calls that were interrupted, which `z8 recover` goes on with");
 }
 
 static void excess_data(const AccountUse *use, const Excess *e, Buf *out) {

@@ -137,11 +137,11 @@ static void scope_use(void *context, const Scope *scope) {
 static void pool_use(Gate *g, const Facts *f, const Bundle *b, const BundleAllowance *a, char part, Amounts limit,
                      int64_t per_us, int64_t now_us, Call *c) {
   Buf key = {0};
-  int64_t window_us = per_us > 0 ? now_us / per_us * per_us : 0;
+  int64_t window_us = window_of(per_us, now_us);
   key_begin(&key, 'a', bundle_text(b, a->name), part);
   key_by(&key, a, f);
   Account *account = ledger_pool(g->ledger, buf_view(&key), &window_us);
-  use_add(c, &(AccountUse){.account = account, .name = bundle_text(b, a->name), .limit = limit});
+  use_add(c, &(AccountUse){.account = account, .name = bundle_text(b, a->name), .limit = limit, .per_us = per_us});
   buf_deinit(&key);
 }
 
@@ -161,12 +161,42 @@ void facts_accounts(Gate *g, const Slot *slot, const Facts *f, Str scopes, int64
 
 /* ---- limits ------------------------------------------------------------------------------- */
 
-static void limit_add(Gate *g, Str key, Str name, bool tokens, uint64_t most, int64_t per_us, uint64_t want, Call *c) {
-  if (most == 0) return;
-  uint32_t cap = c->limit_count;
-  c->limits = mem_grow(c->limits, &cap, c->limit_count + 1, sizeof *c->limits);
-  c->limits[c->limit_count++] = (LimitUse){limits_get(g->limits, key, name, tokens, most, per_us), want, 0};
+/* Whose limit it is: one tenant's is narrower than a model's, and that than a provider's. */
+typedef enum { BREADTH_OF_ONE, BREADTH_OF_MODEL, BREADTH_OF_ALL } LimitBreadth;
+
+static LimitBreadth breadth_of(const BundleAllowance *a) {
+  if (a->by != 0) return BREADTH_OF_ONE;
+  bool one = a->model != NONE_INDEX || a->tool != NONE_INDEX || a->agent != NONE_INDEX;
+  return one ? BREADTH_OF_MODEL : BREADTH_OF_ALL;
 }
+
+static bool key_after(Str a, Str b) {
+  int order = memcmp(a.at, b.at, a.size < b.size ? a.size : b.size);
+  return order != 0 ? order > 0 : a.size > b.size;
+}
+
+static bool is_after(const LimitUse *use, LimitBreadth breadth, const Limit *l) {
+  return use->breadth != breadth ? use->breadth > breadth : key_after(use->limit->key, l->key);
+}
+
+typedef struct Rate {
+  uint64_t most;
+  int64_t per_us;
+  bool tokens;
+} Rate;
+
+static void limit_add(Gate *g, Str key, Str name, LimitBreadth breadth, Rate rate, uint64_t want, Call *c) {
+  if (rate.most == 0) return;
+  Limit *l = limits_get(g->limits, key, name, rate.tokens, rate.most, rate.per_us);
+  uint32_t cap = c->limit_count, at = c->limit_count++;
+  c->limits = mem_grow(c->limits, &cap, c->limit_count, sizeof *c->limits);
+  for (; at > 0 && is_after(&c->limits[at - 1], breadth, l); at--) c->limits[at] = c->limits[at - 1];
+  c->limits[at] = (LimitUse){.limit = l, .breadth = (uint8_t)breadth, .want = want};
+}
+
+static Rate requests_rate(uint32_t most, int64_t per_us) { return (Rate){most, per_us, false}; }
+
+static Rate tokens_rate(int64_t most, int64_t per_us) { return (Rate){(uint64_t)(most > 0 ? most : 0), per_us, true}; }
 
 static const BundleModel *model_of(const Bundle *b, Str name) {
   for (uint32_t i = 0; i < b->model_count; i++)
@@ -178,10 +208,9 @@ static void model_limits(Gate *g, const BundleModel *m, const Facts *f, uint64_t
   Buf key = {0}, name = {0};
   buf_format(&name, "model " STR_FMT, STR_ARG(f->model));
   key_begin(&key, 'm', f->model, 'r');
-  limit_add(g, buf_view(&key), buf_view(&name), false, m->requests, m->requests_per_us, 1, c);
+  limit_add(g, buf_view(&key), buf_view(&name), BREADTH_OF_MODEL, requests_rate(m->requests, m->requests_per_us), 1, c);
   key_begin(&key, 'm', f->model, 't');
-  limit_add(g, buf_view(&key), buf_view(&name), true, (uint64_t)(m->tokens > 0 ? m->tokens : 0), m->tokens_per_us,
-            tokens, c);
+  limit_add(g, buf_view(&key), buf_view(&name), BREADTH_OF_MODEL, tokens_rate(m->tokens, m->tokens_per_us), tokens, c);
   buf_deinit(&key);
   buf_deinit(&name);
 }
@@ -192,11 +221,10 @@ static void allowance_limits(Gate *g, const Bundle *b, const BundleAllowance *a,
   buf_format(&name, "limit " STR_FMT, STR_ARG(bundle_text(b, a->name)));
   key_begin(&key, 'l', bundle_text(b, a->name), 'r');
   key_by(&key, a, f);
-  limit_add(g, buf_view(&key), buf_view(&name), false, a->requests, a->requests_per_us, 1, c);
+  limit_add(g, buf_view(&key), buf_view(&name), breadth_of(a), requests_rate(a->requests, a->requests_per_us), 1, c);
   key_begin(&key, 'l', bundle_text(b, a->name), 't');
   key_by(&key, a, f);
-  limit_add(g, buf_view(&key), buf_view(&name), true, (uint64_t)(a->tokens > 0 ? a->tokens : 0), a->tokens_per_us,
-            tokens, c);
+  limit_add(g, buf_view(&key), buf_view(&name), breadth_of(a), tokens_rate(a->tokens, a->tokens_per_us), tokens, c);
   buf_deinit(&key);
   buf_deinit(&name);
 }
@@ -218,7 +246,7 @@ void tool_limits(Gate *g, const Slot *slot, const Request *r, Call *c) {
   Buf key = {0}, name = {0};
   key_begin(&key, 't', r->target, 'r');
   buf_format(&name, "limit " STR_FMT, STR_ARG(r->target));
-  limit_add(g, buf_view(&key), buf_view(&name), false, r->limit_count, r->limit_per_us, 1, c);
+  limit_add(g, buf_view(&key), buf_view(&name), BREADTH_OF_MODEL, requests_rate(r->limit_count, r->limit_per_us), 1, c);
   for (uint32_t i = 0; i < b->allowance_count; i++) {
     const BundleAllowance *a = &b->allowances[i];
     bool of = a->kind == ALLOWANCE_LIMIT && a->tool != NONE_INDEX && str_equal(bundle_text(b, a->tool), r->key);

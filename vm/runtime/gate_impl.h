@@ -19,6 +19,7 @@ typedef enum {
 
 typedef struct LimitUse {
   Limit *limit;
+  uint8_t breadth; /* LimitBreadth */
   uint64_t want;
   int64_t at_us; /* where it was counted */
 } LimitUse;
@@ -41,12 +42,13 @@ typedef struct Call {
   uint32_t attempt; /* how often it was asked again */
   uint32_t taken_up; /* how often since it last brought something */
   uint32_t limit_count, use_count;
-  LimitUse *limits;
-  Limit *queue;     /* LIMIT: where it is */
+  LimitUse *limits; /* the narrowest first */
+  uint32_t place;   /* LIMIT: in the queue of limits[place]; those before are held */
   AccountUse *uses; /* until it has reserved */
   Want want;
   Hold hold;
   Price price;
+  Usage expected;
   Usage most; /* what it is thought to use at most, without what was learned */
   Usage cost; /* once arrived: what is charged */
   int64_t nanodollars;
@@ -61,6 +63,9 @@ struct Gate {
   Table *calls; /* by run and seq */
   Call *waiting, **waiting_end; /* for a budget, in order */
   Limit **queued; /* limits that somebody waits for */
+  uint64_t turns; /* counts those who began to wait */
+  Limit **let_go; /* what those who passed held meanwhile */
+  uint32_t let_go_count, let_go_cap;
   uint32_t queued_count, queued_cap;
   uint64_t *chosen; /* run, seq, … : left to gate_committed if they are CHOSEN still */
   uint32_t chosen_count, chosen_cap;

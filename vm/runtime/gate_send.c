@@ -115,9 +115,9 @@ void gate_committed(Scheduler *s) {
 
 /* ---- costs ---------------------------------------------------------------------------------- */
 
-static void cost_all(Call *c) { /* nobody knows: what was expected, with an answer as long as it may be */
+static void cost_all(Call *c) { /* nobody knows: with an answer as long as it may be */
   c->cost = c->hold.usage;
-  c->nanodollars = c->hold.expected.nanodollars;
+  c->nanodollars = c->hold.nanodollars;
   c->uncertain = true;
 }
 

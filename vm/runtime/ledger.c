@@ -104,6 +104,13 @@ static void window_begin(Account *a, int64_t window_us) {
   a->alone = 0;
 }
 
+int64_t window_of(int64_t per_us, int64_t now_us) { return per_us > 0 ? now_us / per_us * per_us : 0; }
+
+void ledger_windows(const AccountUse *uses, uint32_t count, int64_t now_us) {
+  for (uint32_t i = 0; i < count; i++)
+    if (uses[i].per_us > 0) window_begin(uses[i].account, window_of(uses[i].per_us, now_us));
+}
+
 Account *ledger_pool(Ledger *l, Str key, int64_t *window_us) {
   buf_clear(&l->key);
   buf_byte(&l->key, KEY_POOL);

@@ -38,6 +38,7 @@ typedef struct AccountUse {
   Account *account;
   Str name;       /* as it is told: "budget", "Acme" */
   Amounts limit;
+  int64_t per_us; /* how long its windows are; 0: it has one without an end */
   bool waits; /* in line there: see ledger_queued */
 } AccountUse;
 
@@ -54,7 +55,8 @@ typedef struct HoldAccount {
 } HoldAccount;
 typedef struct Hold {
   Amounts expected, most;
-  Usage usage; /* what is expected, as tokens */
+  Usage usage;         /* what is charged if nobody knows what it cost: what is expected, and what its model was seen */
+  int64_t nanodollars; /* to charge beyond the most that was thought */
   HoldAccount *accounts; /* owned */
   uint32_t count;
   Str book; /* owned: a key of SPACE_BOOK */
@@ -75,6 +77,9 @@ Account *ledger_scope(Ledger *ledger, Uuid run, uint64_t seq);
 /* `key` names it; another window begins with nothing spent. *window_us is the one that counts: not an earlier one,
 ** should the clock have gone back. */
 Account *ledger_pool(Ledger *ledger, Str key, int64_t *window_us);
+/* The window that holds a moment; and those in which a call counts that waited are the ones of now. */
+int64_t window_of(int64_t per_us, int64_t now_us);
+void ledger_windows(const AccountUse *uses, uint32_t count, int64_t now_us);
 Amounts account_spent(const Account *account);
 Amounts account_expected(const Account *account); /* of the calls in flight: what people are told */
 Amounts account_reserved(const Account *account); /* for them: what others may not have */
@@ -122,7 +127,7 @@ typedef struct HoldRow {
 void ledger_hold_put(Ledger *ledger, const HoldRow *row, const Hold *hold);
 void ledger_hold_drop(Ledger *ledger, uint64_t run, uint64_t seq);
 /* All that the store has; `each` owns the hold from then on. One that can be taken up again holds what it held; of all
-** others it is known what will be charged, which is what is expected: that is reserved, and they are not alone. */
+** others it is known what will be charged: that is reserved, and they are not alone. */
 MUST_USE bool ledger_holds(Ledger *ledger, void (*each)(void *context, const HoldRow *row, Hold *hold), void *context,
                            Err *err);
 

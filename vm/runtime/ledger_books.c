@@ -134,7 +134,7 @@ static bool hold_sum(void *context, Str key, Str value) {
   (void)key;
   bool ok = cbor_array(&r, &count, &e) && cbor_skip(&r, NULL, &e) && cbor_skip(&r, NULL, &e) &&
             cbor_int(&r, &money, &e);
-  for (int i = 0; ok && i < 9; i++) ok = cbor_skip(&r, NULL, &e);
+  for (int i = 0; ok && i < 10; i++) ok = cbor_skip(&r, NULL, &e);
   ok = ok && cbor_bytes(&r, &book, &e);
   c->broken |= !ok;
   if (ok) *reserved_of(c, book) = amount_add(*reserved_of(c, book), money);

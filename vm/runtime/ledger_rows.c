@@ -1,5 +1,5 @@
 /* The ledger's rows: accounts [window, nanodollars, tokens, calls, heirs]; holds [sent, attempt, expected…, most…,
-** usage…, book, resume, [account, window, alone, …]]. */
+** usage…, nanodollars, book, resume, [account, window, alone, …]]. */
 #include "vm/base/cbor.h"
 #include "vm/base/mem.h"
 #include "vm/runtime/ledger_impl.h"
@@ -92,7 +92,7 @@ bool ledger_load(Ledger *l, Err *err) {
 
 /* ---- holds ------------------------------------------------------------------------- */
 
-enum { HOLD_PARTS = 15, HELD_PARTS = 3 };
+enum { HOLD_PARTS = 16, HELD_PARTS = 3 };
 
 static Str hold_key(Ledger *l, uint64_t run, uint64_t seq) {
   buf_clear(&l->key);
@@ -113,6 +113,7 @@ void ledger_hold_put(Ledger *l, const HoldRow *row, const Hold *hold) {
   cbor_put_int(value, hold->usage.cached);
   cbor_put_int(value, hold->usage.cache_write);
   cbor_put_int(value, hold->usage.output);
+  cbor_put_int(value, hold->nanodollars);
   cbor_put_bytes(value, hold->book);
   cbor_put_bytes(value, row->resume);
   cbor_put_array(value, HELD_PARTS * (uint64_t)hold->count);
@@ -164,9 +165,9 @@ static bool hold_accounts_get(Ledger *l, CborReader *r, Hold *hold) {
   return true;
 }
 
-/* It will not be heard of again, and is charged what was expected of it. */
+/* It will not be heard of again, and what it is charged is known. */
 static void hold_lost(Hold *hold) {
-  hold->most = hold->expected;
+  hold->most = (Amounts){hold->nanodollars, amount_add(hold->usage.input, hold->usage.output), 1};
   for (uint32_t i = 0; i < hold->count; i++) hold->accounts[i].alone = false;
 }
 
@@ -177,7 +178,8 @@ static bool hold_decode(Ledger *l, Str value, HoldRow *row, Hold *hold) {
   Err ignored;
   bool ok = cbor_array(&r, &count, &ignored) && count == HOLD_PARTS && bool_get(&r, &row->sent) &&
             cbor_uint(&r, &attempt, &ignored) && amounts_get(&r, &hold->expected) && amounts_get(&r, &hold->most) &&
-            usage_get(&r, &hold->usage) && cbor_bytes(&r, &book, &ignored) && cbor_bytes(&r, &row->resume, &ignored);
+            usage_get(&r, &hold->usage) && cbor_int(&r, &hold->nanodollars, &ignored) &&
+            cbor_bytes(&r, &book, &ignored) && cbor_bytes(&r, &row->resume, &ignored);
   if (!ok || !hold_accounts_get(l, &r, hold)) return false;
   row->attempt = (uint32_t)attempt;
   hold->book = str_own(book);

@@ -128,11 +128,13 @@ bool limit_decode(Limit *l, Str value) {
 
 /* ---- the queue ---------------------------------------------------------------------- */
 
-static void line_last(Limit *l, LimitLine *line) {
-  line->next = NULL;
-  if (l->last != NULL) l->last->next = line;
-  else l->first = line;
-  l->last = line;
+static void line_insert(Limit *l, LimitLine *line) {
+  LimitLine **link = &l->first;
+  if (l->last != NULL && l->last->since <= line->since) link = &l->last->next;
+  while (*link != NULL && (*link)->since <= line->since) link = &(*link)->next;
+  line->next = *link;
+  *link = line;
+  if (line->next == NULL) l->last = line;
 }
 
 static void line_remove(Limit *l, LimitLine *line, uint64_t run) {
@@ -151,8 +153,9 @@ void limit_join(Limit *l, LimitTurn *turn) {
   LimitLine *line = table_get(l->lines, table_key64(&turn->run));
   if (line == NULL) {
     line = MEM_NEW(LimitLine);
+    line->since = turn->since;
     table_set(l->lines, table_key64(&turn->run), line);
-    line_last(l, line);
+    line_insert(l, line);
   }
   turn->next = NULL;
   if (line->first == NULL) line->first = turn;
@@ -174,14 +177,15 @@ void limit_leave(Limit *l, LimitTurn *turn) {
 
 LimitTurn *limit_next(const Limit *l) { return l->first != NULL ? l->first->first : NULL; }
 
-void limit_passed(Limit *l) {
+void limit_passed(Limit *l, uint64_t since) {
   LimitLine *line = l->first;
   LimitTurn *turn = line->first;
   bool more = turn->next != NULL;
   limit_leave(l, turn);
   if (!more || line->next == NULL) return;
   line_remove(l, line, turn->run);
-  line_last(l, line);
+  line->since = since;
+  line_insert(l, line);
 }
 
 /* Round by round: from each other run as many as this one has before it, and one more from those whose turn is

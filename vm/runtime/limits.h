@@ -21,10 +21,12 @@ typedef struct LimitPiece {
 typedef struct LimitTurn {
   struct LimitTurn *next;
   uint64_t run;
+  uint64_t since; /* since when it waits: a number from one count for all limits */
 } LimitTurn;
 
 typedef struct LimitLine { /* of one run */
   LimitTurn *first, *last;
+  uint64_t since; /* lines are in this order */
   struct LimitLine *next;
 } LimitLine;
 
@@ -38,6 +40,7 @@ typedef struct Limit {
   LimitLine *first, *last; /* whose turn it is */
   Table *lines;            /* by run; NULL: nobody ever waited */
   uint32_t waiting;
+  const LimitTurn *held;   /* who was let through and waits for another limit: nobody passes meanwhile; NULL: none */
 } Limit;
 
 /* ---- one window, by itself ---- */
@@ -53,11 +56,11 @@ void limit_encode(const Limit *limit, Buf *out);
 MUST_USE bool limit_decode(Limit *limit, Str value);
 
 /* ---- its queue ---- */
-void limit_join(Limit *limit, LimitTurn *turn);
+void limit_join(Limit *limit, LimitTurn *turn); /* before those who wait for less long */
 void limit_leave(Limit *limit, LimitTurn *turn);
 LimitTurn *limit_next(const Limit *limit); /* NULL: nobody waits */
-/* The next one has been let through: it leaves, and its run goes to the end. */
-void limit_passed(Limit *limit);
+/* The next one has been let through: it leaves, and its run goes to the end, as if it waited since `since`. */
+void limit_passed(Limit *limit, uint64_t since);
 uint32_t limit_ahead(const Limit *limit, const LimitTurn *turn); /* how many go before it */
 
 /* ---- all of a node ---- */
