@@ -4,13 +4,15 @@ import { expect, expectEqual } from "../support/harness.mjs";
 import { pause, lines, until } from "../support/served.mjs";
 import {
   HOST,
+  Models,
   PRICE,
+  caseOf,
   chance,
   declared,
-  caseOf,
   killedAtRandom,
   microdollars,
   modelled,
+  rawServer,
   recorded,
 } from "../support/model_runs.mjs";
 
@@ -743,6 +745,35 @@ await(mine)
     before("narrow 7", "wide 36");
     before("narrow 99", "narrow 101");
   }),
+  {
+    name: "what is sent again after a kill waits for its tool's limit too",
+    test: async ({ dir }) => {
+      const at = [];
+      const server = await rawServer((request, reply) => {
+        at.push(Date.now());
+        setTimeout(() => reply.end("{}"), 300);
+      });
+      const m = new Models(h, dir, server);
+      const file = m.write(`${HOST}
+tool Few(n: int) -> int:
+  effect read
+  limit "few" 2 per 2s
+  perform: return http.get("\${host}/few/\${n}").status
+workflow W(i: int) -> int: return Few(n: i)
+hs = [start W(i) for i in range(3)]
+print(await all hs)
+`);
+      for (const words of [["run", file], ["recover"], ["recover"]]) {
+        const before = at.length;
+        await m.killedWhen(until("requests", () => at.length >= before + 2), ...words);
+      }
+      await m.ok("recover");
+      await server.close();
+      at.forEach((t, i) => expect(i < 2 || t - at[i - 2] > 1700, `requests at ${at.map((x) => x - at[0])} ms`));
+      expect((await m.runs()).every((r) => r.status === "done"), json(await m.runs()));
+      await m.replayed();
+    },
+  },
   modelled(h, "who waits for a tool's limit leaves memory, is told of, and comes back", [], async (m) => {
     await m.run(`tool Few(n: int) -> int:
   effect read

@@ -5,8 +5,8 @@
 ** walking over all it has to that host, so requests are spread over shards, each a multi handle with connections of its
 ** own, filled from the first on.
 **
-** Shards of TLS are larger, as a handshake costs more than the walk, and each multi handle keeps the certificates of all
-** authorities, most of a megabyte. */
+** Shards of TLS are larger, as a handshake costs more than the walk, and each multi handle keeps the certificates of
+** all authorities, most of a megabyte. */
 #ifndef Z8_SHARDS_H
 #define Z8_SHARDS_H
 

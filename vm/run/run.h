@@ -143,6 +143,8 @@ Uuid run_id(const Run *run);
 const Record *run_head(const Run *run); /* its HEAD record, of this generation: tenant, causation, correlation … */
 Str run_scopes(const Run *run); /* the budgets it began within, as Request.scopes; empty: none */
 uint64_t run_generation(const Run *run);
+/* The effect `seq` is about to be sent again, and a tool with a limit performs it: what to ask the limit first. */
+bool run_admission(const Run *run, uint64_t seq, Request *out);
 /* All waits are long ones (a sleep of a second or more, a signal, another run, a person, an approval): worth an
 ** image. */
 bool run_parked(const Run *run);

@@ -148,6 +148,26 @@ static bool is_limited(const Run *run, const BundleTool *tool) {
   return tool->limit_name != NONE_INDEX;
 }
 
+static Request admission(const Run *run, const BundleTool *tool, uint64_t seq) {
+  const Bundle *b = run->bundle;
+  return (Request){.kind = REQUEST_ADMIT, .seq = seq, .effect = EFFECT_TOOL, .effect_class = tool->effect_class,
+                   .target = bundle_text(b, tool->limit_name), .limit_count = tool->limit_count,
+                   .limit_per_us = tool->limit_per_us, .key = bundle_text(b, tool->name)};
+}
+
+bool run_admission(const Run *run, uint64_t seq, Request *out) {
+  for (uint32_t i = 0; i < run->strand_count; i++) {
+    Strand *s = run->strands[i];
+    if (s == NULL || s->on != FIBER_ON_ANSWER || s->seq != seq || s->tool_count == 0) continue;
+    const ToolCall *call = call_of(s);
+    const BundleTool *tool = tool_of(run, call);
+    if (call->phase != TOOL_PERFORMING || !is_limited(run, tool)) return false;
+    *out = admission(run, tool, seq);
+    return true;
+  }
+  return false;
+}
+
 /* Waits until the tool's limit lets this attempt through. seq: of the command that is answered. */
 static void admit(Run *run, Fiber *f, uint64_t seq) {
   Strand *s = run_strand(run, f->id);
@@ -160,10 +180,8 @@ static void admit(Run *run, Fiber *f, uint64_t seq) {
   call->phase = TOOL_ADMITTING;
   s->on = FIBER_ON_ANSWER;
   s->seq = seq;
-  wait_add(run, &(Request){.kind = REQUEST_ADMIT, .seq = seq, .effect = EFFECT_TOOL,
-                           .effect_class = tool->effect_class, .target = bundle_text(run->bundle, tool->limit_name),
-                           .limit_count = tool->limit_count, .limit_per_us = tool->limit_per_us,
-                           .key = bundle_text(run->bundle, tool->name)}, f->id);
+  Request r = admission(run, tool, seq);
+  wait_add(run, &r, f->id);
 }
 
 /* ---- the outcome ---- */

@@ -175,7 +175,7 @@ static void before_commit(Scheduler *s, Slot *slot, const Request *r) {
       effect_before(s, slot, r);
       return;
     case REQUEST_ADMIT:
-      if (!slot->over) gate_admit(s, slot, r);
+      if (!slot->over) gate_admit(s, slot, r, false);
       return;
     case REQUEST_APPROVAL:
       if (!slot->over) approval_ask(s, slot, r, false);
@@ -251,7 +251,7 @@ void effect_submit(Scheduler *s, Slot *slot, const Request *r) {
 
 /* It was asked before a crash and may have been sent. What may be repeated is; for what may not, the answer is that
 ** nobody knows, and the run's own books (check, or a person) take over. */
-static void effect_again(Scheduler *s, Slot *slot, const Request *r) {
+void effect_again(Scheduler *s, Slot *slot, const Request *r) {
   if (r->effect_class != CLASS_IRREVERSIBLE) {
     effect_submit(s, slot, r);
     return;
@@ -333,7 +333,10 @@ static bool is_fresh(const RunOutput *fresh, const Request *r) {
 
 /* What has not left with certainty waits for the next commit. */
 static void effect_open(Scheduler *s, Slot *slot, const Request *r) {
+  Request admit;
   if (for_model(r)) gate_ask(s, slot, r, true);
+  else if (r->effect_class != CLASS_IRREVERSIBLE && run_admission(slot->run, r->seq, &admit))
+    gate_admit(s, slot, &admit, true);
   else if (for_store(r)) ask_queue(slot, r);
   else if (!for_app(r)) leave(s, slot, r);
   else if (s->app != NULL) app_ask_open(s->app, slot, r);

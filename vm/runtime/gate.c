@@ -319,11 +319,12 @@ void gate_ask(Scheduler *s, Slot *slot, const Request *r, bool open) {
   call_begin(s, slot, r, attempt);
 }
 
-void gate_admit(Scheduler *s, Slot *slot, const Request *r) {
+void gate_admit(Scheduler *s, Slot *slot, const Request *r, bool again) {
   Call *c = gate_call(s->gate, slot->number, r->seq);
   if (c != NULL) return;
   c = gate_call_new(s->gate, slot, slot->number, r->seq);
   c->tool = true;
+  c->again = again;
   tool_limits(s->gate, slot, r, c);
   call_limits(s, c);
 }

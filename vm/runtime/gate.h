@@ -28,7 +28,7 @@ void gate_free(Gate *gate);
 /* ---- before the commit ---- */
 /* A MODEL effect. `open`: it was asked before this process took its run up. */
 void gate_ask(Scheduler *s, struct Slot *slot, const Request *r, bool open);
-void gate_admit(Scheduler *s, struct Slot *slot, const Request *r); /* ADMIT */
+void gate_admit(Scheduler *s, struct Slot *slot, const Request *r, bool again); /* ADMIT; again: see run_admission */
 void gate_drop(Scheduler *s, struct Slot *slot, uint64_t seq);     /* nobody waits for it any more */
 void gate_over(Scheduler *s, struct Slot *slot);                   /* the run's last record is in this commit */
 void gate_heir(Gate *gate, Str scopes, int change); /* a run within these budgets begins (1), or is over (-1) */

@@ -33,6 +33,7 @@ typedef struct Call {
   struct Call *next_waiting; /* for a budget */
   uint8_t state; /* CallState */
   bool tool;     /* ADMIT: no model is called */
+  bool again;    /* …and what is admitted is an effect that is sent again */
   bool stub;     /* a test answers */
   bool counted;  /* by ourselves (offline, in a test): what is expected is the most it can be */
   bool loaded;   /* from a hold of an earlier life */

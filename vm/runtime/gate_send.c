@@ -50,12 +50,18 @@ static void submit(Scheduler *s, const Call *c, const Request *r) {
   buf_deinit(&operands);
 }
 
+static void tool_send(Scheduler *s, Call *c, const Request *r) {
+  Slot *slot = c->slot;
+  uint64_t seq = c->seq;
+  bool again = c->again;
+  gate_call_free(s->gate, c);
+  if (again) effect_again(s, slot, r);
+  else inbox_answer(slot, seq, "ok", encoded_nil, true);
+}
+
 void call_send(Scheduler *s, Call *c, const Request *r) {
   if (c->tool) {
-    Slot *slot = c->slot;
-    uint64_t seq = c->seq;
-    gate_call_free(s->gate, c);
-    inbox_answer(slot, seq, "ok", encoded_nil, true);
+    tool_send(s, c, r);
     return;
   }
   c->state = CALL_SENT;
@@ -80,7 +86,7 @@ static const Request *request_of(const RunOutput *open, uint64_t seq) {
 static void call_send_later(Scheduler *s, Call *c) {
   RunOutput open = {0};
   Err err;
-  if (c->tool) {
+  if (c->tool && !c->again) {
     call_send(s, c, NULL);
     return;
   }

@@ -216,6 +216,7 @@ void dispatch_open(Scheduler *s, Slot *slot, const RunOutput *fresh, const RunOu
 
 /* What leaves. */
 void effect_submit(Scheduler *s, Slot *slot, const Request *r);
+void effect_again(Scheduler *s, Slot *slot, const Request *r); /* it may have been sent before */
 /* A call of a model that the gate refuses: on record in the same commit as its question. */
 void ask_too_dear(Slot *slot, uint64_t seq, Str error);
 
