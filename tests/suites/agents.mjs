@@ -382,6 +382,34 @@ print("the end")
     expectEqual(json.answer, "All is settled.");
   }),
 
+  place(h, "approvals that nobody decided: the page says whether their time was over", async (p) => {
+    await p.run(`tool Pay(n: int) -> int:
+  effect irreversible
+  perform: return n
+fn later(): sleep 50ms
+workflow Loser():
+  race:
+    approve "a?" for Pay(n: 1) within 8h
+    later()
+workflow Branch():
+  parallel:
+    a = approve "b?" for Pay(n: 1)
+    b = fails()
+  return [a, b]
+fn fails():
+  sleep 50ms
+  raise "no"
+workflow Late():
+  return approve "c?" for Pay(n: 1) within 50ms
+for w in [start Loser(), start Branch(), start Late()]: try await(w)
+`);
+    for (const [name, why] of [["Loser", "it was no longer wanted"], ["Branch", "it was no longer wanted"], ["Late", "the time was over"]]) {
+      const { text, json } = await p.inspect(name), step = json.steps.find((s) => s.kind === "approval");
+      has(text, `decided    nobody: ${why}\n`);
+      expectEqual(JSON.stringify([step.verdict, step.undecided]), JSON.stringify([null, why]));
+    }
+  }),
+
   place(h, "ask: an agent of what is served, or of the directory alone", async (p) => {
     const file = p.write(asking(`
 model echo:

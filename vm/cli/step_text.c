@@ -151,15 +151,16 @@ static void note_head(const Step *s, Buf *out) {
   buf_deinit(&text);
 }
 
-static void approval_body(const Step *s, Buf *out) {
+static void approval_body(const Story *story, const Step *s, Buf *out) {
   Buf text = {0};
+  const char *undecided = approval_undecided(story, s);
   Str answer = buf_view(&s->answer), verdict = story_field(answer, "verdict"), why = story_field(answer, "why");
   Buf arguments = {0};
   print_operand(s, 2, &arguments);
   labelled_put(out, STEP_INDENT, "arguments", buf_view(&arguments), VALUE_SHOWN);
   buf_clear(&arguments);
-  if (s->outcome.size == 0) buf_text(&text, "nobody yet");
-  else if (verdict.size == 0) buf_text(&text, "nobody: the time was over");
+  if (undecided != NULL) buf_format(&text, "nobody: %s", undecided);
+  else if (s->outcome.size == 0) buf_text(&text, "nobody yet");
   else buf_format(&text, STR_FMT " by " STR_FMT, STR_ARG(verdict), STR_ARG(story_field(answer, "by")));
   if (why.size > 0) buf_format(&text, ": " STR_FMT, STR_ARG(why));
   labelled_put(out, STEP_INDENT, "decided", buf_view(&text), TEXT_SHOWN);
@@ -331,6 +332,6 @@ void step_text(const Story *story, const Step *s, int64_t begin_us, bool quiet, 
   buf_byte(out, '\n');
   if (s->kind != STEP_COMMAND) return;
   if (s->effect == EFFECT_MODEL) model_body(s, quiet, out);
-  else if (s->effect == EFFECT_APPROVE) approval_body(s, out);
+  else if (s->effect == EFFECT_APPROVE) approval_body(story, s, out);
   else if (s->effect == EFFECT_TOOL || s->effect == EFFECT_RUN_CALL) call_body(s, out);
 }

@@ -71,6 +71,8 @@ Step *story_find(Story *story, uint64_t seq);
 void story_place(const Story *story, uint64_t site, Buf *out);
 /* A recorded value as JSON: blobs fetched; "null" for what cannot be shown. */
 void story_json(const Story *story, Str value, Buf *out);
+/* Why nobody decided an approval; NULL: somebody did, or may yet. */
+const char *approval_undecided(const Story *story, const Step *approval);
 /* What it waits for, one line each: asked of the run itself, here or re-run. */
 void story_waits(Story *story, Buf *out);
 

@@ -143,9 +143,10 @@ static void note_json(const Step *s, Buf *out) {
   buf_deinit(&text);
 }
 
-static void approval_json(const Step *s, Buf *out) {
+static void approval_json(const Story *story, const Step *s, Buf *out) {
   Str answer = buf_view(&s->answer);
   Buf question = {0};
+  const char *undecided = approval_undecided(story, s);
   if (operand(s, 0).size > 0) story_print(operand(s, 0), &question);
   json_maybe(out, "question", buf_view(&question));
   json_encoded(out, "within", operand(s, 1));
@@ -153,6 +154,7 @@ static void approval_json(const Step *s, Buf *out) {
   json_maybe(out, "verdict", story_field(answer, "verdict"));
   json_maybe(out, "by", story_field(answer, "by"));
   json_maybe(out, "why", story_field(answer, "why"));
+  json_maybe(out, "undecided", undecided != NULL ? str_of(undecided) : (Str){0});
   json_encoded(out, "decided", answer.size > 0 ? cbor_map_get(answer, STR("arguments")) : (Str){0});
   buf_deinit(&question);
 }
@@ -193,7 +195,7 @@ static void step_json(const Story *story, const Step *s, Buf *out) {
   }
   if (s->model != NULL) model_json(s, out);
   else if (s->effect == EFFECT_NOTE) note_json(s, out);
-  else if (s->effect == EFFECT_APPROVE) approval_json(s, out);
+  else if (s->effect == EFFECT_APPROVE) approval_json(story, s, out);
   buf_byte(out, '}');
 }
 
