@@ -410,6 +410,37 @@ for w in [start Loser(), start Branch(), start Late()]: try await(w)
     }
   }),
 
+  place(h, "runs says all that a run waits for: a limit, and what it asks people", async (p) => {
+    const child = p.spawn("run", p.write(`tool Few(n: int) -> int:
+  effect read
+  limit "few" 1 per 1m
+  perform: return n
+tool Pay(n: int) -> int:
+  effect irreversible
+  perform: return n
+workflow Both():
+  parallel:
+    a = approve "a?" for Pay(n: 1)
+    b = Few(n: 2)
+  return [a, b]
+workflow Four():
+  return parallel for i in range(4): approve "a?" for Pay(n: i)
+Few(n: 1)
+a = start Both()
+b = start Four()
+await(a)
+`));
+    const noted = (rows, name) => rows.find((r) => r.workflow === name)?.note ?? "";
+    const rows = await until("both", async () => {
+      const r = await p.z8(["runs", "--json"]), l = r.code === 0 ? lines(r.stdout) : [];
+      return noted(l, "Both").includes("; ") && noted(l, "Four").includes("…") && l;
+    });
+    has(noted(rows, "Both"), /^#\d+ waiting \d+ s for limit few, 1 of 1 requests per 1m; #\d+ approval of Pay$/);
+    has(noted(rows, "Four"), /^#1 approval of Pay; #2 approval of Pay; #3 approval of Pay …$/);
+    child.kill("SIGTERM");
+    await p.end(child);
+  }),
+
   place(h, "ask: an agent of what is served, or of the directory alone", async (p) => {
     const file = p.write(asking(`
 model echo:
