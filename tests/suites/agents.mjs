@@ -534,6 +534,7 @@ ai_agent Second:
     expectEqual(JSON.stringify(models.map((m) => m.model ?? "total")), '["mini","other","total"]');
     expect(!("agent" in models[0]), JSON.stringify(models[0]));
     expectEqual((await p.rows("costs", "--since", "2999-01-01")).length, 1, "only the total");
+    expectEqual(await p.ok("costs", "--since", "2999-01-01"), "no model was asked since 2999-01-01\n");
     has(await p.ok("costs", "--by", "agent"), /^agent +calls +tokens in/m, /^Triage +4 /m, /^total +5 /m);
     await p.fails(2, /day,tenant,agent,model/, "costs", "--by", "colour");
     await p.fails(2, /date/, "costs", "--since", "yesterday");
@@ -555,6 +556,31 @@ print(r.ok)
       expectEqual(await p.end(child), 0, child.err);
       const total = (await p.rows("costs")).at(-1).total;
       expect(total.reserved_usd === 0 && total.calls === 2 && total.uncertain_calls === 1 && total.uncertain_usd > 0 && total.usd >= total.uncertain_usd, JSON.stringify(total));
+    }),
+
+  withModel(h, "inspect says what its sum has not: answers that were lost, calls that were dropped or refused by a budget",
+    (r) => (r.n === 2 ? { text: "x", cut: "headers" } : { text: "yes", delay_ms: r.n === 3 ? 1000 : 0 }),
+    async (p, server) => {
+      const r = await p.run(`${remote(server, "  max_attempts: 1\n  max_tokens: 100")}
+fn one() -> string:
+  r = try model.call(remote(), {messages: [{role: "user", content: "q"}]})
+  if r.ok: return "ok"
+  return r.error.code
+fn soon() -> string:
+  sleep 100ms
+  return "dropped"
+fn raced() -> string:
+  return race:
+    one()
+    soon()
+budget { calls: 3 }: print(one(), one(), raced(), one())
+`);
+      expectEqual(r.stdout, "ok model_network dropped budget_exhausted\n", r.stderr);
+      const text = await p.ok("inspect", r.id), { totals } = JSON.parse(await p.ok("inspect", r.id, "--json"));
+      has(text, /^3 calls of models \(1 failed\): \d+ tokens in, \d+ out, \$[0-9.]+; 1 lost, charged as uncertain in `z8 costs`; 1 dropped, .*; 1 refused by a budget$/m);
+      expectEqual(JSON.stringify([totals.calls, totals.failed, totals.lost, totals.dropped, totals.refused]), "[3,1,1,1,1]");
+      const { total } = (await p.rows("costs")).at(-1);
+      expect(total.uncertain_calls === 1 && total.usd - total.uncertain_usd >= totals.usd, JSON.stringify([total, totals]));
     }),
 
   withModel(h, "runs says what a waiting agent waits for: a limit", (r) => `answer ${r.n}`,

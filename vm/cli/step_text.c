@@ -62,6 +62,17 @@ void usage_put(Buf *out, const Usage *u, bool priced, int64_t nanodollars) {
   dollars_print(nanodollars, out);
 }
 
+void calls_put(Buf *out, const ModelTotals *t) {
+  buf_format(out, "%" PRIu64 " call%s of models", t->calls, t->calls == 1 ? "" : "s");
+  if (t->failed > 0) buf_format(out, " (%" PRIu64 " failed)", t->failed);
+}
+
+void unsummed_put(Buf *out, const ModelTotals *t) {
+  if (t->lost > 0) buf_format(out, "; %" PRIu64 " lost, charged as uncertain in `z8 costs`", t->lost);
+  if (t->dropped > 0) buf_format(out, "; %" PRIu64 " dropped, what they cost is in `z8 costs` alone", t->dropped);
+  if (t->refused > 0) buf_format(out, "; %" PRIu64 " refused by a budget", t->refused);
+}
+
 static void took_put(const Step *s, Buf *out) {
   if (s->answered < s->at || s->answered == 0 || s->at == 0) return;
   buf_text(out, ", ");
@@ -114,7 +125,7 @@ static void model_head(const Step *s, Buf *out) {
   buf_format(out, "model " STR_FMT, STR_ARG(target));
   if (m->purpose.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(buf_view(&m->purpose)));
   buf_text(out, ": ");
-  if (m->used) usage_put(out, &m->usage, m->price.known, m->nanodollars);
+  if (m->used) usage_put(out, &m->usage, m->price.known && !m->lost, m->nanodollars);
   else if (s->outcome.size > 0) buf_str(out, m->failed ? STR("no answer") : buf_view(&s->outcome));
   else buf_text(out, "no answer yet");
   took_put(s, out);

@@ -123,7 +123,7 @@ static void model_json(const Step *s, Buf *out) {
     json_flag(out, "exact", m->usage.exact);
     buf_byte(out, '}');
   }
-  json_dollars(out, "usd", m->price.known && m->used, m->nanodollars);
+  json_dollars(out, "usd", m->price.known && m->used && !m->lost, m->nanodollars);
   json_name(out, "took_us");
   if (s->answered >= s->at && s->answered != 0) buf_format(out, "%" PRId64, s->answered - s->at);
   else buf_text(out, "null");
@@ -232,11 +232,14 @@ static void agent_json(const Story *story, const BundleAiAgent *agent, Buf *out)
 static void totals_json(const Story *story, Buf *out) {
   ModelTotals t = story_totals(story);
   const RunRow *row = story->row;
-  if (t.calls == 0) return;
+  if (t.calls + t.refused == 0) return;
   json_name(out, "totals");
   buf_byte(out, '{');
   json_number(out, "calls", t.calls);
   json_number(out, "failed", t.failed);
+  json_number(out, "lost", t.lost);
+  json_number(out, "dropped", t.dropped);
+  json_number(out, "refused", t.refused);
   usage_json(out, &t.usage);
   json_dollars(out, "usd", t.priced, t.nanodollars);
   json_number(out, "took_us", row->ended_us > row->started_us ? (uint64_t)(row->ended_us - row->started_us) : 0);
