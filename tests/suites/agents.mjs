@@ -441,6 +441,42 @@ await(a)
     await p.end(child);
   }),
 
+  place(h, "approvals: what a run asks that is to be cancelled is not decided any more", async (p) => {
+    const child = p.spawn("run", p.write(`tool Pay(n: int) -> int:
+  effect irreversible
+  perform:
+    print("paid \${n}")
+    return n
+workflow One(n: int):
+  return approve "a?" for Pay(n: n)
+workflow Two():
+  parallel:
+    a = approve "a?" for Pay(n: 3)
+    await signal go
+  return a
+hs = [start One(1), start One(2), start Two()]
+for h in hs: try await(h)
+`));
+    const asked = await until("the questions", async () => { const l = await p.z8(["approvals", "--json"]).then((r) => (r.code === 0 ? lines(r.stdout) : [])); return l.length === 3 && l; });
+    child.kill("SIGKILL");
+    await p.end(child);
+    const [one, other, two] = [1, 2, 3].map((n) => asked.find((a) => a.arguments.n === n));
+    await p.ok("cancel", one.run);
+    await p.fails(1, /is to be cancelled/, "approve", one.approval);
+    await p.fails(1, /is to be cancelled/, "deny", one.run);
+    await p.ok("signal", two.run, "go"); // it would be in the middle of a step: what follows is mail
+    await p.ok("cancel", two.run);
+    await p.fails(1, /is to be cancelled/, "approve", two.approval);
+    expectEqual((await p.rows("approvals")).map((a) => a.approval).join(), other.approval);
+    await p.ok("deny", other.run);
+    await p.fails(1, /nothing waits/, "deny", other.approval);
+    expectEqual(await p.ok("approvals"), "nothing waits for a decision\n");
+    const end = await p.z8(["recover"]);
+    expect(end.code === 0 && !end.stdout.includes("paid"), end.stdout + end.stderr);
+    const ended = (await p.rows("runs")).map((r) => `${r.workflow} ${r.status}`).sort().join();
+    expectEqual(ended, " done,One cancelled,One done,Two cancelled");
+  }),
+
   place(h, "ask: an agent of what is served, or of the directory alone", async (p) => {
     const file = p.write(asking(`
 model echo:
