@@ -463,6 +463,7 @@ static void whole_check(Checker *c, Unit *units) {
   upcasts_check(c, units);
   purity_check(c);
   app_warn(c, units);
+  models_warn(c, units);
 }
 
 void check_program(Arena *arena, Diags *diags, Unit *units, CheckOptions options, Checked *out) {

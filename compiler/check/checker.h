@@ -211,6 +211,7 @@ struct Checker {
   struct Table *messages, *clauses; /* see router.c */
   struct Table *names;              /* of clauses, views and crons: how many there are of each */
   uint32_t routers;
+  bool dollars; /* some scope or ai_agent has a budget of dollars */
   const Expr *statement; /* the expression that is a statement by itself */
   Type *t_any, *t_nil, *t_bool, *t_int, *t_float, *t_decimal, *t_string, *t_bytes, *t_time,
       *t_duration, *t_sealed, *t_error, *t_list, *t_map, *t_outcome;
@@ -439,6 +440,7 @@ void app_warn(Checker *c, Unit *units);
 /* ---- models: models.c, model_decl.c, ai_agent.c, ai_tool.c, json_schema.c, infer_model.c ---- */
 void models_declare(Checker *c, Unit *units); /* before names are declared: what declarations become */
 void models_resolve(Checker *c, Unit *units); /* once every type is known: schemas */
+void models_warn(Checker *c, Unit *units);
 void models_end(Checker *c);
 Decl *declared_decl(Checker *c, Name *name); /* the program's own of that name; in a program with models */
 const Setting *setting_named(const Decl *decl, const char *name);
@@ -447,6 +449,7 @@ void model_check(Checker *c, Decl *model);
 Expr *model_value(Checker *c, Span span, Name *name);
 bool model_known(Checker *c, Name *name, Span span); /* false: told */
 bool model_is_default(const Name *name);
+void model_dollars_warn(Checker *c, Decl *model); /* once all budgets are checked */
 void allowance_check(Checker *c, Decl *decl);
 bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count, const char *what);
 void ai_agent_begin(Checker *c, Decl *agent);

@@ -132,6 +132,7 @@ void budget_check(Checker *c, Stmt *s) {
   for (const Arg *arg = s->value->kind == EXPR_MAP ? s->value->args : NULL; arg; arg = arg->next) {
     bool usd = arg->name && name_is(arg->name, "usd");
     Type *wanted = usd ? c->t_decimal : c->t_int, *have = arg->value->type;
+    if (usd && arg->value->kind != EXPR_NIL) c->dollars = true;
     if (have && type_fit(have, wanted) == FIT_NO && arg->value->kind != EXPR_BAD)
       REPORT(c, BOUND_AMOUNT, arg->value->span,
              usd ? STR("an amount of dollars, like 0.50d") : STR("a whole number"));

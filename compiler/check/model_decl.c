@@ -404,3 +404,30 @@ void allowance_check(Checker *c, Decl *decl) {
     REPORT(c, SETTING_RANGE, decl->name_span, decl->name->text,
            STR("a limit of a tool: requests only"));
 }
+
+/* ---- dollars that nothing counts ---- */
+
+static bool budget_counts(const Decl *budget, const Decl *model) {
+  const Allowance *a = budget->kind == DECL_BUDGET ? budget->allowance : NULL;
+  if (!a || !a->bounds.nanodollars || (a->model && a->model != model->name)) return false;
+  return !a->provider || str_equal(a->provider->text, model->model->provider);
+}
+
+static bool dollars_bounded(const Checker *c, const Decl *model) {
+  if (c->dollars) return true;
+  for (const Unit *u = c->out->units; u; u = u->next) {
+    for (const Decl *d = u->standard ? NULL : u->decls; d; d = d->next) {
+      if (budget_counts(d, model)) return true;
+    }
+  }
+  return false;
+}
+
+/* What the provider alone decides (fast, smart) has the library's prices; offline costs nothing. */
+void model_dollars_warn(Checker *c, Decl *model) {
+  const ProviderInfo *provider = provider_of(model);
+  bool costless = !provider || provider == &provider_info[PROVIDER_OFFLINE];
+  if (costless || setting_named(model, "price") || !dollars_bounded(c, model)) return;
+  Diag *diag = REPORT(c, DOLLARS_UNCOUNTED, model->name_span, model->name->text);
+  report_help(c, diag, "give it a `price`, or bound `tokens`");
+}

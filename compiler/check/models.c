@@ -64,6 +64,14 @@ void models_resolve(Checker *c, Unit *units) {
   if (c->declared) each_decl(c, units, schemas_make);
 }
 
+static void warn_one(Checker *c, Decl *decl) {
+  if (decl->model && !decl->made) model_dollars_warn(c, decl);
+}
+
+void models_warn(Checker *c, Unit *units) {
+  if (c->declared) each_decl(c, units, warn_one);
+}
+
 void models_end(Checker *c) {
   if (c->declared) table_free(c->declared);
   c->declared = NULL;

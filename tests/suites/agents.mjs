@@ -382,6 +382,101 @@ print("the end")
     expectEqual(json.answer, "All is settled.");
   }),
 
+  place(h, "approvals that nobody decided: the page says whether their time was over", async (p) => {
+    await p.run(`tool Pay(n: int) -> int:
+  effect irreversible
+  perform: return n
+fn later(): sleep 50ms
+workflow Loser():
+  race:
+    approve "a?" for Pay(n: 1) within 8h
+    later()
+workflow Branch():
+  parallel:
+    a = approve "b?" for Pay(n: 1)
+    b = fails()
+  return [a, b]
+fn fails():
+  sleep 50ms
+  raise "no"
+workflow Late():
+  return approve "c?" for Pay(n: 1) within 50ms
+for w in [start Loser(), start Branch(), start Late()]: try await(w)
+`);
+    for (const [name, why] of [["Loser", "it was no longer wanted"], ["Branch", "it was no longer wanted"], ["Late", "the time was over"]]) {
+      const { text, json } = await p.inspect(name), step = json.steps.find((s) => s.kind === "approval");
+      has(text, `decided    nobody: ${why}\n`);
+      expectEqual(JSON.stringify([step.verdict, step.undecided]), JSON.stringify([null, why]));
+    }
+  }),
+
+  place(h, "runs says all that a run waits for: a limit, and what it asks people", async (p) => {
+    const child = p.spawn("run", p.write(`tool Few(n: int) -> int:
+  effect read
+  limit "few" 1 per 1m
+  perform: return n
+tool Pay(n: int) -> int:
+  effect irreversible
+  perform: return n
+workflow Both():
+  parallel:
+    a = approve "a?" for Pay(n: 1)
+    b = Few(n: 2)
+  return [a, b]
+workflow Four():
+  return parallel for i in range(4): approve "a?" for Pay(n: i)
+Few(n: 1)
+a = start Both()
+b = start Four()
+await(a)
+`));
+    const noted = (rows, name) => rows.find((r) => r.workflow === name)?.note ?? "";
+    const rows = await until("both", async () => {
+      const r = await p.z8(["runs", "--json"]), l = r.code === 0 ? lines(r.stdout) : [];
+      return noted(l, "Both").includes("; ") && noted(l, "Four").includes("…") && l;
+    });
+    has(noted(rows, "Both"), /^#\d+ waiting \d+ s for limit few, 1 of 1 requests per 1m; #\d+ approval of Pay$/);
+    has(noted(rows, "Four"), /^#1 approval of Pay; #2 approval of Pay; #3 approval of Pay …$/);
+    child.kill("SIGTERM");
+    await p.end(child);
+  }),
+
+  place(h, "approvals: what a run asks that is to be cancelled is not decided any more", async (p) => {
+    const child = p.spawn("run", p.write(`tool Pay(n: int) -> int:
+  effect irreversible
+  perform:
+    print("paid \${n}")
+    return n
+workflow One(n: int):
+  return approve "a?" for Pay(n: n)
+workflow Two():
+  parallel:
+    a = approve "a?" for Pay(n: 3)
+    await signal go
+  return a
+hs = [start One(1), start One(2), start Two()]
+for h in hs: try await(h)
+`));
+    const asked = await until("the questions", async () => { const l = await p.z8(["approvals", "--json"]).then((r) => (r.code === 0 ? lines(r.stdout) : [])); return l.length === 3 && l; });
+    child.kill("SIGKILL");
+    await p.end(child);
+    const [one, other, two] = [1, 2, 3].map((n) => asked.find((a) => a.arguments.n === n));
+    await p.ok("cancel", one.run);
+    await p.fails(1, /is to be cancelled/, "approve", one.approval);
+    await p.fails(1, /is to be cancelled/, "deny", one.run);
+    await p.ok("signal", two.run, "go"); // it would be in the middle of a step: what follows is mail
+    await p.ok("cancel", two.run);
+    await p.fails(1, /is to be cancelled/, "approve", two.approval);
+    expectEqual((await p.rows("approvals")).map((a) => a.approval).join(), other.approval);
+    await p.ok("deny", other.run);
+    await p.fails(1, /nothing waits/, "deny", other.approval);
+    expectEqual(await p.ok("approvals"), "nothing waits for a decision\n");
+    const end = await p.z8(["recover"]);
+    expect(end.code === 0 && !end.stdout.includes("paid"), end.stdout + end.stderr);
+    const ended = (await p.rows("runs")).map((r) => `${r.workflow} ${r.status}`).sort().join();
+    expectEqual(ended, " done,One cancelled,One done,Two cancelled");
+  }),
+
   place(h, "ask: an agent of what is served, or of the directory alone", async (p) => {
     const file = p.write(asking(`
 model echo:
@@ -475,6 +570,7 @@ ai_agent Second:
     expectEqual(JSON.stringify(models.map((m) => m.model ?? "total")), '["mini","other","total"]');
     expect(!("agent" in models[0]), JSON.stringify(models[0]));
     expectEqual((await p.rows("costs", "--since", "2999-01-01")).length, 1, "only the total");
+    expectEqual(await p.ok("costs", "--since", "2999-01-01"), "no model was asked since 2999-01-01\n");
     has(await p.ok("costs", "--by", "agent"), /^agent +calls +tokens in/m, /^Triage +4 /m, /^total +5 /m);
     await p.fails(2, /day,tenant,agent,model/, "costs", "--by", "colour");
     await p.fails(2, /date/, "costs", "--since", "yesterday");
@@ -496,6 +592,31 @@ print(r.ok)
       expectEqual(await p.end(child), 0, child.err);
       const total = (await p.rows("costs")).at(-1).total;
       expect(total.reserved_usd === 0 && total.calls === 2 && total.uncertain_calls === 1 && total.uncertain_usd > 0 && total.usd >= total.uncertain_usd, JSON.stringify(total));
+    }),
+
+  withModel(h, "inspect says what its sum has not: answers that were lost, calls that were dropped or refused by a budget",
+    (r) => (r.n === 2 ? { text: "x", cut: "headers" } : { text: "yes", delay_ms: r.n === 3 ? 1000 : 0 }),
+    async (p, server) => {
+      const r = await p.run(`${remote(server, "  max_attempts: 1\n  max_tokens: 100")}
+fn one() -> string:
+  r = try model.call(remote(), {messages: [{role: "user", content: "q"}]})
+  if r.ok: return "ok"
+  return r.error.code
+fn soon() -> string:
+  sleep 100ms
+  return "dropped"
+fn raced() -> string:
+  return race:
+    one()
+    soon()
+budget { calls: 3 }: print(one(), one(), raced(), one())
+`);
+      expectEqual(r.stdout, "ok model_network dropped budget_exhausted\n", r.stderr);
+      const text = await p.ok("inspect", r.id), { totals } = JSON.parse(await p.ok("inspect", r.id, "--json"));
+      has(text, /^3 calls of models \(1 failed\): \d+ tokens in, \d+ out, \$[0-9.]+; 1 lost, charged as uncertain in `z8 costs`; 1 dropped, .*; 1 refused by a budget$/m);
+      expectEqual(JSON.stringify([totals.calls, totals.failed, totals.lost, totals.dropped, totals.refused]), "[3,1,1,1,1]");
+      const { total } = (await p.rows("costs")).at(-1);
+      expect(total.uncertain_calls === 1 && total.usd - total.uncertain_usd >= totals.usd, JSON.stringify([total, totals]));
     }),
 
   withModel(h, "runs says what a waiting agent waits for: a limit", (r) => `answer ${r.n}`,

@@ -278,8 +278,7 @@ static void totals_put(const Story *story, Buf *out) {
   ModelTotals t = story_totals(story);
   const RunRow *row = story->row;
   Buf text = {0};
-  buf_format(&text, "%" PRIu64 " call%s of models", t.calls, t.calls == 1 ? "" : "s");
-  if (t.failed > 0) buf_format(&text, " (%" PRIu64 " failed)", t.failed);
+  calls_put(&text, &t);
   buf_text(&text, ", ");
   t.usage.exact = true;
   usage_put(&text, &t.usage, t.priced, t.nanodollars);
@@ -288,6 +287,7 @@ static void totals_put(const Story *story, Buf *out) {
     buf_text(&text, ", ");
     duration_print(whole_ms(row->ended_us - row->started_us), &text);
   }
+  unsummed_put(&text, &t);
   labelled_put(out, 0, "totals", buf_view(&text), VALUE_SHOWN);
   buf_deinit(&text);
 }

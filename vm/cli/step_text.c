@@ -62,6 +62,17 @@ void usage_put(Buf *out, const Usage *u, bool priced, int64_t nanodollars) {
   dollars_print(nanodollars, out);
 }
 
+void calls_put(Buf *out, const ModelTotals *t) {
+  buf_format(out, "%" PRIu64 " call%s of models", t->calls, t->calls == 1 ? "" : "s");
+  if (t->failed > 0) buf_format(out, " (%" PRIu64 " failed)", t->failed);
+}
+
+void unsummed_put(Buf *out, const ModelTotals *t) {
+  if (t->lost > 0) buf_format(out, "; %" PRIu64 " lost, charged as uncertain in `z8 costs`", t->lost);
+  if (t->dropped > 0) buf_format(out, "; %" PRIu64 " dropped, what they cost is in `z8 costs` alone", t->dropped);
+  if (t->refused > 0) buf_format(out, "; %" PRIu64 " refused by a budget", t->refused);
+}
+
 static void took_put(const Step *s, Buf *out) {
   if (s->answered < s->at || s->answered == 0 || s->at == 0) return;
   buf_text(out, ", ");
@@ -114,7 +125,7 @@ static void model_head(const Step *s, Buf *out) {
   buf_format(out, "model " STR_FMT, STR_ARG(target));
   if (m->purpose.size > 0) buf_format(out, " (" STR_FMT ")", STR_ARG(buf_view(&m->purpose)));
   buf_text(out, ": ");
-  if (m->used) usage_put(out, &m->usage, m->price.known, m->nanodollars);
+  if (m->used) usage_put(out, &m->usage, m->price.known && !m->lost, m->nanodollars);
   else if (s->outcome.size > 0) buf_str(out, m->failed ? STR("no answer") : buf_view(&s->outcome));
   else buf_text(out, "no answer yet");
   took_put(s, out);
@@ -151,15 +162,16 @@ static void note_head(const Step *s, Buf *out) {
   buf_deinit(&text);
 }
 
-static void approval_body(const Step *s, Buf *out) {
+static void approval_body(const Story *story, const Step *s, Buf *out) {
   Buf text = {0};
+  const char *undecided = approval_undecided(story, s);
   Str answer = buf_view(&s->answer), verdict = story_field(answer, "verdict"), why = story_field(answer, "why");
   Buf arguments = {0};
   print_operand(s, 2, &arguments);
   labelled_put(out, STEP_INDENT, "arguments", buf_view(&arguments), VALUE_SHOWN);
   buf_clear(&arguments);
-  if (s->outcome.size == 0) buf_text(&text, "nobody yet");
-  else if (verdict.size == 0) buf_text(&text, "nobody: the time was over");
+  if (undecided != NULL) buf_format(&text, "nobody: %s", undecided);
+  else if (s->outcome.size == 0) buf_text(&text, "nobody yet");
   else buf_format(&text, STR_FMT " by " STR_FMT, STR_ARG(verdict), STR_ARG(story_field(answer, "by")));
   if (why.size > 0) buf_format(&text, ": " STR_FMT, STR_ARG(why));
   labelled_put(out, STEP_INDENT, "decided", buf_view(&text), TEXT_SHOWN);
@@ -331,6 +343,6 @@ void step_text(const Story *story, const Step *s, int64_t begin_us, bool quiet, 
   buf_byte(out, '\n');
   if (s->kind != STEP_COMMAND) return;
   if (s->effect == EFFECT_MODEL) model_body(s, quiet, out);
-  else if (s->effect == EFFECT_APPROVE) approval_body(s, out);
+  else if (s->effect == EFFECT_APPROVE) approval_body(story, s, out);
   else if (s->effect == EFFECT_TOOL || s->effect == EFFECT_RUN_CALL) call_body(s, out);
 }

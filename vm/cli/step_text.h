@@ -15,6 +15,10 @@ void labelled_put(Buf *out, int indent, const char *label, Str text, size_t most
 void messages_put(Buf *out, int indent, Str list, bool failures);
 /* "114 tokens in (50 cached), 20 out, $0.0000685" */
 void usage_put(Buf *out, const Usage *usage, bool priced, int64_t nanodollars);
+/* "3 calls of models (2 failed)" */
+void calls_put(Buf *out, const ModelTotals *totals);
+/* What the sum of them has not: "; 1 lost, charged as uncertain in `z8 costs`; 2 refused by a budget" */
+void unsummed_put(Buf *out, const ModelTotals *totals);
 /* Without the microseconds, where there are milliseconds. */
 static inline int64_t whole_ms(int64_t us) { return us >= 1000 ? us - us % 1000 : us; }
 enum { TEXT_SHOWN = 2000, VALUE_SHOWN = 400 };

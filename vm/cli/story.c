@@ -367,6 +367,13 @@ void story_place(const Story *story, uint64_t id, Buf *out) {
   }
 }
 
+/* The end of its time is an answer, and it is nothing; what a race or a cancellation dropped has none. */
+const char *approval_undecided(const Story *story, const Step *s) {
+  if (s->outcome.size == 0) return run_status_over(story->row->status) ? "the run ended first" : NULL;
+  if (story_field(buf_view(&s->answer), "verdict").size > 0) return NULL;
+  return str_equal(buf_view(&s->outcome), STR("ok")) ? "the time was over" : "it was no longer wanted";
+}
+
 void story_waits(Story *story, Buf *out) {
   Cli *cli = story->cli;
   const RunRow *row = story->row;

@@ -14,7 +14,10 @@ typedef struct ModelStep {
   Buf news;   /* encoded list: the messages that no call before had */
   Buf reply;  /* the encoded reply, or where failed the encoded error; empty: there is none yet */
   bool failed;
-  bool used;  /* usage is known */
+  bool refused; /* by a budget: it was never sent */
+  bool dropped; /* nobody wanted its answer any more */
+  bool lost;    /* its answer is, and it may have been billed: the books count what was expected of it as uncertain */
+  bool used;    /* usage is known; of one that is lost it is that of what came of it, and bought nothing */
   Usage usage;
   Price price;
   int64_t nanodollars; /* where the price and the usage are known */
@@ -71,6 +74,8 @@ Step *story_find(Story *story, uint64_t seq);
 void story_place(const Story *story, uint64_t site, Buf *out);
 /* A recorded value as JSON: blobs fetched; "null" for what cannot be shown. */
 void story_json(const Story *story, Str value, Buf *out);
+/* Why nobody decided an approval; NULL: somebody did, or may yet. */
+const char *approval_undecided(const Story *story, const Step *approval);
 /* What it waits for, one line each: asked of the run itself, here or re-run. */
 void story_waits(Story *story, Buf *out);
 
@@ -81,7 +86,8 @@ void story_model_answered(Step *step, Str outcome, Str value);
 void story_match(Story *story);
 
 typedef struct ModelTotals {
-  uint64_t calls, failed, open;
+  uint64_t calls, failed, lost; /* lost: failed too */
+  uint64_t dropped, refused;    /* of the calls; no calls at all */
   Usage usage;
   int64_t nanodollars;
   bool priced; /* one of them had a price */

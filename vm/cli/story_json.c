@@ -123,7 +123,7 @@ static void model_json(const Step *s, Buf *out) {
     json_flag(out, "exact", m->usage.exact);
     buf_byte(out, '}');
   }
-  json_dollars(out, "usd", m->price.known && m->used, m->nanodollars);
+  json_dollars(out, "usd", m->price.known && m->used && !m->lost, m->nanodollars);
   json_name(out, "took_us");
   if (s->answered >= s->at && s->answered != 0) buf_format(out, "%" PRId64, s->answered - s->at);
   else buf_text(out, "null");
@@ -143,9 +143,10 @@ static void note_json(const Step *s, Buf *out) {
   buf_deinit(&text);
 }
 
-static void approval_json(const Step *s, Buf *out) {
+static void approval_json(const Story *story, const Step *s, Buf *out) {
   Str answer = buf_view(&s->answer);
   Buf question = {0};
+  const char *undecided = approval_undecided(story, s);
   if (operand(s, 0).size > 0) story_print(operand(s, 0), &question);
   json_maybe(out, "question", buf_view(&question));
   json_encoded(out, "within", operand(s, 1));
@@ -153,6 +154,7 @@ static void approval_json(const Step *s, Buf *out) {
   json_maybe(out, "verdict", story_field(answer, "verdict"));
   json_maybe(out, "by", story_field(answer, "by"));
   json_maybe(out, "why", story_field(answer, "why"));
+  json_maybe(out, "undecided", undecided != NULL ? str_of(undecided) : (Str){0});
   json_encoded(out, "decided", answer.size > 0 ? cbor_map_get(answer, STR("arguments")) : (Str){0});
   buf_deinit(&question);
 }
@@ -193,7 +195,7 @@ static void step_json(const Story *story, const Step *s, Buf *out) {
   }
   if (s->model != NULL) model_json(s, out);
   else if (s->effect == EFFECT_NOTE) note_json(s, out);
-  else if (s->effect == EFFECT_APPROVE) approval_json(s, out);
+  else if (s->effect == EFFECT_APPROVE) approval_json(story, s, out);
   buf_byte(out, '}');
 }
 
@@ -230,11 +232,14 @@ static void agent_json(const Story *story, const BundleAiAgent *agent, Buf *out)
 static void totals_json(const Story *story, Buf *out) {
   ModelTotals t = story_totals(story);
   const RunRow *row = story->row;
-  if (t.calls == 0) return;
+  if (t.calls + t.refused == 0) return;
   json_name(out, "totals");
   buf_byte(out, '{');
   json_number(out, "calls", t.calls);
   json_number(out, "failed", t.failed);
+  json_number(out, "lost", t.lost);
+  json_number(out, "dropped", t.dropped);
+  json_number(out, "refused", t.refused);
   usage_json(out, &t.usage);
   json_dollars(out, "usd", t.priced, t.nanodollars);
   json_number(out, "took_us", row->ended_us > row->started_us ? (uint64_t)(row->ended_us - row->started_us) : 0);

@@ -58,18 +58,40 @@ void story_model_asked(Story *story, Step *step, Str operands) {
 
 /* ---- answered -------------------------------------------------------------------- */
 
+/* As the books have it (gate_send.c): not known to be answered or not, or broken off after it was sent. */
+static bool is_lost(const ModelStep *m, Str outcome, Str data) {
+  CborReader r = cbor_reader(cbor_map_get(data, STR("status")));
+  int64_t status;
+  Err ignored;
+  if (m->used && m->usage.exact) return false;
+  if (str_equal(outcome, STR("unknown"))) return true;
+  bool refused = r.at < r.end && cbor_int(&r, &status, &ignored) && status >= 400;
+  return story_flag(data, "sent") && !refused;
+}
+
 void story_model_answered(Step *step, Str outcome, Str value) {
   ModelStep *m = step->model;
   ErrorParts parts;
   buf_clear(&m->reply);
   buf_str(&m->reply, value);
+  m->dropped = str_equal(outcome, STR("cancelled"));
   m->failed = !str_equal(outcome, STR("ok"));
   Str holder = value;
   if (m->failed && !error_decode(value, &parts)) return;
   if (m->failed) holder = parts.data;
   Str usage = holder.size > 0 ? cbor_map_get(holder, STR("usage")) : (Str){0};
   m->used = usage.size > 0 && usage_read(usage, &m->usage);
-  if (m->used && m->price.known) m->nanodollars = price_cost(&m->price, &m->usage);
+  m->refused = m->failed && str_equal(parts.code, STR("budget_exhausted"));
+  m->lost = m->failed && holder.size > 0 && is_lost(m, outcome, holder);
+  if (m->used && m->price.known && !m->lost) m->nanodollars = price_cost(&m->price, &m->usage);
+}
+
+static void usage_sum(ModelTotals *t, const ModelStep *m) {
+  t->usage.input = amount_add(t->usage.input, m->usage.input);
+  t->usage.cached = amount_add(t->usage.cached, m->usage.cached);
+  t->usage.cache_write = amount_add(t->usage.cache_write, m->usage.cache_write);
+  t->usage.output = amount_add(t->usage.output, m->usage.output);
+  t->nanodollars = amount_add(t->nanodollars, m->nanodollars);
 }
 
 ModelTotals story_totals(const Story *story) {
@@ -77,15 +99,13 @@ ModelTotals story_totals(const Story *story) {
   for (uint32_t i = 0; i < story->count; i++) {
     const ModelStep *m = story->steps[i].model;
     if (m == NULL) continue;
-    t.calls++;
-    t.failed += m->failed;
-    t.open += m->reply.size == 0 && story->steps[i].outcome.size == 0;
-    t.usage.input = amount_add(t.usage.input, m->usage.input);
-    t.usage.cached = amount_add(t.usage.cached, m->usage.cached);
-    t.usage.cache_write = amount_add(t.usage.cache_write, m->usage.cache_write);
-    t.usage.output = amount_add(t.usage.output, m->usage.output);
-    t.nanodollars = amount_add(t.nanodollars, m->nanodollars);
+    t.calls += !m->refused;
+    t.failed += m->failed && !m->refused && !m->dropped;
+    t.lost += m->lost;
+    t.dropped += m->dropped;
+    t.refused += m->refused;
     t.priced |= m->price.known;
+    if (!m->lost) usage_sum(&t, m);
   }
   return t;
 }

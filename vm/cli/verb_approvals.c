@@ -105,7 +105,8 @@ static bool open_find(Cli *cli, const RunRow *row, ApprovalDecision *d, Err *err
   if (!approvals_each(node_store(cli->node), open_row, &open, err)) return false;
   d->seq = open.seq;
   uuid_text(row->id, id);
-  if (open.count == 0) FAIL(err, ERR_NOT_FOUND, "run %s waits for no decision; `z8 approvals` lists what does", id);
+  if (open.count == 0 && !approvals_cancelled(node_store(cli->node), row, err))
+    FAIL(err, ERR_NOT_FOUND, "run %s waits for no decision; `z8 approvals` lists what does", id);
   if (open.count > 1)
     FAIL(err, ERR_INVALID, "run %s asks %u things: name one as RUN#SEQ; `z8 approvals` lists them", id, open.count);
   return open.count == 1;

@@ -198,12 +198,18 @@ static bool by_read(CostsPage *page) {
   return given == NULL || given[0] != 0;
 }
 
+static void nothing_text(Cli *cli) {
+  const char *since = cli->args.values[OPTION_SINCE];
+  if (since != NULL) buf_format(&cli->out, "no model was asked since %s\n", since);
+  else buf_text(&cli->out, "no model was asked yet\n");
+}
+
 static int costs(CostsPage *page, int64_t since_us) {
   Cli *cli = page->cli;
   Err err = {0};
   if (!ledger_costs_each(node_store(cli->node), since_us, costs_row, page, &err)) return output_err(cli, &err);
   if (cli->json) costs_json(page, &cli->out);
-  else if (page->count == 0) buf_text(&cli->out, "no model was asked yet\n");
+  else if (page->count == 0) nothing_text(cli);
   else costs_text(page, &cli->out);
   return EXIT_DONE;
 }

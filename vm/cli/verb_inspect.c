@@ -78,10 +78,13 @@ static void head_text(const Story *story, Buf *out) {
 
 static void models_text(const Story *story, Buf *out) {
   ModelTotals t = story_totals(story);
-  if (t.calls == 0) return;
+  if (t.calls + t.refused == 0) return;
   t.usage.exact = true;
-  buf_format(out, "\n%" PRIu64 " call%s of models: ", t.calls, t.calls == 1 ? "" : "s");
+  buf_byte(out, '\n');
+  calls_put(out, &t);
+  buf_text(out, ": ");
   usage_put(out, &t.usage, t.priced, t.nanodollars);
+  unsummed_put(out, &t);
   buf_byte(out, '\n');
 }
 

@@ -31,7 +31,8 @@ static bool question_add(void *context, const Approval *a) {
 
 static int question_order(const void *a, const void *b) {
   const Question *x = a, *y = b;
-  return (x->number > y->number) - (x->number < y->number);
+  if (x->number != y->number) return x->number < y->number ? -1 : 1;
+  return (x->seq > y->seq) - (x->seq < y->seq);
 }
 
 static bool questions_load(RunsPage *page, Err *err) {
@@ -46,12 +47,23 @@ static void questions_deinit(RunsPage *page) {
   mem_free(page->questions);
 }
 
-static bool question_note(const RunsPage *page, const RunRow *row, Buf *out) {
-  Question key = {.number = row->number};
-  if (page->question_count == 0) return false;
-  const Question *q = bsearch(&key, page->questions, page->question_count, sizeof key, question_order);
-  if (q != NULL) buf_format(out, "#%" PRIu64 " approval of " STR_FMT, q->seq, STR_ARG(buf_view(&q->tool)));
-  return q != NULL;
+static uint32_t question_first(const RunsPage *page, uint64_t number) {
+  uint32_t low = 0, high = page->question_count;
+  while (low < high) {
+    uint32_t middle = low + (high - low) / 2;
+    if (page->questions[middle].number < number) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/* A line for each. */
+static void questions_put(const RunsPage *page, const RunRow *row, Buf *out) {
+  for (uint32_t i = question_first(page, row->number); i < page->question_count; i++) {
+    const Question *q = &page->questions[i];
+    if (q->number != row->number) return;
+    buf_format(out, "#%" PRIu64 " approval of " STR_FMT "\n", q->seq, STR_ARG(buf_view(&q->tool)));
+  }
 }
 
 /* What a run that is here has got to; the store knows it as of the last change of status. */
@@ -61,14 +73,21 @@ static uint64_t records_of(Cli *cli, const RunRow *row) {
   return run != NULL ? journal_seq(run_journal(run)) : row->records;
 }
 
-static void first_line(const Buf *lines, Buf *out) {
-  const char *end = lines->size > 0 ? memchr(lines->at, '\n', lines->size) : NULL;
-  buf_put(out, lines->at, end != NULL ? (size_t)(end - lines->at) : lines->size);
-  if (end != NULL && end + 1 < lines->at + lines->size) buf_text(out, " …");
+/* "a; b; c …" */
+static void lines_joined(const Buf *lines, uint32_t most, Buf *out) {
+  Str rest = buf_view(lines);
+  for (uint32_t i = 0; i < most && rest.size > 0; i++) {
+    const char *end = memchr(rest.at, '\n', rest.size);
+    size_t size = end != NULL ? (size_t)(end - rest.at) : rest.size, step = end != NULL ? size + 1 : size;
+    buf_format(out, "%s%.*s", i > 0 ? "; " : "", (int)size, rest.at);
+    rest = (Str){rest.at + step, rest.size - step};
+  }
+  if (rest.size > 0) buf_text(out, " …");
 }
 
-/* Why it is as it is; of one that only waits, what for: a limit or a budget before anything else. */
+/* Why it is as it is; of one that only waits, what for: a limit, a budget or a person before anything else. */
 static void note_of(const RunsPage *page, const RunRow *row, Buf *out) {
+  enum { TOLD = 3 };
   Cli *cli = page->cli;
   bool here = cli->scheduler != NULL && scheduler_number(cli->scheduler, row->id) != 0;
   Buf waits = {0};
@@ -76,11 +95,12 @@ static void note_of(const RunsPage *page, const RunRow *row, Buf *out) {
     buf_str(out, row->note);
     return;
   }
-  if (question_note(page, row, out) || !here) return;
-  scheduler_waiting(cli->scheduler, row->number, &waits);
-  Run *run = waits.size == 0 ? scheduler_find(cli->scheduler, row->number) : NULL;
+  if (here) scheduler_waiting(cli->scheduler, row->number, &waits);
+  questions_put(page, row, &waits);
+  bool told = waits.size > 0;
+  Run *run = here && !told ? scheduler_find(cli->scheduler, row->number) : NULL;
   if (run != NULL) run_waits(run, &waits);
-  first_line(&waits, out);
+  lines_joined(&waits, told ? TOLD : 1, out);
   buf_deinit(&waits);
 }
 

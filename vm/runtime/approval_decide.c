@@ -5,6 +5,7 @@
 #include "vm/run/decider.h"
 #include "vm/runtime/approvals.h"
 #include "vm/runtime/ledger_impl.h"
+#include "vm/runtime/mail.h"
 #include "vm/runtime/offline.h"
 #include "vm/runtime/schedule.h"
 
@@ -137,6 +138,48 @@ static bool verdict_fits(const ApprovalDecision *d, Err *err) {
   return false;
 }
 
+typedef struct CancelAsked {
+  uint64_t run;
+  bool found;
+} CancelAsked;
+
+static bool letter_cancels(void *context, uint64_t run, const Record *event) {
+  CancelAsked *asked = context;
+  if (run == asked->run && event->kind == RECORD_CANCEL_ASKED) asked->found = true;
+  return true;
+}
+
+static bool record_cancels(void *context, const Record *r) {
+  CancelAsked *asked = context;
+  asked->found = r->kind == RECORD_CANCEL_ASKED;
+  return !asked->found;
+}
+
+static bool mail_cancels(Store *store, uint64_t run) {
+  Buf mail = {0};
+  CancelAsked asked = {run, false};
+  Err ignored;
+  bool ok = mail_read(store, &mail, &ignored) && mail_each(buf_view(&mail), letter_cancels, &asked, NULL, &ignored);
+  buf_deinit(&mail);
+  return ok && asked.found;
+}
+
+static bool refuse_cancelled(Uuid run, Err *err) {
+  char id[37];
+  uuid_text(run, id);
+  FAIL(err, ERR_INVALID, "the run %s is to be cancelled: nothing is decided there any more", id);
+  return false;
+}
+
+bool approvals_cancelled(Store *store, const RunRow *row, Err *err) {
+  CancelAsked asked = {row->number, false};
+  Err ignored;
+  if (run_status_over(row->status)) return false;
+  bool found = mail_cancels(store, row->number) ||
+               (offline_records(store, row->number, record_cancels, &asked, &ignored) && asked.found);
+  return found && !refuse_cancelled(row->id, err);
+}
+
 static bool refuse_gone(const ApprovalDecision *d, Err *err) {
   char id[37];
   uuid_text(d->run, id);
@@ -146,13 +189,25 @@ static bool refuse_gone(const ApprovalDecision *d, Err *err) {
   return false;
 }
 
+static bool refuse_missing(Store *store, const ApprovalDecision *d, Err *err) {
+  char id[37];
+  RunRow row;
+  Buf keep = {0};
+  Err ignored;
+  uuid_text(d->run, id);
+  bool cancelled = store_run_find(store, str_of(id), &row, &keep, &ignored) && approvals_cancelled(store, &row, err);
+  buf_deinit(&keep);
+  return !cancelled && refuse_gone(d, err);
+}
+
 static bool approval_open(Store *store, const ApprovalDecision *d, int64_t now_us, Approval *a, Buf *keep, Err *err) {
   Err missing = {0};
   if (!approval_get(store, d->run, d->seq, a, keep, &missing)) {
-    if (missing.code == ERR_NOT_FOUND) return refuse_gone(d, err);
+    if (missing.code == ERR_NOT_FOUND) return refuse_missing(store, d, err);
     *err = missing;
     return false;
   }
+  if (mail_cancels(store, a->number)) return refuse_cancelled(d->run, err);
   if (a->due_us == 0 || now_us < a->due_us) return true;
   Buf due = {0};
   time_print(a->due_us, &due);
@@ -168,11 +223,18 @@ static bool is_on_its_way(const Slot *slot, uint64_t seq) {
   return false;
 }
 
+static bool cancel_is_first(const Slot *slot) {
+  for (const Inbox *event = slot->inbox; event != NULL; event = event->next)
+    if (event->record.kind == RECORD_CANCEL_ASKED) return true;
+  return false;
+}
+
 static bool deliver_here(Scheduler *s, const Approval *a, const Record *event, Str key, Str row, Err *err) {
   if (slot_by_number(s, a->number) == NULL && !scheduler_resume(s, a->number, err)) return false;
   Slot *slot = slot_by_number(s, a->number);
   if (slot == NULL || is_on_its_way(slot, a->seq))
     return refuse_gone(&(ApprovalDecision){.run = a->run, .seq = a->seq}, err);
+  if (cancel_is_first(slot)) return refuse_cancelled(a->run, err);
   bool at_once = slot->quiescent && slot->inbox == NULL && !slot->over && !slot->away;
   if (at_once) grouping_kv(s->grouping, SPACE_APPROVAL, key, (Str){0}); /* on record with the decision */
   if (scheduler_deliver(s, a->number, event, err)) return true;

@@ -2,12 +2,16 @@
 #include "vm/runtime/approvals.h"
 
 #include "vm/base/cbor.h"
+#include "vm/base/mem.h"
 #include "vm/runtime/app.h"
 #include "vm/runtime/ledger_impl.h"
+#include "vm/runtime/mail.h"
 #include "vm/runtime/schedule.h"
 #include "vm/runtime/testing.h"
 
 /* ---- rows ------------------------------------------------------------------------------- */
+
+enum { APPROVAL_KEY = sizeof(Uuid) + 8 };
 
 static void approval_key(Uuid run, uint64_t seq, Buf *key) {
   buf_clear(key);
@@ -33,7 +37,7 @@ static bool approval_decode(Str key, Str value, Approval *a) {
   uint64_t count;
   Str hash;
   Err e;
-  bool ok = key.size == sizeof a->run.byte + 8 && cbor_array(&r, &count, &e) && count == 9 &&
+  bool ok = key.size == APPROVAL_KEY && cbor_array(&r, &count, &e) && count == 9 &&
             cbor_uint(&r, &a->number, &e) && cbor_text(&r, &a->entry, &e) && cbor_text(&r, &a->tenant, &e) &&
             cbor_text(&r, &a->tool, &e) && cbor_text(&r, &a->question, &e) && cbor_bytes(&r, &a->arguments, &e) &&
             cbor_bytes(&r, &hash, &e) && hash.size == sizeof a->hash.byte && cbor_int(&r, &a->asked_us, &e) &&
@@ -62,20 +66,43 @@ bool approval_get(Store *store, Uuid run, uint64_t seq, Approval *out, Buf *keep
 typedef struct Each {
   bool (*each)(void *context, const Approval *approval);
   void *context;
+  Buf cancelled; /* numbers of runs */
   bool broken;
 } Each;
+
+static bool letter_cancels(void *context, uint64_t run, const Record *event) {
+  Each *e = context;
+  if (event->kind == RECORD_CANCEL_ASKED) buf_put(&e->cancelled, &run, sizeof run);
+  return true;
+}
+
+static bool cancelled_find(Store *store, Each *e, Err *err) {
+  Buf mail = {0};
+  bool ok = mail_read(store, &mail, err) && mail_each(buf_view(&mail), letter_cancels, e, NULL, err);
+  buf_deinit(&mail);
+  return ok;
+}
+
+static bool is_cancelled(const Each *e, uint64_t run) {
+  for (size_t at = 0; at < e->cancelled.size; at += sizeof run)
+    if (memcmp(e->cancelled.at + at, &run, sizeof run) == 0) return true;
+  return false;
+}
 
 static bool row_each(void *context, Str key, Str value) {
   Each *e = context;
   Approval a;
   e->broken = !approval_decode(key, value, &a);
-  return !e->broken && e->each(e->context, &a);
+  return !e->broken && (is_cancelled(e, a.number) || e->each(e->context, &a));
 }
 
 bool approvals_each(Store *store, bool (*each)(void *context, const Approval *approval), void *context, Err *err) {
-  Each e = {each, context, false};
-  return store_kv_each(store, SPACE_APPROVAL, (Str){0}, (Str){0}, row_each, &e, err) &&
-         (!e.broken || approval_damaged(err));
+  Each e = {.each = each, .context = context};
+  bool ok = cancelled_find(store, &e, err) &&
+            store_kv_each(store, SPACE_APPROVAL, (Str){0}, (Str){0}, row_each, &e, err) &&
+            (!e.broken || approval_damaged(err));
+  buf_deinit(&e.cancelled);
+  return ok;
 }
 
 /* ---- asking ---------------------------------------------------------------------------------- */
@@ -161,7 +188,7 @@ typedef struct Seqs {
 static bool seq_add(void *context, Str key, Str value) {
   Seqs *seqs = context;
   (void)value;
-  if (key.size == 24) seqs->at[seqs->count++] = key_u64_at(key.at + 16);
+  if (key.size == APPROVAL_KEY) seqs->at[seqs->count++] = key_u64_at(key.at + sizeof(Uuid));
   return seqs->count < COUNT_OF(seqs->at);
 }
 
@@ -173,6 +200,40 @@ void approvals_over(Scheduler *s, Slot *slot) {
   if (slot->approvals == 0 || !run_status_over(slot->status)) return;
   if (!store_kv_each(s->store, SPACE_APPROVAL, prefix, (Str){0}, seq_add, &seqs, &err)) s->failed = true;
   for (uint32_t i = 0; i < seqs.count; i++) row_drop(s, slot->id, seqs.at[i]);
+}
+
+/* ---- of a run that nobody runs ---------------------------------------------------------------- */
+
+typedef struct Gone {
+  const RunOutput *open;
+  Buf *keys;
+} Gone;
+
+static bool gone_add(void *context, Str key, Str value) {
+  Gone *g = context;
+  (void)value;
+  if (key.size != APPROVAL_KEY) return true;
+  uint64_t seq = key_u64_at(key.at + sizeof(Uuid));
+  for (uint32_t i = 0; i < g->open->count; i++)
+    if (g->open->requests[i].kind == REQUEST_APPROVAL && g->open->requests[i].seq == seq) return true;
+  buf_put(g->keys, key.at, key.size);
+  return true;
+}
+
+bool approvals_gone(Store *store, Uuid run, const RunOutput *open, ApprovalsGone *out, Err *err) {
+  Gone g = {open, &out->keys};
+  Str prefix = {(const char *)run.byte, sizeof run.byte};
+  if (!store_kv_each(store, SPACE_APPROVAL, prefix, (Str){0}, gone_add, &g, err)) return false;
+  for (size_t at = 0; at < out->keys.size; at += APPROVAL_KEY) {
+    out->rows = mem_grow(out->rows, &out->cap, out->count + 1, sizeof *out->rows);
+    out->rows[out->count++] = (KvRow){SPACE_APPROVAL, {(const char *)out->keys.at + at, APPROVAL_KEY}, {0}};
+  }
+  return true;
+}
+
+void approvals_gone_deinit(ApprovalsGone *gone) {
+  buf_deinit(&gone->keys);
+  mem_free(gone->rows);
 }
 
 typedef struct Waits {

@@ -14,7 +14,7 @@ typedef struct Approval {
   Hash256 hash;  /* SHA-256 of arguments */
   int64_t asked_us, due_us; /* due 0: never */
 } Approval;
-/* In order of run and question. */
+/* In order of run and question; without those of runs that mail tells to be cancelled. */
 MUST_USE bool approvals_each(Store *store, bool (*each)(void *context, const Approval *approval), void *context,
                              Err *err);
 MUST_USE bool approval_get(Store *store, Uuid run, uint64_t seq, Approval *out, Buf *keep, Err *err); /* NOT_FOUND */
@@ -26,8 +26,10 @@ typedef struct ApprovalDecision {
   Str arguments; /* edited: JSON object of the arguments that change; else at == NULL */
   Str by, why;   /* why: or at == NULL */
 } ApprovalDecision;
+/* Somebody asked to cancel the run, and it is not over: what it asked is not to be decided any more. err says so. */
+bool approvals_cancelled(Store *store, const RunRow *row, Err *err);
 /* Delivers it: through the scheduler if there is one, else to a run that nobody runs. ERR_NOT_FOUND: nothing waits
-** there (any more). ERR_INVALID: its time is over, or what was edited does not fit. */
+** there (any more). ERR_INVALID: its time is over, its run is to be cancelled, or what was edited does not fit. */
 MUST_USE bool approval_decide(Scheduler *s, Node *node, const ApprovalDecision *decision, Err *err);
 
 /* ---- private to vm/runtime ---- */
@@ -36,6 +38,14 @@ struct Slot;
 void approval_ask(Scheduler *s, struct Slot *slot, const Request *r, bool open);
 void approval_leave(Scheduler *s, struct Slot *slot, const Request *r); /* after it: its timer */
 void approval_drop(Scheduler *s, struct Slot *slot, uint64_t seq);
+/* Of a run that nobody runs: the rows of what it does not ask any more, to go in the commit that has why. */
+typedef struct ApprovalsGone {
+  Buf keys; /* owned */
+  KvRow *rows; /* owned */
+  uint32_t count, cap;
+} ApprovalsGone;
+MUST_USE bool approvals_gone(Store *store, Uuid run, const RunOutput *open, ApprovalsGone *out, Err *err);
+void approvals_gone_deinit(ApprovalsGone *gone);
 void approvals_over(Scheduler *s, struct Slot *slot); /* the run is */
 bool approvals_wait(Scheduler *s); /* does one of this scheduler's runs wait for one? */
 /* {verdict, arguments, by, why}; parts that are absent are nil. */

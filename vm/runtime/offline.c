@@ -3,6 +3,7 @@
 
 #include "vm/base/mem.h"
 #include "vm/journal/chain.h"
+#include "vm/runtime/approvals.h"
 #include "vm/runtime/host.h"
 #include "vm/runtime/mail.h"
 
@@ -69,7 +70,16 @@ bool offline_replay(Node *node, const RunRow *row, const Program *program, bool 
 
 /* ---- delivery ------------------------------------------------------------------ */
 
-static bool offline_commit(Node *node, const RunRow *row, Run *run, KvRow *also, Err *err) {
+/* What it does not ask people any more is not to be decided either: of a cancelled run, nothing. */
+static bool gone_find(Node *node, const RunRow *row, Run *run, ApprovalsGone *out, Err *err) {
+  RunOutput open = {0};
+  run_open_requests(run, &open);
+  bool ok = approvals_gone(node_store(node), row->id, &open, out, err);
+  run_output_deinit(&open);
+  return ok;
+}
+
+static bool group_commit(Node *node, const RunRow *row, Run *run, KvRow *kv, uint32_t kv_count, Err *err) {
   StoreGroup group = {0};
   LogRow log = {.run = row->number};
   RunRow updated = *row;
@@ -82,10 +92,22 @@ static bool offline_commit(Node *node, const RunRow *row, Run *run, KvRow *also,
   group.row_count = 1;
   group.updated = &updated;
   group.updated_count = 1;
-  group.kv = also;
-  group.kv_count = also != NULL;
+  group.kv = kv;
+  group.kv_count = kv_count;
   bool ok = store_commit(node_store(node), &group, err);
   store_group_deinit(&group);
+  return ok;
+}
+
+static bool offline_commit(Node *node, const RunRow *row, Run *run, const KvRow *also, Err *err) {
+  ApprovalsGone gone = {0};
+  bool ok = gone_find(node, row, run, &gone, err);
+  if (ok && also != NULL) {
+    gone.rows = mem_grow(gone.rows, &gone.cap, gone.count + 1, sizeof *gone.rows);
+    gone.rows[gone.count++] = *also;
+  }
+  ok = ok && group_commit(node, row, run, gone.rows, gone.count, err);
+  approvals_gone_deinit(&gone);
   return ok;
 }
 
