@@ -154,11 +154,34 @@ static void test_turns(void) {
   limit_done(limits, store, g);
 }
 
+/* Who comes from the queue of another limit has waited since then; a run that had its turn has waited for less long. */
+static void test_since(void) {
+  Limits *limits;
+  Store *store;
+  Grouping *g;
+  Limit *l = limit_for(&limits, &store, &g, 1, 1000);
+  LimitTurn a[2] = {{.run = 1, .since = 4}, {.run = 1, .since = 5}}, b = {.run = 2, .since = 7};
+  LimitTurn early = {.run = 3, .since = 2}, middle = {.run = 4, .since = 6}, late = {.run = 5, .since = 9};
+  for (int i = 0; i < 2; i++) limit_join(l, &a[i]);
+  limit_join(l, &b);
+  limit_join(l, &late);
+  limit_join(l, &middle);
+  limit_join(l, &early);
+  const LimitTurn *order[] = {&early, &a[0], &middle, &b, &a[1], &late};
+  for (size_t i = 0; i < COUNT_OF(order); i++) {
+    CHECK(limit_next(l) == order[i]);
+    limit_passed(l, 8);
+  }
+  CHECK(l->waiting == 0 && l->first == NULL && l->last == NULL);
+  limit_done(limits, store, g);
+}
+
 int main(void) {
   RUN_TEST(test_windows);
   RUN_TEST(test_too_large);
   RUN_TEST(test_correction);
   RUN_TEST(test_stored);
   RUN_TEST(test_turns);
+  RUN_TEST(test_since);
   return TEST_END();
 }

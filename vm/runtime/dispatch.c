@@ -331,14 +331,19 @@ static bool is_fresh(const RunOutput *fresh, const Request *r) {
   return false;
 }
 
+/* What may be sent again is admitted by its tool's limit again; a test's answer comes from no server. */
+static void sent_open(Scheduler *s, Slot *slot, const Request *r) {
+  Request admit;
+  bool again = r->effect_class != CLASS_IRREVERSIBLE && r->effect != EFFECT_STUB;
+  if (again && run_admission(slot->run, r->seq, &admit)) gate_admit(s, slot, &admit, true);
+  else leave(s, slot, r);
+}
+
 /* What has not left with certainty waits for the next commit. */
 static void effect_open(Scheduler *s, Slot *slot, const Request *r) {
-  Request admit;
   if (for_model(r)) gate_ask(s, slot, r, true);
-  else if (r->effect_class != CLASS_IRREVERSIBLE && run_admission(slot->run, r->seq, &admit))
-    gate_admit(s, slot, &admit, true);
   else if (for_store(r)) ask_queue(slot, r);
-  else if (!for_app(r)) leave(s, slot, r);
+  else if (!for_app(r)) sent_open(s, slot, r);
   else if (s->app != NULL) app_ask_open(s->app, slot, r);
   else ask_queue(slot, r); /* answered with the next commit */
 }
