@@ -1,8 +1,11 @@
 // Every fenced ```z8 block of README.md and lang/reference/*.md is a program that compiles; "# prints TEXT" lines
 // in it are what running it prints. ```z8 fragment blocks are wrapped so that they need only parse and check
-// within a workflow; ```z8 error blocks must be refused.
+// within a workflow; ```z8 error blocks must be refused. A block that asks an agent outright must also run to its end
+// without a key, where the offline provider answers.
 import { readFileSync, writeFileSync } from "node:fs";
 import { filesBelow, run, expect, expectEqual } from "../support/harness.mjs";
+
+const NO_KEYS = { ANTHROPIC_API_KEY: undefined, OPENAI_API_KEY: undefined };
 
 function blocks(file) {
   const text = readFileSync(file, "utf8");
@@ -26,6 +29,9 @@ export default (h) => ["README.md", ...filesBelow("lang/reference", ".md"), ...f
         const r = await run(h.z8, ["run", "--dir", dir + "/data", file]);
         expect(r.code === 0, `exit ${r.code}: ${r.stderr}\n${b.source}`);
         expectEqual(r.stdout.trimEnd(), prints.join("\n"), b.source);
+      } else if (/^\w+ = ask /m.test(b.source)) {
+        const r = await run(h.z8, ["run", "--dir", dir + "/data", file], { env: NO_KEYS });
+        expect(r.code === 0, `exit ${r.code}: ${r.stderr}\n${b.source}`);
       } else {
         const r = await run(h.z8, ["check", file]);
         expect(r.code === 0, `it does not compile: ${r.stderr}\n${b.source}`);

@@ -287,6 +287,34 @@ static void makes_smallest_values(void) {
            "{\"next\":{\"anyOf\":[{\"type\":\"null\"},{\"$ref\":\"#/$defs/D\"}]}}}}}", "{\"next\":null}");
 }
 
+static void where(const char *type, const char *words, const char *want) {
+  char schema[200];
+  snprintf(schema, sizeof schema, "{\"type\":\"%s\",\"description\":\"%s\"}", type, words);
+  instance(schema, want);
+}
+
+/* What a `where` asks stands in the description. */
+static void keeps_to_a_where(void) {
+  where("integer", "f in range(1, 6)", "1");
+  where("integer", "From 1 to 5. (f in range(2, 6))", "2");
+  where("integer", "f in range(6)", "0");
+  where("integer", "f > 3 and f < 9", "4");
+  where("integer", "f <= -2", "-2");
+  where("integer", "f < 0 or f > 40_000", "-1");
+  where("integer", "f == 7", "7");
+  where("integer", "f is 8", "8");
+  where("integer", "f >= 40_000", "40000");
+  where("number", "f > 0.5 and f <= 0.75", "0.625");
+  where("number", "f >= 0.25d", "0.25");
+  where("string", "len(f) > 11", "\"offline f...\"");
+  where("string", "len(f) in range(1, 5)", "\"offl\"");
+  where("array", "len(f) > 1", "[\"offline f\",\"offline f 2\"]");
+  where("integer", "ff > 3, f.x > 4, not f > 5, len(f) > 6, f > g, f >, f", "0");
+  where("string", "f > 3", "\"offline f\"");
+  where("string", "base64", "\"b2ZmbGluZQ==\"");
+  where("string", "a length of time, like 30s, 5m, 8h or 2d", "\"1s\"");
+}
+
 static void ends_with_hostile_schemas(void) {
   const char *endless = "the smallest value of the schema of \"f\" is too large or has no end; let what refers to "
     "itself be "
@@ -404,6 +432,7 @@ int main(void) {
   RUN_TEST(streams_words);
   RUN_TEST(refuses_bad_calls);
   RUN_TEST(makes_smallest_values);
+  RUN_TEST(keeps_to_a_where);
   RUN_TEST(ends_with_hostile_schemas);
   RUN_TEST(takes_hints);
   RUN_TEST(makes_patterns);

@@ -70,12 +70,12 @@ static Type type_of(Str schema) {
 
 /* -- numbers -- */
 
-typedef struct Bounds {
-  double low, high, step; /* step 0: none */
-  bool has_low, has_high, above, below; /* above, below: the bound itself is out */
-} Bounds;
+static void where_of(Str schema, Str name, bool length, Bounds *b) {
+  Str words;
+  if (value_text(value_get(schema, "description"), &words)) where_bounds(words, name, length, b);
+}
 
-static Bounds bounds_of(Str schema) {
+static Bounds bounds_of(Str schema, Str name) {
   Bounds b = {0};
   double n;
   b.has_low = value_number(value_get(schema, "minimum"), &b.low);
@@ -89,6 +89,7 @@ static Bounds bounds_of(Str schema) {
     b.high = n;
   }
   if (value_number(value_get(schema, "multipleOf"), &n) && n > 0) b.step = n;
+  where_of(schema, name, false, &b);
   return b;
 }
 
@@ -135,8 +136,8 @@ static bool hint_number(Maker *m, const Bounds *b, bool whole, double *n) {
   return false;
 }
 
-static void make_number(Maker *m, Str schema, bool whole) {
-  Bounds b = bounds_of(schema);
+static void make_number(Maker *m, Str schema, Str name, bool whole) {
+  Bounds b = bounds_of(schema, name);
   double n;
   if (hint_number(m, &b, whole, &n)) {
     put_number(m->out, n, whole);
@@ -163,9 +164,22 @@ static const Format formats[] = {{"date-time", "1970-01-01T00:00:00Z", NULL},
                                  {"ipv6", "::1", NULL},
                                  {"hostname", "example.com", NULL}};
 
+/* How types that JSON has not are described. */
+static const Format described[] = {{"a length of time, like 30s, 5m, 8h or 2d", "1s", NULL},
+                                   {"base64", "b2ZmbGluZQ==", NULL}};
+
+static const Format *format_described(Str schema) {
+  Str words;
+  if (!value_text(value_get(schema, "description"), &words)) return NULL;
+  for (size_t i = 0; i < COUNT_OF(described); i++) {
+    if (str_equal(words, str_of(described[i].name))) return &described[i];
+  }
+  return NULL;
+}
+
 static const Format *format_of(Str schema) {
   Str name;
-  if (!value_text(value_get(schema, "format"), &name)) return NULL;
+  if (!value_text(value_get(schema, "format"), &name)) return format_described(schema);
   for (size_t i = 0; i < COUNT_OF(formats); i++) {
     if (str_equal(name, str_of(formats[i].name))) return &formats[i];
   }
@@ -210,6 +224,17 @@ static void put_standing(Maker *m, Str name, double shortest, double longest) {
   buf_deinit(&text);
 }
 
+/* What the schema and its description say of the length: of a text, or of a list. */
+static void lengths(Str schema, Str name, const char *least_key, const char *most_key, double *shortest,
+                    double *longest) {
+  Bounds b = {0};
+  b.has_low = value_number(value_get(schema, least_key), &b.low);
+  b.has_high = value_number(value_get(schema, most_key), &b.high);
+  where_of(schema, name, true, &b);
+  if (b.has_low) *shortest = b.above ? floor(b.low) + 1 : ceil(b.low);
+  if (b.has_high) *longest = b.below ? ceil(b.high) - 1 : floor(b.high);
+}
+
 static bool make_pattern(Maker *m, Str schema) {
   Str pattern;
   Buf text = {0};
@@ -223,8 +248,7 @@ static void make_string(Maker *m, Str schema, Str name) {
   const Format *format = format_of(schema);
   double shortest = 0, longest = HUGE_VAL;
   Str text;
-  value_number(value_get(schema, "minLength"), &shortest);
-  value_number(value_get(schema, "maxLength"), &longest);
+  lengths(schema, name, "minLength", "maxLength", &shortest, &longest);
   if (make_pattern(m, schema)) return;
   if (hint_string(m, format, shortest, longest, &text)) cbor_put_text(m->out, text);
   else if (format) cbor_put_text(m->out, str_of(format->value));
@@ -304,10 +328,9 @@ static void make_array(Maker *m, Str schema, Str name) {
   uint64_t wanted = 0;
   uint32_t ordinal = m->ordinal;
   ValueList firsts;
-  double count = 0;
-  if (value_number(value_get(schema, "minItems"), &count) && count > 0) {
-    wanted = count < VALUE_MAX ? (uint64_t)ceil(count) : VALUE_MAX;
-  }
+  double count = 0, most = 0;
+  lengths(schema, name, "minItems", "maxItems", &count, &most);
+  if (count > 0) wanted = count < VALUE_MAX ? (uint64_t)count : VALUE_MAX;
   if (!value_list(value_get(schema, "prefixItems"), &firsts)) firsts.left = 0;
   cbor_put_array(m->out, wanted);
   for (uint64_t i = 0; i < wanted && !m->out->full; i++) {
@@ -321,8 +344,8 @@ static void make_typed(Maker *m, Str schema, Str name) {
   switch (type_of(schema)) {
   case OBJECT: make_object(m, schema); break;
   case ARRAY: make_array(m, schema, name); break;
-  case INTEGER: make_number(m, schema, true); break;
-  case NUMBER: make_number(m, schema, false); break;
+  case INTEGER: make_number(m, schema, name, true); break;
+  case NUMBER: make_number(m, schema, name, false); break;
   case BOOLEAN: cbor_put_bool(m->out, false); break;
   case NOTHING: cbor_put_nil(m->out); break;
   case STRING:
