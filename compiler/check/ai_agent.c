@@ -91,6 +91,15 @@ static bool may_call(const Decl *decl) {
          (decl->kind == DECL_TOOL || decl->kind == DECL_WORKFLOW || decl->kind == DECL_AI_AGENT);
 }
 
+/* Names of tools are few: a model is told all of them. */
+static bool tool_twice(Checker *c, const Expr *first, const Expr *e) {
+  while (first->kind != EXPR_NAME || first->name != e->name) first = first->next;
+  if (first == e) return false;
+  Diag *diag = REPORT(c, AI_TOOL_TWICE, e->span, e->name->text);
+  report_note(c, diag, first->span, "the first one is here");
+  return true;
+}
+
 static Expr *tools_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "tools");
   AiTool **last = &agent->ai->tools;
@@ -102,6 +111,7 @@ static Expr *tools_value(Checker *c, Decl *agent) {
       report_no_tool(c, e);
       continue;
     }
+    if (tool_twice(c, s->first->first, e)) continue;
     companions_make(c, decl);
     AiTool *tool = ARENA_NEW(c->arena, AiTool);
     *tool = (AiTool){.decl = decl, .arguments = decl->arguments};
@@ -191,17 +201,10 @@ static Expr *strategy_value(Checker *c, Decl *agent) {
 
 /* ---- numbers and words ---- */
 
-static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual,
-                          int64_t least) {
+/* What it may be is looked at once its type is known: ai_settings_check. */
+static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual) {
   const Setting *s = setting_named(agent, setting);
-  if (!s) return made_int(c, agent->name_span, usual);
-  bool good =
-      s->first->kind != EXPR_INT || (s->first->integer >= least && s->first->integer <= 1000000);
-  if (s->first->kind == EXPR_STRING || s->first->kind == EXPR_UNARY) good = false;
-  if (!good)
-    REPORT(c, SETTING_RANGE, s->first->span, s->name->text,
-           diag_format(c->diags, "a whole number, at least %" PRId64, least));
-  return s->first;
+  return s ? s->first : made_int(c, agent->name_span, usual);
 }
 
 static Expr *on_limit_value(Checker *c, const Decl *agent) {
@@ -248,9 +251,9 @@ static Expr *run_value(Checker *c, Decl *agent, Expr *degrade) {
   made_entry(c, &map, "model", model_value(c, model ? model->first->span : span, agent->ai->model));
   made_entry(c, &map, "tools", tools_value(c, agent));
   made_entry(c, &map, "answer", answer_value(c, agent));
-  made_entry(c, &map, "max_iterations", number_value(c, agent, "max_iterations", ITERATIONS, 1));
-  made_entry(c, &map, "repairs", number_value(c, agent, "repairs", REPAIRS, 0));
-  made_entry(c, &map, "memory", number_value(c, agent, "memory", MEMORY, 0));
+  made_entry(c, &map, "max_iterations", number_value(c, agent, "max_iterations", ITERATIONS));
+  made_entry(c, &map, "repairs", number_value(c, agent, "repairs", REPAIRS));
+  made_entry(c, &map, "memory", number_value(c, agent, "memory", MEMORY));
   made_entry(c, &map, "on_limit", on_limit_value(c, agent));
   made_entry(c, &map, "conversation", made_name(c, span, param_name(agent, "conversation")));
   made_entry(c, &map, "details", made_name(c, span, param_name(agent, "details")));
