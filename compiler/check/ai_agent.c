@@ -186,13 +186,22 @@ static Expr *named_strategy(Checker *c, const Decl *agent, Expr *written, Arg *a
   return made_library_call(c, written->span, "strategy", known, args);
 }
 
+static const char *usual_strategy(const Decl *agent) { return agent->ai->tools ? "react" : "direct"; }
+
+/* Its name, as `details` gives it. */
+static Str strategy_word(const Decl *agent) {
+  const Setting *s = setting_named(agent, "strategy");
+  const Expr *name = s && s->first->kind == EXPR_CALL ? s->first->left : s ? s->first : NULL;
+  return name && name->kind == EXPR_NAME ? name->name->text : str_of(usual_strategy(agent));
+}
+
 /* run -> NAME(run, options…) */
 static Expr *strategy_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "strategy");
   Span span = s ? s->first->span : agent->name_span;
   Name *run = made_label(c, STR("run"));
   Arg *args = made_arg(c, NULL, made_name(c, span, run));
-  const char *usual = agent->ai->tools ? "react" : "direct";
+  const char *usual = usual_strategy(agent);
   agent->ai->strategy = s ? source_text(c, span) : str_of(usual);
   Expr *value = s ? named_strategy(c, agent, s->first, args)
                   : made_library_call(c, span, "strategy", usual, args);
@@ -258,6 +267,7 @@ static Expr *run_value(Checker *c, Decl *agent, Expr *degrade) {
   made_entry(c, &map, "conversation", made_name(c, span, param_name(agent, "conversation")));
   made_entry(c, &map, "details", made_name(c, span, param_name(agent, "details")));
   made_entry(c, &map, "degrade", degrade);
+  made_entry(c, &map, "strategy", made_text(c, span, strategy_word(agent)));
   return made_map(c, span, &map);
 }
 
