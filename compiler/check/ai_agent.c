@@ -205,6 +205,7 @@ static Expr *strategy_value(Checker *c, Decl *agent) {
   agent->ai->strategy = s ? source_text(c, span) : str_of(usual);
   Expr *value = s ? named_strategy(c, agent, s->first, args)
                   : made_library_call(c, span, "strategy", usual, args);
+  agent->ai->thinks = value;
   return made_lambda(c, span, run, value);
 }
 

@@ -206,6 +206,41 @@ static void script_setting(Checker *c, const Decl *model) {
   }
 }
 
+/* ---- options of a strategy ---- */
+
+static bool number_of(const Expr *e, double *out) {
+  *out = e->kind == EXPR_INT ? (double)e->integer : e->number;
+  return e->kind == EXPR_INT || e->kind == EXPR_FLOAT;
+}
+
+/* `name >= 1`, and what is joined by `and`: does it surely not hold of the number? */
+static bool surely_fails(const Expr *where, const Name *name, double value) {
+  double bound;
+  if (where->kind != EXPR_BINARY) return false;
+  if (where->op == BIN_AND)
+    return surely_fails(where->left, name, value) || surely_fails(where->right, name, value);
+  if (where->left->kind != EXPR_NAME || where->left->name != name) return false;
+  if (!number_of(where->right, &bound)) return false;
+  if (where->op == BIN_GE) return value < bound;
+  if (where->op == BIN_GT) return value <= bound;
+  if (where->op == BIN_LE) return value > bound;
+  return where->op == BIN_LT && value >= bound;
+}
+
+static void options_check(Checker *c, const Decl *agent) {
+  const Expr *call = agent->ai->thinks;
+  const Decl *decl = call->kind == EXPR_CALL && call->symbol ? call->symbol->decl : NULL;
+  const Field *f = decl ? decl->fields : NULL;
+  for (const Arg *arg = call->args; arg && f; arg = arg->next, f = f->next) {
+    const Expr *known = arg->value && f->where ? constant_known(c, arg->value) : NULL;
+    double value;
+    if (!known || !number_of(known, &value) || !surely_fails(f->where, f->name, value)) continue;
+    Str where = source_text(c, f->where->span);
+    REPORT(c, SETTING_RANGE, arg->value->span, f->name->text,
+           diag_format(c->diags, "a number with " STR_FMT, STR_ARG(where)));
+  }
+}
+
 /* ---- all of them ---- */
 
 void model_settings_check(Checker *c, const Decl *model) {
@@ -226,6 +261,7 @@ void model_settings_check(Checker *c, const Decl *model) {
 }
 
 void ai_settings_check(Checker *c, const Decl *agent) {
+  options_check(c, agent);
   type_setting(c, agent, "prompt", c->t_string, "a text");
   type_setting(c, agent, "task", c->t_string, "a text");
   whole_setting(c, agent, "max_iterations", 1, NUMBER_MAX, "a whole number, at least 1");
