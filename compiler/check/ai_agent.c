@@ -91,6 +91,15 @@ static bool may_call(const Decl *decl) {
          (decl->kind == DECL_TOOL || decl->kind == DECL_WORKFLOW || decl->kind == DECL_AI_AGENT);
 }
 
+/* Names of tools are few: a model is told all of them. */
+static bool tool_twice(Checker *c, const Expr *first, const Expr *e) {
+  while (first->kind != EXPR_NAME || first->name != e->name) first = first->next;
+  if (first == e) return false;
+  Diag *diag = REPORT(c, AI_TOOL_TWICE, e->span, e->name->text);
+  report_note(c, diag, first->span, "the first one is here");
+  return true;
+}
+
 static Expr *tools_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "tools");
   AiTool **last = &agent->ai->tools;
@@ -102,6 +111,7 @@ static Expr *tools_value(Checker *c, Decl *agent) {
       report_no_tool(c, e);
       continue;
     }
+    if (tool_twice(c, s->first->first, e)) continue;
     companions_make(c, decl);
     AiTool *tool = ARENA_NEW(c->arena, AiTool);
     *tool = (AiTool){.decl = decl, .arguments = decl->arguments};
@@ -176,32 +186,35 @@ static Expr *named_strategy(Checker *c, const Decl *agent, Expr *written, Arg *a
   return made_library_call(c, written->span, "strategy", known, args);
 }
 
+static const char *usual_strategy(const Decl *agent) { return agent->ai->tools ? "react" : "direct"; }
+
+/* Its name, as `details` gives it. */
+static Str strategy_word(const Decl *agent) {
+  const Setting *s = setting_named(agent, "strategy");
+  const Expr *name = s && s->first->kind == EXPR_CALL ? s->first->left : s ? s->first : NULL;
+  return name && name->kind == EXPR_NAME ? name->name->text : str_of(usual_strategy(agent));
+}
+
 /* run -> NAME(run, options…) */
 static Expr *strategy_value(Checker *c, Decl *agent) {
   const Setting *s = setting_named(agent, "strategy");
   Span span = s ? s->first->span : agent->name_span;
   Name *run = made_label(c, STR("run"));
   Arg *args = made_arg(c, NULL, made_name(c, span, run));
-  const char *usual = agent->ai->tools ? "react" : "direct";
+  const char *usual = usual_strategy(agent);
   agent->ai->strategy = s ? source_text(c, span) : str_of(usual);
   Expr *value = s ? named_strategy(c, agent, s->first, args)
                   : made_library_call(c, span, "strategy", usual, args);
+  agent->ai->thinks = value;
   return made_lambda(c, span, run, value);
 }
 
 /* ---- numbers and words ---- */
 
-static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual,
-                          int64_t least) {
+/* What it may be is looked at once its type is known: ai_settings_check. */
+static Expr *number_value(Checker *c, const Decl *agent, const char *setting, int64_t usual) {
   const Setting *s = setting_named(agent, setting);
-  if (!s) return made_int(c, agent->name_span, usual);
-  bool good =
-      s->first->kind != EXPR_INT || (s->first->integer >= least && s->first->integer <= 1000000);
-  if (s->first->kind == EXPR_STRING || s->first->kind == EXPR_UNARY) good = false;
-  if (!good)
-    REPORT(c, SETTING_RANGE, s->first->span, s->name->text,
-           diag_format(c->diags, "a whole number, at least %" PRId64, least));
-  return s->first;
+  return s ? s->first : made_int(c, agent->name_span, usual);
 }
 
 static Expr *on_limit_value(Checker *c, const Decl *agent) {
@@ -248,13 +261,14 @@ static Expr *run_value(Checker *c, Decl *agent, Expr *degrade) {
   made_entry(c, &map, "model", model_value(c, model ? model->first->span : span, agent->ai->model));
   made_entry(c, &map, "tools", tools_value(c, agent));
   made_entry(c, &map, "answer", answer_value(c, agent));
-  made_entry(c, &map, "max_iterations", number_value(c, agent, "max_iterations", ITERATIONS, 1));
-  made_entry(c, &map, "repairs", number_value(c, agent, "repairs", REPAIRS, 0));
-  made_entry(c, &map, "memory", number_value(c, agent, "memory", MEMORY, 0));
+  made_entry(c, &map, "max_iterations", number_value(c, agent, "max_iterations", ITERATIONS));
+  made_entry(c, &map, "repairs", number_value(c, agent, "repairs", REPAIRS));
+  made_entry(c, &map, "memory", number_value(c, agent, "memory", MEMORY));
   made_entry(c, &map, "on_limit", on_limit_value(c, agent));
   made_entry(c, &map, "conversation", made_name(c, span, param_name(agent, "conversation")));
   made_entry(c, &map, "details", made_name(c, span, param_name(agent, "details")));
   made_entry(c, &map, "degrade", degrade);
+  made_entry(c, &map, "strategy", made_text(c, span, strategy_word(agent)));
   return made_map(c, span, &map);
 }
 

@@ -152,6 +152,19 @@ static void declare_import(Checker *c, Decl *decl) {
   else symbol->unit = decl->imported;
 }
 
+/* Limits and budgets are named by nobody in a program: their names are in a space of their own. */
+static void declare_allowance(Checker *c, Decl *decl) {
+  Str key = str_join3(c, "limit ", decl->name->text, "");
+  const Decl *before = table_get(c->names, key);
+  if (!before) {
+    table_set(c->names, key, decl);
+    return;
+  }
+  Diag *diag = REPORT(c, DUPLICATE_DECLARATION, decl->name_span, decl->name->text);
+  report_note(c, diag, before->name_span, "the first `" STR_FMT "` is here",
+              STR_ARG(decl->name->text));
+}
+
 static void declare(Checker *c, Decl *decl, Str prefix) {
   decl->unit = c->unit;
   if (decl->kind == DECL_EXTERN) declare_extern(c, decl);
@@ -182,6 +195,10 @@ static void declare(Checker *c, Decl *decl, Str prefix) {
       return;
     case DECL_TOOL:
       declare_tool(c, decl, prefix);
+      return;
+    case DECL_LIMIT:
+    case DECL_BUDGET:
+      declare_allowance(c, decl);
       return;
     case DECL_UPCAST: {
       Body *body = declare_body(c, decl, FNKIND_UPCAST, prefix, ".upcast");

@@ -370,6 +370,7 @@ Type *body_function_type(Checker *c, Body *body, Decl *decl);
 /* A literal (or list or map of them) equal to the constant expression; NULL and reported if it is
  * none. */
 Expr *constant_fold(Checker *c, Expr *expr, DiagId id);
+const Expr *constant_known(Checker *c, Expr *expr); /* NULL: it is none, which is no error */
 Expr *constant_of(Checker *c, Symbol *symbol);
 bool literal_equal(const Expr *a, const Expr *b);
 
@@ -451,10 +452,13 @@ bool model_known(Checker *c, Name *name, Span span); /* false: told */
 bool model_is_default(const Name *name);
 void model_dollars_warn(Checker *c, Decl *model); /* once all budgets are checked */
 void allowance_check(Checker *c, Decl *decl);
+Str entry_name(const Arg *entry); /* of a map; at NULL: it is found when it runs */
 bool keys_known(Checker *c, const Expr *e, const char *const *keys, size_t count, const char *what);
 void ai_agent_begin(Checker *c, Decl *agent);
 void ai_agent_become(Checker *c, Decl *agent);
 void ai_agent_check(Checker *c, const Decl *agent);
+void model_settings_check(Checker *c, const Decl *model); /* setting_value.c: once types are found */
+void ai_settings_check(Checker *c, const Decl *agent);
 void companions_make(Checker *c, Decl *decl);
 Str schema_of(Checker *c, const Decl *record);
 Type *ask_infer(Checker *c, Expr *call, Type *type);

@@ -28,6 +28,7 @@ bool literal_equal(const Expr *a, const Expr *b) {
 typedef struct Fold {
   Checker *c;
   DiagId id;
+  bool quiet; /* what is no constant is no error */
 } Fold;
 
 static Expr *fold(Fold *f, Expr *e);
@@ -66,12 +67,12 @@ static Expr *make_text(Fold *f, const Expr *at, ExprKind kind, Buf *buf) {
 }
 
 static Expr *refuse(Fold *f, const Expr *e) {
-  if (e->kind != EXPR_BAD) checker_report(f->c, f->id, e->span, 0, NULL);
+  if (e->kind != EXPR_BAD && !f->quiet) checker_report(f->c, f->id, e->span, 0, NULL);
   return NULL;
 }
 
 static Expr *overflow(Fold *f, const Expr *e) {
-  REPORT(f->c, INT_OVERFLOW, e->span, source_text(f->c, e->span));
+  if (!f->quiet) REPORT(f->c, INT_OVERFLOW, e->span, source_text(f->c, e->span));
   return NULL;
 }
 
@@ -334,7 +335,7 @@ static Expr *fold(Fold *f, Expr *e) {
 /* Walks the expression in the place kept for constants, where no variable is seen. */
 Expr *constant_fold(Checker *c, Expr *expr, DiagId id) {
   Frame frame;
-  Fold f = {c, id};
+  Fold f = {.c = c, .id = id};
   uint32_t errors = c->diags->error_count;
   if (!expr->type) {
     body_open(c, &frame, c->constants);
@@ -342,6 +343,12 @@ Expr *constant_fold(Checker *c, Expr *expr, DiagId id) {
     body_close(c, &frame);
   }
   return c->diags->error_count == errors ? fold(&f, expr) : NULL;
+}
+
+/* What an expression whose type was found comes to; NULL if only the run can tell. */
+const Expr *constant_known(Checker *c, Expr *expr) {
+  Fold f = {.c = c, .quiet = true};
+  return expr->type ? fold(&f, expr) : NULL;
 }
 
 /* Symbol.writes: 1 while it is being folded, 2 when done. */

@@ -147,6 +147,7 @@ void workflow_check(Checker *c, Decl *decl) {
   if (decl->ai) ai_agent_check(c, decl);
   else name_style_check(c, decl->name, decl->name_span, true, "a workflow");
   if (decl->function) body_walk(c, decl_body(decl));
+  if (decl->ai) ai_settings_check(c, decl);
 }
 
 static bool config_type_fits(Checker *c, const Type *type) {

@@ -123,6 +123,24 @@ Type *fit_infer(Checker *c, Expr *e) {
 
 /* ---- budget {…}: ---- */
 
+static bool is_negative(const Expr *known) {
+  return known->kind == EXPR_INT ? known->integer < 0 : known->text.size && known->text.at[0] == '-';
+}
+
+/* Nothing is an amount, too: then nothing may be asked. */
+static void bound_check(Checker *c, const Arg *arg) {
+  bool usd = str_equal(entry_name(arg), STR("usd"));
+  Expr *e = arg->value;
+  if (usd && e->kind != EXPR_NIL) c->dollars = true;
+  const Type *wanted = usd ? c->t_decimal : c->t_int;
+  if (!e->type || e->kind == EXPR_BAD) return;
+  const Expr *known = constant_known(c, e);
+  bool wrong = type_fit(e->type, wanted) == FIT_NO || e->type == c->t_float;
+  if (!wrong && !(known && is_negative(known))) return;
+  REPORT(c, BOUND_AMOUNT, e->span,
+         usd ? STR("an amount of dollars, like 0.50d") : STR("a whole number, from 0 on"));
+}
+
 void budget_check(Checker *c, Stmt *s) {
   static const char *const keys[] = {"usd", "tokens", "calls"};
   purity_effect(c, s->span, STR("budget"));
@@ -130,12 +148,7 @@ void budget_check(Checker *c, Stmt *s) {
   if (s->value->kind != EXPR_MAP || s->value->args)
     keys_known(c, s->value, keys, COUNT_OF(keys), "budget");
   for (const Arg *arg = s->value->kind == EXPR_MAP ? s->value->args : NULL; arg; arg = arg->next) {
-    bool usd = arg->name && name_is(arg->name, "usd");
-    Type *wanted = usd ? c->t_decimal : c->t_int, *have = arg->value->type;
-    if (usd && arg->value->kind != EXPR_NIL) c->dollars = true;
-    if (have && type_fit(have, wanted) == FIT_NO && arg->value->kind != EXPR_BAD)
-      REPORT(c, BOUND_AMOUNT, arg->value->span,
-             usd ? STR("an amount of dollars, like 0.50d") : STR("a whole number"));
+    if (arg->value->kind != EXPR_SPREAD) bound_check(c, arg);
   }
   if (!s->final) { /* the same as try: … finally: the scope is over */
     s->final = ARENA_NEW(c->arena, Stmt);

@@ -220,7 +220,7 @@ static void rate_fold(Checker *c, Expr *e, const char *what, bool forever, bool 
   else *amount = 0;
 }
 
-static Str entry_name(const Arg *entry) {
+Str entry_name(const Arg *entry) {
   if (entry->name) return entry->name->text;
   return entry->key && entry->key->kind == EXPR_STRING ? entry->key->text : (Str){0};
 }
@@ -279,27 +279,6 @@ static void fallback_cycle(Checker *c, const Decl *model) {
   }
 }
 
-static void type_check_setting(Checker *c, const Decl *model, const char *setting, Type *wanted,
-                               const char *what) {
-  const Setting *s = setting_named(model, setting);
-  if (!s || !s->first->type || s->first->kind == EXPR_BAD || s->first->kind == EXPR_NIL) return;
-  if (type_fit(s->first->type, wanted) != FIT_NO) return;
-  REPORT(c, SETTING_RANGE, s->first->span, s->name->text, str_of(what));
-}
-
-static void prices_check(Checker *c, const Decl *model) {
-  static const char *const keys[] = {"input", "output", "cached", "cache_write"};
-  const Expr *e = setting_value(model, "price");
-  if (!e || !keys_known(c, e, keys, COUNT_OF(keys), "price")) return;
-  for (const Arg *arg = e->args; arg; arg = arg->next) {
-    Type *type = arg->value->type;
-    bool fits = !type || type_fit(type, c->t_decimal) != FIT_NO;
-    if (!fits)
-      REPORT(c, SETTING_RANGE, arg->value->span, STR("price"),
-             STR("in decimals, dollars per million tokens: 0.25d"));
-  }
-}
-
 void model_check(Checker *c, Decl *model) {
   static const char *const keys[] = {"requests", "tokens"};
   name_style_check(c, model->name, model->name_span, false, "a model");
@@ -308,19 +287,7 @@ void model_check(Checker *c, Decl *model) {
   ability_check(c, model, "stop", CAN_STOP);
   ability_check(c, model, "background", CAN_BACKGROUND);
   body_walk(c, decl_body(model));
-  type_check_setting(c, model, "url", c->t_string, "a text, the address of a server");
-  type_check_setting(c, model, "name", c->t_string, "a text");
-  type_check_setting(c, model, "api_key", c->t_sealed, "a secret: secret(\"NAME\")");
-  type_check_setting(c, model, "max_tokens", c->t_int, "a whole number of tokens");
-  type_check_setting(c, model, "seed", c->t_int, "a whole number");
-  type_check_setting(c, model, "stop", c->t_list, "a list of texts");
-  type_check_setting(c, model, "effort", c->t_string, "\"low\", \"medium\" or \"high\"");
-  type_check_setting(c, model, "stream", c->t_bool, "true or false");
-  type_check_setting(c, model, "background", c->t_bool, "true or false");
-  type_check_setting(c, model, "timeout", c->t_duration, "a duration, like 2m");
-  type_check_setting(c, model, "max_attempts", c->t_int, "a number of attempts, at least 1");
-  type_check_setting(c, model, "temperature", c->t_float, "a number, from 0 on");
-  prices_check(c, model);
+  model_settings_check(c, model);
   const Expr *limit = setting_value(model, "limit"), *fallback = setting_value(model, "fallback");
   if (limit && keys_known(c, limit, keys, COUNT_OF(keys), "limit"))
     (void)bounds_fold(c, limit, false, &model->model->limit);

@@ -354,6 +354,7 @@ typedef struct AiAgent {
   Expr *answer_schema;
   Type *answer_type;
   Expr *degrade;     /* an EXPR_NAME, or NULL */
+  Expr *thinks;      /* the call of the strategy */
   int64_t max_iterations;
 } AiAgent;
 /* [check] What a node must know of a model; and what a `limit` or `budget` bounds. Amounts 0: not bounded. */

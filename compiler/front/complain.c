@@ -295,7 +295,8 @@ static bool rule_tool_part(Complaint *c) {
   return true;
 }
 
-/* `undo(result):` in a tool: a part it does not have reads like a setting first. */
+/* `undo(result):` in a tool: a part it does not have reads like a setting first. What is wrong within brackets, or
+** within a text, is no matter of the setting's form. */
 static bool rule_setting(Complaint *c) {
   if (c->first != TK_SETTING) return false;
   const Token *head = &c->tokens[0];
@@ -303,7 +304,7 @@ static bool rule_setting(Complaint *c) {
     complain_setting(c->b, head->tok.name, head->tok.span);
     return true;
   }
-  if (accepts(c, TK_ID) && c->t->kind != TK_NEWLINE && is_operator(c->before)) return false;
+  if (c->open || (accepts(c, TK_ID) && c->t->kind != TK_NEWLINE && is_operator(c->before))) return false;
   Span span =
       c->at == 0 ? head->tok.span : span_join(head->tok.span, c->tokens[c->at - 1].tok.span);
   Diag *diag = DIAG_ADD(c->diags, DIAG_SETTING_FORM, span, text_of(c, head));
