@@ -451,6 +451,24 @@ static void test_chat_whole(void) {
   check_reply(CHAT, body, "Hi", calls, "calls", USED);
   check_reply(WITH("\"stream\":false"), text_stream, "Hello \xe2\x82\xac \xe2\x82\xac", "[]", "end", USED);
   check_reply(CHAT, "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}", "a", "[]", "end", NULL);
+  /* each item is a call of its own: the tool's name as id of both, the same index, neither, the same arguments */
+#define WHOLE_CALLS(items) "{\"choices\":[{\"message\":{\"tool_calls\":[" items "]},\"finish_reason\":\"tool_calls\"}]}"
+#define LOOK(head, n) "{" head "\"function\":{\"name\":\"Look\",\"arguments\":\"{\\\"x\\\":" n "}\"}}"
+  const char *two = "[{\"id\":\"Look\",\"name\":\"Look\",\"arguments\":{\"x\":1}},"
+                    "{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{\"x\":2}}]";
+  check_reply(CHAT, WHOLE_CALLS(LOOK("\"id\":\"Look\",", "1") "," LOOK("\"id\":\"Look\",", "2")), "", two, "calls", NULL);
+  check_reply(WITH("\"stream\":false"), WHOLE_CALLS(LOOK("\"index\":0,\"id\":\"Look\",", "1") ","
+              LOOK("\"index\":0,\"id\":\"Look\",", "2")), "", two, "calls", NULL);
+  check_reply(CHAT, WHOLE_CALLS(LOOK("", "1") "," LOOK("", "1") ",7"), "",
+              "[{\"id\":\"call_1\",\"name\":\"Look\",\"arguments\":{\"x\":1}},"
+              "{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{\"x\":1}}]", "calls", NULL);
+  /* in a stream, too, what begins behind whole arguments is another call's; pieces with id and name again are not */
+  check_reply(CHAT, CHUNK("{\"tool_calls\":[" LOOK("\"id\":\"Look\",", "1") "," LOOK("\"id\":\"Look\",", "2") "]}") REASON("tool_calls"),
+              "", two, "calls", NULL);
+  check_reply(CHAT, CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":\"}}]}")
+                    CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"{}}\"}}]}")
+                    CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}") REASON("tool_calls"),
+              "", "[{\"id\":\"p\",\"name\":\"f\",\"arguments\":{\"x\":{}}}]", "calls", NULL);
 }
 
 /* Ids that servers leave out go on counting through the conversation, so that replay and answers agree. */
@@ -737,6 +755,24 @@ static void test_responses_streams(void) {
   check_raw(RESP, EVENT("response.completed", "\"response\":{\"store\":false,\"output\":[" LOST_THOUGHT "]}"), NULL);
 }
 
+/* A result names its call: the items that go back have the ids under which the calls stand in the reply. */
+static void test_responses_ids(void) {
+#define CALL_OF(id, n) "{ " id "\"type\":\"function_call\", \"name\":\"f\",\"arguments\":\"{\\\"x\\\":" n "}\"}"
+#define DONE_ITEM(index, item) EVENT("response.output_item.done", "\"output_index\":" index ",\"item\":" item)
+  const char *calls = "[{\"id\":\"a\",\"name\":\"f\",\"arguments\":{\"x\":1}},{\"id\":\"call_2\",\"name\":\"f\",\"arguments\":{\"x\":2}},"
+                      "{\"id\":\"call_3\",\"name\":\"f\",\"arguments\":{\"x\":3}}]";
+  const char *raw = "[" REASONING "," CALL_OF("\"call_id\" : \"a\",", "1") "," CALL_OF("\"call_id\" : \"call_2\",", "2")
+                    ",{\"call_id\":\"call_3\",\"type\":\"function_call\", \"name\":\"f\",\"arguments\":\"{\\\"x\\\":3}\"}]";
+  const char *whole = "{\"status\":\"completed\",\"output\":[" LOST_THOUGHT "," REASONING "," CALL_OF("\"call_id\" : \"a\",", "1") ","
+                      CALL_OF("\"call_id\" : \"a\",", "2") "," CALL_OF("", "3") "]}";
+  const char *pieces = HEAD("false") DONE_ITEM("0", REASONING) DONE_ITEM("2", CALL_OF("\"call_id\" : \"a\",", "1"))
+                       DONE_ITEM("3", CALL_OF("\"call_id\" : \"a\",", "2")) DONE_ITEM("4", CALL_OF("", "3")) RESP_END("");
+  check_reply(RESP, whole, "", calls, "calls", NULL);
+  check_raw(RESP, whole, raw);
+  check_reply(RESP, pieces, "", calls, "calls", RESP_USED);
+  check_raw(RESP, pieces, raw);
+}
+
 static void test_responses_ends(void) {
 #define STATUS(status, more) "{\"id\":\"resp_1\",\"status\":\"" status "\"," more ",\"output\":[" MESSAGE_ITEM "]," RESP_USAGE "}"
   check_reply(RESP, STATUS("completed", "\"error\":null"), "Hello", "[]", "end", RESP_USED);
@@ -913,6 +949,19 @@ static void test_slices(void) {
   CHECK(!json_slice_item(STR("[1]"), 1, &got) && !json_slice_item(STR("{}"), 0, &got) && !json_slice_item(STR(""), 0, &got));
 }
 
+static void put_with(const char *object, const char *want) {
+  Buf got = {0};
+  json_put_with(&got, str_of(object), "id", STR("\"n"));
+  CHECK_STR(buf_view(&got), str_of(want));
+  buf_deinit(&got);
+}
+static void test_put_with(void) {
+  put_with("{\"a\":{\"id\":1}, \"id\" : \"x\" ,\"b\":2}", "{\"a\":{\"id\":1}, \"id\" : \"\\\"n\" ,\"b\":2}");
+  put_with("{\"id\":null}", "{\"id\":\"\\\"n\"}");
+  put_with("{ \"a\":[1]}", "{\"id\":\"\\\"n\",\"a\":[1]}");
+  put_with("{ }", "{\"id\":\"\\\"n\"}");
+}
+
 static void test_providers(void) {
   ProviderId id;
   for (uint32_t i = 0; i < PROVIDER_COUNT; i++) CHECK(provider_by_name(str_of(provider_info[i].name), &id) && id == i);
@@ -924,6 +973,7 @@ int main(void) {
   RUN_TEST(test_providers);
   RUN_TEST(test_split);
   RUN_TEST(test_slices);
+  RUN_TEST(test_put_with);
   RUN_TEST(test_chat_request);
   RUN_TEST(test_strict_schemas);
   RUN_TEST(test_urls);
@@ -939,6 +989,7 @@ int main(void) {
   RUN_TEST(test_not_sent);
   RUN_TEST(test_responses_request);
   RUN_TEST(test_responses_streams);
+  RUN_TEST(test_responses_ids);
   RUN_TEST(test_responses_ends);
   RUN_TEST(test_background);
   RUN_TEST(test_damaged);
