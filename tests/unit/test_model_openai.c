@@ -609,6 +609,75 @@ static void test_waits(void) {
                 "model_quota", "never", 0);
 }
 
+static void check_words(const char *call, int status, const char *headers, const char *body, const char *want) {
+  Got g = run_cut(call, status, headers, str_of(body), false);
+  CHECK(strcmp(g.outcome, "ok") != 0);
+  if (strcmp(g.outcome, "ok") != 0) CHECK_STR(error_text(&g, 1), str_of(want));
+  got_deinit(&g);
+}
+
+static void test_error_words(void) {
+  static const struct {
+    const char *body, *words;
+  } rows[] = {
+      {"{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", "body: field required"},
+      {"{\"detail\":[{\"loc\":[\"body\",\"messages\",0,\"role\"],\"msg\":\"no role\",\"type\":\"value_error\"},7,{\"msg\":\"and more\"}]}",
+       "body.messages.0.role: no role; and more"},
+      {"{\"detail\":\"text\"}", "text"},
+      {"{\"detail\":{\"msg\":\"in a map\"}}", "in a map"},
+      {"{\"errors\":[{\"message\":\"xx\"}]}", "xx"},
+      {"{\"errors\":[\"a\",\"\",\"b\",\"c\",\"d\",\"e\"]}", "a; b; c; d"},
+      {"{\"error\":[{\"message\":\"of a list\"}]}", "of a list"},
+      {"{\"error\":{\"detail\":[{\"loc\":[],\"msg\":\"deep\"}]}}", "deep"},
+      {"{\"msg\":\"short\"}", "short"},
+      {"{\"title\":\"Bad Request\",\"errors\":{}}", "Bad Request"},
+      {"{\"message\":\"first\",\"errors\":[\"second\"]}", "first"},
+      {"{\"detail\":[[[[[[[[\"too deep\"]]]]]]]]}", "the provider gave an error without a word on it"},
+      {"{\"detail\":[{\"loc\":[\"body\"]}],\"errors\":7}", "the provider gave an error without a word on it"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    Buf want = {0};
+    buf_format(&want, "%s (openai, HTTP 422)", rows[i].words);
+    buf_byte(&want, 0);
+    check_words(CHAT, 422, "", rows[i].body, want.at);
+    buf_deinit(&want);
+  }
+  check_failure(CHAT, 422, "", "{\"detail\":[{\"msg\":\"prompt is too long\"}]}", false, "model_context", "never", 0);
+  check_words(CHAT, 500, "content-encoding: gzip", "\x1f\x8b\x08\x01", "its words are encoded as gzip, which was not asked for (openai, HTTP 500)");
+}
+
+/* What came instead of an answer is said. */
+static void test_no_answer(void) {
+  static const char *const providers[] = {"openai", "openai_responses", "anthropic", "ollama"};
+  for (size_t i = 0; i < COUNT_OF(providers); i++) {
+    for (int stream = 0; stream < 2; stream++) {
+      Buf call = {0};
+      buf_format(&call, "{\"provider\":\"%s\",\"name\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
+                 providers[i], stream ? "true" : "false");
+      buf_byte(&call, 0);
+#define NO_ANSWER(headers, body, want) check_words(call.at, 200, headers, body, "the reply is no answer: " want)
+      NO_ANSWER("content-encoding: gzip", "\x1f\x8b\x08\x01\x02\xff", "it is encoded as gzip, which was not asked for");
+      NO_ANSWER("content-encoding: br", "\x0b\x05\x80{\x03", "it is encoded as br, which was not asked for");
+      NO_ANSWER("content-encoding: identity", "null", "it is null");
+      NO_ANSWER("", " \"hello\" \n", "it is \"hello\"");
+      NO_ANSWER("", "17", "it is 17");
+      buf_deinit(&call);
+    }
+  }
+  check_words(WITH("\"stream\":false"), 200, "", "\x1f\x8b\x08\x01\x02\xff", "the reply is no answer: it begins with the bytes 1f 8b 08 01 02 ff");
+  check_words(CHAT, 200, "", "Welcome to this server, of which the first page is here:\nand a second line follows",
+              "the reply is no answer: it begins with Welcome to this server, of which the first page is here:");
+  check_words(CHAT, 200, "", "OK\n", "the reply is no answer: it is OK");
+  check_words(CHAT, 200, "", "a\nb", "the reply is no answer: it begins with a");
+  check_words(CHAT, 200, "", ": ping\n\n", "the stream ended without an answer");
+  check_words(CHAT, 200, "", "data: {\"choices\":[]}\n\n", "the stream ended without an answer");
+  check_words(CHAT, 200, "", "{\"choices\":[", "the answer is no JSON");
+  /* what a proxy has unpacked already, under a header that it left */
+  Got g = run_cut(CHAT, 200, "content-encoding: gzip", STR(CHUNK("{\"content\":\"a\"}") REASON("stop")), false);
+  CHECK_STR(str_of(g.outcome), STR("ok"));
+  got_deinit(&g);
+}
+
 static void test_errors_within(void) {
   /* before anything came it may be tried again, afterwards it may have been paid for */
   check_failure(CHAT, 200, "", "data: " ERROR("Overloaded", "overloaded_error", "null") "\n\n", false, "model_overloaded", "wait", 0);
@@ -985,6 +1054,8 @@ int main(void) {
   RUN_TEST(test_ids_count_on);
   RUN_TEST(test_error_table);
   RUN_TEST(test_waits);
+  RUN_TEST(test_error_words);
+  RUN_TEST(test_no_answer);
   RUN_TEST(test_errors_within);
   RUN_TEST(test_not_sent);
   RUN_TEST(test_responses_request);

@@ -8,8 +8,8 @@
 ** bytes of the first have left, and the outcome is "unknown". What failed before a byte left is sent again.
 ** tests/unit/test_model_http.c has a server that does this.
 **
-** HTTP/1.1 is spoken also where a server offers HTTP/2. There many calls would share a connection, and the memory of its
-** TLS (45 KB), but its fate as well: one that breaks would leave all of them unknown. And libcurl 7.88 resets each
+** HTTP/1.1 is spoken also where a server offers HTTP/2. There many calls would share a connection, and the memory of
+** its TLS (45 KB), but its fate as well: one that breaks would leave all of them unknown. And libcurl 7.88 resets each
 ** stream whose end comes in a frame of its own, which servers take for an attack: a thousand calls, and they hang up.
 **
 ** Lanes. A call is "starting" until its connection stands. Only LANE_STARTS calls of a lane start at a time (a lane is

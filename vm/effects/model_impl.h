@@ -216,6 +216,8 @@ struct ModelReader {
   /* model.c's own from here */
   Buf *out;
   Buf body, scratch, request_id;
+  Buf encoding, first; /* content-encoding, where there is one; the first bytes of a stream */
+  bool evented;        /* an event that is an object came */
   Sse splitter;
   bool sniffed, as_stream, ending;
   uint64_t fed, estimate, earlier_calls;
@@ -232,8 +234,8 @@ ReplyCall *model_reply_call_new(ModelReader *r, uint64_t index); /* the same, bu
 void model_reply_arguments(ReplyCall *call, Str value);
 void model_reply_arguments_clear(ReplyCall *call);
 /* The id under which the call stands in the reply, and with which its result will come: the provider's if it gave one
-** that no call before has, else ours. A provider that keeps calls in `raw` writes it there too, or the results of the next
-** request would belong to no call in it. */
+** that no call before has, else ours. A provider that keeps calls in `raw` writes it there too, or the results of the
+** next request would belong to no call in it. */
 void model_reply_call_id(const ModelReader *r, uint32_t at, Buf *out);
 bool model_reply_call_named(const ModelReader *r, uint64_t index, Buf *id); /* by its index; false: there is none */
 void model_reply_set(Buf *field, Str value); /* replaces, unless value is empty */
@@ -254,7 +256,8 @@ void model_error_encode(ModelReader *r, bool sent, Buf *out);
 /* What a provider says went wrong, classified by its words, the status and the headers. `error`: an encoded map
 ** {message, type, code, …}, a string, or absent; or a map that has such a thing under "error". */
 void model_fail_by(ModelReader *r, Str error);
-/* The same for a whole body, JSON or not, of a reply with an error's status. */
+/* The same for a whole body, JSON or not, of a reply with an error's status. Nothing is asked for but plain bytes: one
+** that is encoded all the same is said to be. */
 void model_fail_body(ModelReader *r, Str body);
 
 /* -- providers -- */

@@ -239,9 +239,9 @@ static bool can_return(const State *s, Str item) {
   return s->stored || !is_type(item, "reasoning") || !value_is_nil(value_get(item, "encrypted_content"));
 }
 
-/* As it came, but for a call without a call_id or with that of another: the API takes a result by the call_id of exactly
-** one call before it, so the item gets the one that the result will carry. Nothing signs it: what is encrypted are thoughts,
-** which are items of their own. */
+/* As it came, but for a call without a call_id or with that of another: the API takes a result by the call_id of
+** exactly one call before it, so the item gets the one that the result will carry. Nothing signs it: what is encrypted
+** are thoughts, which are items of their own. */
 static void raw_add(ModelReader *r, uint64_t index, Str json, Str item) {
   Buf *raw = &r->reply.raw, id = {0};
   bool call = is_type(item, "function_call") && model_reply_call_named(r, index, &id);
@@ -282,7 +282,8 @@ static void raw_of_items(ModelReader *r) {
   for (uint32_t i = 0; i < s->item_count; i++) {
     buf_clear(&value);
     Str json = buf_view(&s->items[i].json);
-    if (model_decode(json, &value) && can_return(s, buf_view(&value))) raw_add(r, s->items[i].index, json, buf_view(&value));
+    if (!model_decode(json, &value) || !can_return(s, buf_view(&value))) continue;
+    raw_add(r, s->items[i].index, json, buf_view(&value));
   }
   raw_end(r);
   buf_deinit(&value);

@@ -201,7 +201,10 @@ static void level_begin(Levels *levels, uint64_t tag, uint64_t count) {
 }
 
 static void levels_end(Levels *levels) {
-  while (levels->count > 0 && levels->all[levels->count - 1].at == levels->all[levels->count - 1].count) levels->count--;
+  for (; levels->count > 0; levels->count--) {
+    const Level *l = &levels->all[levels->count - 1];
+    if (l->at < l->count) return;
+  }
 }
 
 void secrets_mask_value(const Secrets *s, Str value, Buf *out) {
