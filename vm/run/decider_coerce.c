@@ -179,10 +179,8 @@ static bool object_of(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) 
     Value made = m->held[base]; /* has room: nothing moves */
     map_set(m, &made, m->held[i], m->held[i + 1]);
   }
-  if (ok) {
-    m->held[slot] = m->held[base];
-    ok = machine_fits(m, d->side, m->held[slot], type) || misfit(d, slot, type); /* a field is missing */
-  }
+  if (ok) ok = machine_fits(m, d->side, m->held[base], type) || misfit(d, slot, type); /* a field is missing */
+  if (ok) m->held[slot] = m->held[base];
   value_share(m->held[slot]);
   m->held_count = base;
   return ok;
