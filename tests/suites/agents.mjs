@@ -483,14 +483,14 @@ model echo:
   provider: offline
   script: [ "It is written." ]
 
-ai_agent Scribe(query: string, due: time, copies: int = 1, amounts: list[decimal] = []):
+ai_agent Scribe(query: string, due: time, copies: int = 1, amounts: list[decimal] = [], per: {amount: decimal, from: time}? = nil):
   model: echo
   prompt: "You write \${copies} by \${due}: \${amounts}."
 `));
     await p.fails(1, /no run|no application/, "ask", "Clerk", "twice!");
     const serving = p.spawn("serve", file);
     await until("it to serve", () => serving.err.includes("serving"));
-    const question = { query: "a deed", due: "2026-11-20T08:00:00Z", amounts: [1, "2.50"] };
+    const question = { query: "a deed", due: "2026-11-20T08:00:00Z", amounts: [1, "2.50"], per: { amount: 1.5, from: "2026-11-20T08:00:00Z" } };
     expectEqual(await p.ok("ask", "Scribe", JSON.stringify(question)), "It is written.\n");
     const said = JSON.parse(await p.ok("ask", "Scribe", JSON.stringify(question), "--json", "--tenant", "acme"));
     expectEqual(JSON.stringify([said.status, said.answer]), '["done","It is written."]');
@@ -502,7 +502,8 @@ ai_agent Scribe(query: string, due: time, copies: int = 1, amounts: list[decimal
     await p.fails(1, /Scribe needs `due`: time/, "ask", "Scribe", "a deed");
     await p.fails(1, /`due` of Scribe must be time, and this is .*yesterday/, "ask", "Scribe", '{"query": "a", "due": "yesterday"}');
     await p.fails(1, /`amounts\[1\]` of Scribe must be decimal/, "ask", "Scribe", '{"query": "a", "due": "2026-11-20T08:00:00Z", "amounts": [1, "x"]}');
-    await p.fails(1, /Scribe has no field `when`; it has query, due, copies, amounts/, "ask", "Scribe", '{"query": "a", "when": 1}');
+    await p.fails(1, /`per\.amount` of Scribe must be decimal/, "ask", "Scribe", '{"query": "a", "due": "2026-11-20T08:00:00Z", "per": {"amount": true, "from": "2026-11-20T08:00:00Z"}}');
+    await p.fails(1, /Scribe has no field `when`; it has query, due, copies, amounts, per/, "ask", "Scribe", '{"query": "a", "when": 1}');
     await p.fails(1, /JSON, line 1, column 2/, "ask", "Scribe", "{");
     await p.fails(2, /ask takes|usage|AGENT/i, "ask");
     const waiting = p.spawn("ask", "Clerk", "twice!");

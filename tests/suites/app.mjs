@@ -296,6 +296,40 @@ const commands = (h) => [
     await s.fails(2, /view/, "view", "Account", "a");
     expectEqual(await s.view("Account", "a", "total"), 0, "something was carried out");
   }),
+  served(h, "a record without a name is read from JSON like one with a name", async (s) => {
+    await s.serve(s.write("lots.z8", `
+type Lot:
+  of: { price: decimal, note: string? }
+command Sell(id: string, x: { d: decimal, t: time, in: {wait: duration, raw: bytes}?, list: list[{n: int}] }, lot: Lot? = nil, how: {kind: "at", at: time} | {kind: "after", after: duration} = {kind: "after", after: 1s})
+event Sold(id: string, d: decimal, t: time)
+agent Stall:
+  state { sum: decimal = 0.0d }
+  decide Sell(cmd):
+    emit Sold(id: cmd.id, d: cmd.x.d, t: cmd.x.t)
+    reply "\${type(cmd.x.t)} \${cmd.x.d + 1.0d} \${cmd.x} \${cmd.lot} \${cmd.how}"
+  evolve Sold(d): sum += d
+router Stalls:
+  identify Stall by id
+  dispatch Sell -> Stall
+worker Pack(x: {d: decimal}):
+  perform(job): return job.x.d + 1.0d
+start Stalls
+`));
+    const x = { d: 1.5, t: "2026-11-20T08:00:00Z", list: [{ n: 2.0 }] };
+    const sell = async (more) => (await s.dispatch("Sell", { id: "a", ...more })).reply;
+    expectEqual(await sell({ x }), "time 2.5 {d: 1.5, t: 2026-11-20T08:00:00Z, list: [{n: 2}]} nil {kind: \"after\", after: 1s}");
+    expectEqual(await sell({ x: { ...x, in: { wait: "5m", raw: "aGk=" } }, lot: { of: { price: "2.50", note: null } }, how: { kind: "at", at: x.t } }),
+      'time 2.5 {d: 1.5, t: 2026-11-20T08:00:00Z, list: [{n: 2}], in: {wait: 5m, raw: <2 bytes>}} Lot(of: {price: 2.50, note: nil}) {kind: "at", at: 2026-11-20T08:00:00Z}');
+    const refused = (more, says) => s.fails(1, says, "dispatch", "Sell", JSON.stringify({ id: "a", ...more }));
+    await refused({ x: { ...x, d: "dear" } }, /`x\.d` of Sell must be decimal, and this is .*dear/);
+    await refused({ x: { ...x, list: [{ n: 1 }, { n: 1.5 }] } }, /`x\.list\[1\]\.n` of Sell must be int, and this is float 1\.5/);
+    await refused({ x: { d: 1 } }, /`x` of Sell must be \{d: decimal.*, and this is/);
+    await refused({ x: 5 }, /`x` of Sell must be \{d: decimal/);
+    await refused({ x, how: { kind: "at", at: "noon" } }, /`how\.at` of Sell must be time, and this is .*noon/);
+    await refused({ x, how: { kind: "never" } }, /`how` of Sell must be/);
+    await s.ok("enqueue", "Pack", '{"x": {"d": 0.5}}');
+    await until("the job", async () => (await s.rows("jobs")).some((j) => j.state === "done"), 20);
+  }),
   served(h, "bytes that are no UTF-8 are refused", async (s) => {
     await s.serve(s.write("bank.z8", BANK));
     const sh = (script) => run("sh", ["-c", script], { env: { ...s.env, Z8: h.z8 } });

@@ -1,5 +1,6 @@
 // What goes wrong with providers, told to the program as what it is: errors before, within and after an answer, connections
 // that break, and servers that are almost like OpenAI.
+import { gzipSync } from "node:zlib";
 import { expect, expectEqual } from "../support/harness.mjs";
 import {
   HOST,
@@ -483,10 +484,99 @@ print(ask Helper(query: "x"))
   },
 });
 
+// ---- what goes back ----
+
+// Items and blocks that go back as they came, of a server that has one id for all calls: each result still names its own.
+const SAME_IDS = {
+  openai_responses: [
+    {
+      status: "completed",
+      output: [
+        { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "gAAA" },
+        ...[1, 2].map((id) => ({ type: "function_call", call_id: "a", name: "Look", arguments: json({ id: `t${id}` }) })),
+      ],
+    },
+    { status: "completed", output: [{ type: "message", content: [{ type: "output_text", text: "Done." }] }] },
+    ({ input }) => [
+      input.filter((x) => x.type === "function_call").map((x) => [x.call_id, JSON.parse(x.arguments).id]),
+      input.filter((x) => x.type === "function_call_output").map((x) => [x.call_id, x.output]),
+    ],
+  ],
+  anthropic: [
+    {
+      stop_reason: "tool_use",
+      content: [
+        { type: "thinking", thinking: "hm", signature: "c2ln" },
+        ...[1, 2].map((id) => ({ type: "tool_use", id: "a", name: "Look", input: { id: `t${id}` } })),
+      ],
+    },
+    { stop_reason: "end_turn", content: [{ type: "text", text: "Done." }] },
+    ({ messages }) => {
+      const blocks = messages.flatMap((x) => (Array.isArray(x.content) ? x.content : []));
+      return [
+        blocks.filter((b) => b.type === "tool_use").map((b) => [b.id, b.input.id]),
+        blocks.filter((b) => b.type === "tool_result").map((b) => [b.tool_use_id, b.content]),
+      ];
+    },
+  ],
+};
+const sameIds = (h) =>
+  Object.entries(SAME_IDS).map(([provider, [asks, ends, sent]]) => ({
+    name: `${provider}: one id for two calls that go back as they came`,
+    test: async ({ dir }) => {
+      const server = await rawServer((request, reply, body, n) =>
+        reply.writeHead(200, { "content-type": "application/json" }).end(json(n === 0 ? asks : ends)),
+      );
+      const m = new Models(h, dir, server);
+      const out = await m.run(`${HOST}${declared("fast", provider)}
+tool Look(id: string) -> string:
+  effect read
+  perform: return id
+ai_agent Helper(query: string):
+  model: fast
+  tools: [Look]
+print(ask Helper(query: "x"))
+`);
+      await server.close();
+      expectEqual(out.trim(), "Done.");
+      const [calls, results] = sent(JSON.parse(server.calls[1].body));
+      expect(calls[0][0] !== calls[1][0] && json(calls) === json(results), json([calls, results]));
+      await m.replayed();
+    },
+  }));
+
+// ---- words of errors, and replies that are no answers ----
+
+const ODD = [
+  [422, {}, json({ detail: [{ loc: ["body"], msg: "field required" }] }), /^body: field required \(openai, HTTP 422\)$/],
+  [422, {}, json({ errors: [{ message: "xx" }] }), /^xx \(openai, HTTP 422\)$/],
+  [422, {}, json({ detail: "text" }), /^text \(openai, HTTP 422\)$/],
+  [200, { "content-encoding": "gzip" }, gzipSync(json({ choices: [] })), /^the reply is no answer: it is encoded as gzip, which was not asked for$/],
+  [200, {}, gzipSync("{}"), /^the reply is no answer: it begins with the bytes 1f 8b 08 /],
+  [200, {}, "null", /^the reply is no answer: it is null$/],
+  [200, {}, '"hello"', /^the reply is no answer: it is "hello"$/],
+];
+const odd = (h) => ({
+  name: "words of errors in other shapes, and what is no answer",
+  test: async ({ dir }) => {
+    const server = await rawServer((request, reply, body) => {
+      const [status, headers, sent] = ODD[caseOf(JSON.parse(body))];
+      reply.writeHead(status, { "content-type": "application/json", ...headers }).end(sent);
+    });
+    const m = new Models(h, dir, server);
+    const got = await m.printed(asking("openai", ODD.length, ", stream: false"));
+    await server.close();
+    ODD.forEach(([, , , says], i) => expect(says.test(got[i].message), json(got[i])));
+    await m.replayed();
+  },
+});
+
 export default (h) => [
   ...eachProvider((provider, stream, name) => errorsTest(h, provider, stream, name)),
   ...eachProvider((provider, stream, name) => brokenTest(h, provider, stream, name)),
   ...earlyError(h),
   gaps(h),
   idless(h),
+  ...sameIds(h),
+  odd(h),
 ];

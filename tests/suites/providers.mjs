@@ -7,6 +7,7 @@ import {
   HOST,
   KEY,
   LONG,
+  PROVIDERS,
   certificate,
   declared,
   asking,
@@ -423,6 +424,47 @@ print(ask Helper(query: "x"))
     },
   );
 
+// What servers without keys are given says nothing, and stands in no one's way.
+const placeholders = (h) =>
+  modelled(
+    h,
+    "a key of a few letters changes nothing in what is said",
+    (r) => {
+      const last = r.messages.at(-1);
+      if (/wrong/.test(last.content)) return { error: { status: 504, message: "unknown text" } };
+      if (r.tools.length && last.role !== "tool") return { text: "text, none", calls: [{ name: "latest", arguments: { x: "test none" } }] };
+      return r.tools.length ? "It is none of the latest tests" : '{"mood": "none"}';
+    },
+    async (m) => {
+      for (const provider of PROVIDERS) {
+        const program = m.write(`${HOST}${declared("fast", provider)}
+tool latest(x: string) -> string:
+  effect read
+  perform: return "x is \${x}"
+ai_agent Helper(query: string):
+  model: fast
+  tools: [latest]
+ai_agent Mood(query: string):
+  model: fast
+  answer: { mood: "none" | "good" }
+print(ask Helper(query: "which?"))
+print((ask Mood(query: "how?")).mood)
+r = try model.ask({provider: "openai", url: host + "/v1", name: "m", api_key: secret("TEST_KEY"), messages: [{role: "user", content: "wrong"}]})
+print(r.error.data.class)
+`);
+        for (const key of ["none", "test", "EMPTY", "ollama", "x", "k", "e"]) {
+          m.env.TEST_KEY = key;
+          for (const stream of [[], ["--stream"]]) {
+            const r = await m.z8("run", ...stream, program);
+            expect(r.stdout.endsWith("It is none of the latest tests\nnone\nwait\n"), `${provider} ${key}: ${r.stdout}${r.stderr}`);
+            expect(!/\*\*\*/.test(r.stdout + r.stderr), r.stdout + r.stderr);
+          }
+        }
+      }
+    },
+    { key: null },
+  );
+
 const certificates = (h) => [
   {
     name: "a server with a certificate of its own making is not asked",
@@ -470,5 +512,6 @@ export default (h) => [
   ...ends(h),
   ...typed(h),
   secrets(h),
+  placeholders(h),
   ...certificates(h),
 ];

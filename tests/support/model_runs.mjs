@@ -140,13 +140,13 @@ export async function certificate(dir) {
 }
 
 // A test with a scripted server of its own. What was asked wrongly, and answers that nobody came for, fail it.
-export const modelled = (h, name, script, body, { secure = false, ...more } = {}) => ({
+export const modelled = (h, name, script, body, { secure = false, key = KEY, ...more } = {}) => ({
   name,
   ...more,
   test: async ({ dir }) => {
     const tls = secure && (await certificate(dir));
     if (tls === null) return console.log(`  (no openssl: ${name} is left out)`);
-    const server = await modelServer({ script, key: KEY, tls });
+    const server = await modelServer({ script, key, tls });
     const env = tls ? { Z8_HOST: `https://127.0.0.1:${server.port}`, SSL_CERT_FILE: tls.file } : {};
     try {
       await body(new Models(h, dir, server, env), server);

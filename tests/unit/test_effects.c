@@ -442,6 +442,71 @@ static void test_masking(void) {
   buf_deinit(&masked);
 }
 
+static void short_or_long(const char *plain, const char *text, const char *want) {
+  Secrets s = {0};
+  Buf masked = {0}, held = {0}, one = {0};
+  buf_text(&one, plain);
+  s.plain = &one;
+  s.count = 1;
+  secrets_mask(&s, str_of(text), &masked);
+  CHECK_STR(buf_view(&masked), str_of(want));
+  buf_clear(&masked);
+  for (const char *at = text; *at; at++) secrets_mask_piece(&s, &held, (Str){at, 1}, false, &masked);
+  secrets_mask_piece(&s, &held, (Str){0}, true, &masked);
+  CHECK_STR(buf_view(&masked), str_of(want));
+  buf_deinit(&held), buf_deinit(&masked), buf_deinit(&one);
+}
+
+/* "sk-12345" in every place of a reply. */
+static void put_reply(Buf *b, const char *in_texts) {
+  cbor_put_tag(b, CBOR_TAG_MAP);
+  cbor_put_array(b, 4);
+  put_pair(b, "text", in_texts);
+  cbor_put_text(b, STR("calls"));
+  cbor_put_array(b, 1);
+  cbor_put_tag(b, CBOR_TAG_MAP);
+  cbor_put_array(b, 6);
+  put_pair(b, "id", "call-sk-12345");
+  put_pair(b, "name", "sk-12345-Look");
+  cbor_put_text(b, STR("arguments"));
+  cbor_put_tag(b, CBOR_TAG_MAP);
+  cbor_put_array(b, 4);
+  put_pair(b, "sk-12345", in_texts);
+  cbor_put_text(b, STR("list"));
+  cbor_put_array(b, 1);
+  cbor_put_tag(b, CBOR_TAG_MAP);
+  cbor_put_array(b, 2);
+  put_pair(b, "name", in_texts);
+}
+static void put_error(Buf *b, const char *in_texts) {
+  cbor_put_tag(b, CBOR_TAG_ERROR);
+  cbor_put_array(b, 4);
+  cbor_put_text(b, STR("sk-12345"));
+  cbor_put_text(b, str_of(in_texts));
+  cbor_put_nil(b);
+  cbor_put_nil(b);
+}
+
+static void test_masking_of_texts_alone(void) {
+  Buf one = {0}, value = {0}, want = {0}, masked = {0};
+  buf_text(&one, "sk-12345");
+  Secrets s = {.plain = &one, .count = 1};
+  put_reply(&value, "a sk-12345 b");
+  put_reply(&want, "a ****** b");
+  secrets_mask_value(&s, buf_view(&value), &masked);
+  CHECK_STR(buf_view(&masked), buf_view(&want));
+  buf_clear(&value), buf_clear(&want), buf_clear(&masked);
+  put_error(&value, "sk-12345");
+  put_error(&want, "******");
+  secrets_mask_value(&s, buf_view(&value), &masked);
+  CHECK_STR(buf_view(&masked), buf_view(&want));
+  buf_deinit(&one), buf_deinit(&value), buf_deinit(&want), buf_deinit(&masked);
+  short_or_long("k", "class: unknown", "class: unknown");
+  short_or_long("ollamas", "it is ollamas", "it is ollamas");
+  short_or_long("ollamas8", "it is ollamas8", "it is ******");
+  short_or_long("", "nothing", "nothing");
+}
+
 int main(int argc, char **argv) {
   if (argc == 2 && strcmp(argv[1], "--extern-helper") == 0) return extern_helper_main();
   EffectOptions options = {.allow_loopback = true, .secret = secret};
@@ -463,6 +528,7 @@ int main(int argc, char **argv) {
   RUN_TEST(test_files);
   RUN_TEST(test_foreign);
   RUN_TEST(test_masking);
+  RUN_TEST(test_masking_of_texts_alone);
   effects_free(effects);
   loopback_stop(&server);
   return TEST_END();

@@ -192,6 +192,20 @@ static void fails_within_streams(void) {
 
 #define ONCE "{\"provider\":\"anthropic\",\"name\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"Hi\"}]}"
 
+/* Blocks that go back have the ids that the results will carry: one for each, of letters that the API takes. */
+static void sets_ids_in_raw(void) {
+#define THOUGHT "{\"type\":\"thinking\",\"thinking\":\"x\",\"signature\":\"A\"}"
+#define ASKS(id, n) "{\"type\":\"tool_use\",\"id\":\"" id "\",\"name\":\"Look\",\"input\":{\"x\":" n "}}"
+#define IN(index, block) BLOCK(index, block) STOP(index)
+#define ASKED "\"\" | [{\"id\":\"a\",\"name\":\"Look\",\"arguments\":{\"x\":1}},{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{\"x\":2}}," \
+  "{\"id\":\"b:1\",\"name\":\"Look\",\"arguments\":{\"x\":3}},{\"id\":\"call_4\",\"name\":\"Look\",\"arguments\":{\"x\":4}}] | \"calls\" | null | "
+#define RAW "[" THOUGHT "," ASKS("a", "1") "," ASKS("call_2", "2") "," ASKS("b_1", "3") "," ASKS("call_4", "4") "]"
+  expect_reply(ONCE, 200, "{\"content\":[" THOUGHT "," ASKS("a", "1") "," ASKS("a", "2") "," ASKS("b:1", "3") "," ASKS("", "4")
+               "],\"stop_reason\":\"tool_use\",\"usage\":{\"input_tokens\":7,\"output_tokens\":8}}", false, ASKED "7 0 0 8 0 true | " RAW);
+  expect_reply(PLAIN, 200, START IN("0", THOUGHT) IN("1", ASKS("a", "1")) IN("2", ASKS("a", "2")) IN("3", ASKS("b:1", "3"))
+               IN("4", ASKS("", "4")) END("tool_use"), false, ASKED "115 100 5 42 0 true | " RAW);
+}
+
 static void reads_whole_answers(void) {
   const char *plain = "{\"id\":\"msg_1\",\"type\":\"message\",\"model\":\"m\",\"content\":[{\"type\":\"text\","
     "\"text\":\"A\"},"
@@ -262,6 +276,7 @@ int main(void) {
   RUN_TEST(counts_once);
   RUN_TEST(fails_within_streams);
   RUN_TEST(reads_whole_answers);
+  RUN_TEST(sets_ids_in_raw);
   RUN_TEST(classifies_errors);
   RUN_TEST(strips_schemas);
   return TEST_END();

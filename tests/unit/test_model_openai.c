@@ -451,6 +451,24 @@ static void test_chat_whole(void) {
   check_reply(CHAT, body, "Hi", calls, "calls", USED);
   check_reply(WITH("\"stream\":false"), text_stream, "Hello \xe2\x82\xac \xe2\x82\xac", "[]", "end", USED);
   check_reply(CHAT, "{\"choices\":[{\"message\":{\"content\":\"a\"}}]}", "a", "[]", "end", NULL);
+  /* each item is a call of its own: the tool's name as id of both, the same index, neither, the same arguments */
+#define WHOLE_CALLS(items) "{\"choices\":[{\"message\":{\"tool_calls\":[" items "]},\"finish_reason\":\"tool_calls\"}]}"
+#define LOOK(head, n) "{" head "\"function\":{\"name\":\"Look\",\"arguments\":\"{\\\"x\\\":" n "}\"}}"
+  const char *two = "[{\"id\":\"Look\",\"name\":\"Look\",\"arguments\":{\"x\":1}},"
+                    "{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{\"x\":2}}]";
+  check_reply(CHAT, WHOLE_CALLS(LOOK("\"id\":\"Look\",", "1") "," LOOK("\"id\":\"Look\",", "2")), "", two, "calls", NULL);
+  check_reply(WITH("\"stream\":false"), WHOLE_CALLS(LOOK("\"index\":0,\"id\":\"Look\",", "1") ","
+              LOOK("\"index\":0,\"id\":\"Look\",", "2")), "", two, "calls", NULL);
+  check_reply(CHAT, WHOLE_CALLS(LOOK("", "1") "," LOOK("", "1") ",7"), "",
+              "[{\"id\":\"call_1\",\"name\":\"Look\",\"arguments\":{\"x\":1}},"
+              "{\"id\":\"call_2\",\"name\":\"Look\",\"arguments\":{\"x\":1}}]", "calls", NULL);
+  /* in a stream, too, what begins behind whole arguments is another call's; pieces with id and name again are not */
+  check_reply(CHAT, CHUNK("{\"tool_calls\":[" LOOK("\"id\":\"Look\",", "1") "," LOOK("\"id\":\"Look\",", "2") "]}") REASON("tool_calls"),
+              "", two, "calls", NULL);
+  check_reply(CHAT, CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"{\\\"x\\\":\"}}]}")
+                    CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"{}}\"}}]}")
+                    CHUNK("{\"tool_calls\":[{\"id\":\"p\",\"function\":{\"name\":\"f\",\"arguments\":\"\"}}]}") REASON("tool_calls"),
+              "", "[{\"id\":\"p\",\"name\":\"f\",\"arguments\":{\"x\":{}}}]", "calls", NULL);
 }
 
 /* Ids that servers leave out go on counting through the conversation, so that replay and answers agree. */
@@ -589,6 +607,75 @@ static void test_waits(void) {
   check_failure(CHAT, 504, "x-should-retry: true", "", false, "model_server", "wait", 0);
   check_failure(CHAT, 429, "x-should-retry: true\nretry-after: 1", ERROR("x", "insufficient_quota", "null"), false,
                 "model_quota", "never", 0);
+}
+
+static void check_words(const char *call, int status, const char *headers, const char *body, const char *want) {
+  Got g = run_cut(call, status, headers, str_of(body), false);
+  CHECK(strcmp(g.outcome, "ok") != 0);
+  if (strcmp(g.outcome, "ok") != 0) CHECK_STR(error_text(&g, 1), str_of(want));
+  got_deinit(&g);
+}
+
+static void test_error_words(void) {
+  static const struct {
+    const char *body, *words;
+  } rows[] = {
+      {"{\"detail\":[{\"loc\":[\"body\"],\"msg\":\"field required\"}]}", "body: field required"},
+      {"{\"detail\":[{\"loc\":[\"body\",\"messages\",0,\"role\"],\"msg\":\"no role\",\"type\":\"value_error\"},7,{\"msg\":\"and more\"}]}",
+       "body.messages.0.role: no role; and more"},
+      {"{\"detail\":\"text\"}", "text"},
+      {"{\"detail\":{\"msg\":\"in a map\"}}", "in a map"},
+      {"{\"errors\":[{\"message\":\"xx\"}]}", "xx"},
+      {"{\"errors\":[\"a\",\"\",\"b\",\"c\",\"d\",\"e\"]}", "a; b; c; d"},
+      {"{\"error\":[{\"message\":\"of a list\"}]}", "of a list"},
+      {"{\"error\":{\"detail\":[{\"loc\":[],\"msg\":\"deep\"}]}}", "deep"},
+      {"{\"msg\":\"short\"}", "short"},
+      {"{\"title\":\"Bad Request\",\"errors\":{}}", "Bad Request"},
+      {"{\"message\":\"first\",\"errors\":[\"second\"]}", "first"},
+      {"{\"detail\":[[[[[[[[\"too deep\"]]]]]]]]}", "the provider gave an error without a word on it"},
+      {"{\"detail\":[{\"loc\":[\"body\"]}],\"errors\":7}", "the provider gave an error without a word on it"},
+  };
+  for (size_t i = 0; i < COUNT_OF(rows); i++) {
+    Buf want = {0};
+    buf_format(&want, "%s (openai, HTTP 422)", rows[i].words);
+    buf_byte(&want, 0);
+    check_words(CHAT, 422, "", rows[i].body, want.at);
+    buf_deinit(&want);
+  }
+  check_failure(CHAT, 422, "", "{\"detail\":[{\"msg\":\"prompt is too long\"}]}", false, "model_context", "never", 0);
+  check_words(CHAT, 500, "content-encoding: gzip", "\x1f\x8b\x08\x01", "its words are encoded as gzip, which was not asked for (openai, HTTP 500)");
+}
+
+/* What came instead of an answer is said. */
+static void test_no_answer(void) {
+  static const char *const providers[] = {"openai", "openai_responses", "anthropic", "ollama"};
+  for (size_t i = 0; i < COUNT_OF(providers); i++) {
+    for (int stream = 0; stream < 2; stream++) {
+      Buf call = {0};
+      buf_format(&call, "{\"provider\":\"%s\",\"name\":\"m\",\"messages\":[{\"role\":\"user\",\"content\":\"x\"}],\"stream\":%s}",
+                 providers[i], stream ? "true" : "false");
+      buf_byte(&call, 0);
+#define NO_ANSWER(headers, body, want) check_words(call.at, 200, headers, body, "the reply is no answer: " want)
+      NO_ANSWER("content-encoding: gzip", "\x1f\x8b\x08\x01\x02\xff", "it is encoded as gzip, which was not asked for");
+      NO_ANSWER("content-encoding: br", "\x0b\x05\x80{\x03", "it is encoded as br, which was not asked for");
+      NO_ANSWER("content-encoding: identity", "null", "it is null");
+      NO_ANSWER("", " \"hello\" \n", "it is \"hello\"");
+      NO_ANSWER("", "17", "it is 17");
+      buf_deinit(&call);
+    }
+  }
+  check_words(WITH("\"stream\":false"), 200, "", "\x1f\x8b\x08\x01\x02\xff", "the reply is no answer: it begins with the bytes 1f 8b 08 01 02 ff");
+  check_words(CHAT, 200, "", "Welcome to this server, of which the first page is here:\nand a second line follows",
+              "the reply is no answer: it begins with Welcome to this server, of which the first page is here:");
+  check_words(CHAT, 200, "", "OK\n", "the reply is no answer: it is OK");
+  check_words(CHAT, 200, "", "a\nb", "the reply is no answer: it begins with a");
+  check_words(CHAT, 200, "", ": ping\n\n", "the stream ended without an answer");
+  check_words(CHAT, 200, "", "data: {\"choices\":[]}\n\n", "the stream ended without an answer");
+  check_words(CHAT, 200, "", "{\"choices\":[", "the answer is no JSON");
+  /* what a proxy has unpacked already, under a header that it left */
+  Got g = run_cut(CHAT, 200, "content-encoding: gzip", STR(CHUNK("{\"content\":\"a\"}") REASON("stop")), false);
+  CHECK_STR(str_of(g.outcome), STR("ok"));
+  got_deinit(&g);
 }
 
 static void test_errors_within(void) {
@@ -735,6 +822,24 @@ static void test_responses_streams(void) {
   /* stored at the provider: thoughts can be referred to */
   check_raw(RESP, EVENT("response.completed", "\"response\":{\"store\":true,\"output\":[" LOST_THOUGHT "]}"), "[" LOST_THOUGHT "]");
   check_raw(RESP, EVENT("response.completed", "\"response\":{\"store\":false,\"output\":[" LOST_THOUGHT "]}"), NULL);
+}
+
+/* A result names its call: the items that go back have the ids under which the calls stand in the reply. */
+static void test_responses_ids(void) {
+#define CALL_OF(id, n) "{ " id "\"type\":\"function_call\", \"name\":\"f\",\"arguments\":\"{\\\"x\\\":" n "}\"}"
+#define DONE_ITEM(index, item) EVENT("response.output_item.done", "\"output_index\":" index ",\"item\":" item)
+  const char *calls = "[{\"id\":\"a\",\"name\":\"f\",\"arguments\":{\"x\":1}},{\"id\":\"call_2\",\"name\":\"f\",\"arguments\":{\"x\":2}},"
+                      "{\"id\":\"call_3\",\"name\":\"f\",\"arguments\":{\"x\":3}}]";
+  const char *raw = "[" REASONING "," CALL_OF("\"call_id\" : \"a\",", "1") "," CALL_OF("\"call_id\" : \"call_2\",", "2")
+                    ",{\"call_id\":\"call_3\",\"type\":\"function_call\", \"name\":\"f\",\"arguments\":\"{\\\"x\\\":3}\"}]";
+  const char *whole = "{\"status\":\"completed\",\"output\":[" LOST_THOUGHT "," REASONING "," CALL_OF("\"call_id\" : \"a\",", "1") ","
+                      CALL_OF("\"call_id\" : \"a\",", "2") "," CALL_OF("", "3") "]}";
+  const char *pieces = HEAD("false") DONE_ITEM("0", REASONING) DONE_ITEM("2", CALL_OF("\"call_id\" : \"a\",", "1"))
+                       DONE_ITEM("3", CALL_OF("\"call_id\" : \"a\",", "2")) DONE_ITEM("4", CALL_OF("", "3")) RESP_END("");
+  check_reply(RESP, whole, "", calls, "calls", NULL);
+  check_raw(RESP, whole, raw);
+  check_reply(RESP, pieces, "", calls, "calls", RESP_USED);
+  check_raw(RESP, pieces, raw);
 }
 
 static void test_responses_ends(void) {
@@ -913,6 +1018,19 @@ static void test_slices(void) {
   CHECK(!json_slice_item(STR("[1]"), 1, &got) && !json_slice_item(STR("{}"), 0, &got) && !json_slice_item(STR(""), 0, &got));
 }
 
+static void put_with(const char *object, const char *want) {
+  Buf got = {0};
+  json_put_with(&got, str_of(object), "id", STR("\"n"));
+  CHECK_STR(buf_view(&got), str_of(want));
+  buf_deinit(&got);
+}
+static void test_put_with(void) {
+  put_with("{\"a\":{\"id\":1}, \"id\" : \"x\" ,\"b\":2}", "{\"a\":{\"id\":1}, \"id\" : \"\\\"n\" ,\"b\":2}");
+  put_with("{\"id\":null}", "{\"id\":\"\\\"n\"}");
+  put_with("{ \"a\":[1]}", "{\"id\":\"\\\"n\",\"a\":[1]}");
+  put_with("{ }", "{\"id\":\"\\\"n\"}");
+}
+
 static void test_providers(void) {
   ProviderId id;
   for (uint32_t i = 0; i < PROVIDER_COUNT; i++) CHECK(provider_by_name(str_of(provider_info[i].name), &id) && id == i);
@@ -924,6 +1042,7 @@ int main(void) {
   RUN_TEST(test_providers);
   RUN_TEST(test_split);
   RUN_TEST(test_slices);
+  RUN_TEST(test_put_with);
   RUN_TEST(test_chat_request);
   RUN_TEST(test_strict_schemas);
   RUN_TEST(test_urls);
@@ -935,10 +1054,13 @@ int main(void) {
   RUN_TEST(test_ids_count_on);
   RUN_TEST(test_error_table);
   RUN_TEST(test_waits);
+  RUN_TEST(test_error_words);
+  RUN_TEST(test_no_answer);
   RUN_TEST(test_errors_within);
   RUN_TEST(test_not_sent);
   RUN_TEST(test_responses_request);
   RUN_TEST(test_responses_streams);
+  RUN_TEST(test_responses_ids);
   RUN_TEST(test_responses_ends);
   RUN_TEST(test_background);
   RUN_TEST(test_damaged);

@@ -6,7 +6,7 @@
 #include "vm/base/mem.h"
 #include "vm/effects/model_impl.h"
 
-enum { ERROR_BODY_BYTES = 1 << 20 };
+enum { ERROR_BODY_BYTES = 1 << 20, FIRST_BYTES = 64 };
 
 static const Provider *const providers[PROVIDER_COUNT] = {
     [PROVIDER_OPENAI] = &provider_openai,       [PROVIDER_RESPONSES] = &provider_responses,
@@ -96,6 +96,8 @@ void model_reader_free(ModelReader *r) {
   buf_deinit(&r->body);
   buf_deinit(&r->scratch);
   buf_deinit(&r->request_id);
+  buf_deinit(&r->encoding);
+  buf_deinit(&r->first);
   mem_free(r);
 }
 
@@ -108,13 +110,19 @@ bool model_reader_resume(const ModelReader *r, Str *id, uint64_t *after) {
 
 /* ---- status, headers, bytes --------------------------------------------------------- */
 
-void model_reader_status(ModelReader *r, int status) { r->status = status; }
+void model_reader_status(ModelReader *r, int status) {
+  r->status = status;
+  buf_clear(&r->encoding); /* it was of an interim reply */
+}
 
 void model_reader_header(ModelReader *r, Str name, Str value) {
   static const char *const ids[] = {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid"};
   for (size_t i = 0; i < COUNT_OF(ids); i++)
     if (r->request_id.size == 0 && str_equal(name, str_of(ids[i])) && value.size <= 256 && utf8_valid(value))
       buf_str(&r->request_id, value);
+  if (str_equal(name, STR("content-encoding")) && !str_equal(value, STR("identity")) && value.size <= FIRST_BYTES &&
+      utf8_valid(value))
+    model_reply_set(&r->encoding, value);
   model_waits_header(&r->waits, name, value);
 }
 
@@ -133,6 +141,39 @@ static bool take_error(ModelReader *r, Str value) {
   return true;
 }
 
+/* Of what came, as much as one line can show: all of it, its beginning, or bytes. */
+static void no_answer(ModelReader *r, Str body) {
+  Buf shown = {0};
+  while (body.size > 0 && body.size < FIRST_BYTES && (uint8_t)body.at[body.size - 1] <= ' ') body.size--;
+  bool more = body.size >= FIRST_BYTES;
+  Str line = {body.at, more ? FIRST_BYTES : body.size};
+  const char *end = line.size > 0 ? memchr(line.at, '\n', line.size) : NULL;
+  if (end) line.size = (size_t)(end - line.at);
+  while (more && line.size + 4 > FIRST_BYTES && !utf8_valid(line)) line.size--; /* a character cut in two */
+  while (line.size > 0 && (uint8_t)line.at[line.size - 1] <= ' ') line.size--;
+  more |= line.size < body.size;
+  bool text = utf8_valid(line);
+  for (size_t i = 0; i < line.size; i++) text &= (uint8_t)line.at[i] >= ' ';
+  if (r->encoding.size > 0) {
+    buf_format(&shown, "it is encoded as " STR_FMT ", which was not asked for", STR_ARG(buf_view(&r->encoding)));
+  } else if (text) {
+    buf_format(&shown, "it %s " STR_FMT, more ? "begins with" : "is", STR_ARG(line));
+  } else {
+    buf_text(&shown, "it begins with the bytes");
+    for (size_t i = 0; i < body.size && i < 8; i++) buf_format(&shown, " %02x", (uint8_t)body.at[i]);
+  }
+  model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the reply is no answer: " STR_FMT, STR_ARG(buf_view(&shown)));
+  buf_deinit(&shown);
+}
+
+/* Fields of events, and comments. */
+static bool begins_events(Str s) {
+  static const char *const fields[] = {"data:", "event:", "id:", "retry:", ":"};
+  for (size_t i = 0; i < COUNT_OF(fields); i++)
+    if (begins(s, fields[i])) return true;
+  return false;
+}
+
 static bool on_event(void *context, Str name, Str data) {
   ModelReader *r = context;
   if (begins(data, "[DONE]")) {
@@ -141,16 +182,20 @@ static bool on_event(void *context, Str name, Str data) {
   }
   buf_clear(&r->scratch);
   if (!model_decode(data, &r->scratch)) {
-    if (!r->ending) /* at the end it is only cut off */
+    if (r->encoding.size > 0 && !r->begun) no_answer(r, data);
+    else if (!r->ending) /* at the end it is only cut off */
       model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the stream of the answer holds what is no JSON");
     return !r->over;
   }
   Str value = buf_view(&r->scratch);
+  r->evented |= value_is_map(value);
   if (!take_error(r, value)) r->provider->event(r, name, data, value);
   return !r->over;
 }
 
 static void feed_stream(ModelReader *r, Str bytes) {
+  size_t room = r->first.size < FIRST_BYTES ? FIRST_BYTES - r->first.size : 0;
+  buf_put(&r->first, bytes.at, bytes.size < room ? bytes.size : room);
   if (sse_feed(&r->splitter, bytes, on_event, r) == SSE_TOO_LARGE)
     model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "one event of the answer is larger than %zu bytes",
                (size_t)LIMIT_HTTP_BODY_BYTES);
@@ -213,10 +258,13 @@ static void end_stream(ModelReader *r) {
 static void end_whole(ModelReader *r, bool lost) {
   Str body = body_start(r);
   Buf value = {0};
+  bool json = body.size > 0 && (body.at[0] == '{' || body.at[0] == '[');
   if (model_decode(body, &value)) {
-    if (!take_error(r, buf_view(&value))) r->provider->whole(r, body, buf_view(&value));
+    if (!json) no_answer(r, body);
+    else if (!take_error(r, buf_view(&value))) r->provider->whole(r, body, buf_view(&value));
   } else if (!lost) {
     bool page = body.size > 0 && body.at[0] == '<';
+    if (body.size > 0 && !page && (!json || r->encoding.size > 0)) no_answer(r, body);
     model_fail(r, MODEL_REPLY, page ? RETRY_NEVER : RETRY_UNKNOWN, "%s",
                body.size == 0 ? "the answer is empty"
                : page         ? "a web page came instead of an answer; is the url right?"
@@ -236,6 +284,8 @@ static void end_lost(ModelReader *r, bool sent, Str why) {
 static void end_incomplete(ModelReader *r, bool lost, bool sent, Str why) {
   if (lost || r->status == 0) end_lost(r, sent, lost ? why : STR("no answer came"));
   else if (r->begun) model_fail(r, MODEL_NETWORK, RETRY_UNKNOWN, "the stream ended before the answer did");
+  else if (r->as_stream && !r->evented && !(r->provider->framing == SSE_EVENTS && begins_events(buf_view(&r->first))))
+    no_answer(r, buf_view(&r->first));
   else model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the stream ended without an answer");
 }
 

@@ -35,14 +35,19 @@ static void put_text_block(Buf *out, Str text, bool cached) {
 }
 
 /* Ids of calls that another provider made may hold what this one refuses. */
-static void put_id(Buf *out, const char *name, Str id) {
-  Buf clean = {0};
+static void id_clean(Str id, Buf *clean) {
   for (size_t i = 0; i < id.size; i++) {
     char c = id.at[i];
     bool fine = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' || c == '-';
-    buf_byte(&clean, fine ? (uint8_t)c : '_');
+    buf_byte(clean, fine ? (uint8_t)c : '_');
   }
-  json_member_text(out, name, clean.size ? buf_view(&clean) : STR("call"));
+  if (id.size == 0) buf_text(clean, "call");
+}
+
+static void put_id(Buf *out, const char *name, Str id) {
+  Buf clean = {0};
+  id_clean(id, &clean);
+  json_member_text(out, name, buf_view(&clean));
   buf_deinit(&clean);
 }
 
@@ -382,10 +387,12 @@ static void raw_thinking(Buf *raw, const Block *b) {
   buf_byte(raw, '}');
 }
 
-static void raw_call(Buf *raw, const ReplyCall *call) {
+/* With the id that its result will carry. The API refuses two blocks of one id and a result that names none, and signs
+** nothing but thinking: what the server gave twice, or not at all, is replaced here. */
+static void raw_call(Buf *raw, const ReplyCall *call, Str id) {
   json_item(raw);
   buf_text(raw, "{\"type\":\"tool_use\"");
-  json_member_text(raw, "id", buf_view(&call->id));
+  json_member_text(raw, "id", id);
   json_member_text(raw, "name", buf_view(&call->name));
   json_member_raw(raw, "input", object_or_empty(buf_view(&call->arguments)));
   buf_byte(raw, '}');
@@ -404,16 +411,24 @@ static void raw_asking(Buf *raw, const Block *b, Str input) {
   buf_byte(raw, '}');
 }
 
+/* As put_result will write it. */
+static bool id_of(const ModelReader *r, const Block *b, Buf *id) {
+  Buf given = {0};
+  bool call = b->kind == BLOCK_CALL && model_reply_call_named(r, b->index, &given);
+  if (call) id_clean(buf_view(&given), id);
+  buf_deinit(&given);
+  return call;
+}
+
 static void raw_block(ModelReader *r, const Block *b) {
-  Buf *raw = &r->reply.raw;
+  Buf *raw = &r->reply.raw, id = {0};
   switch (b->kind) {
   case BLOCK_TEXT: raw_text(raw, b); break;
   case BLOCK_THINKING: raw_thinking(raw, b); break;
-  case BLOCK_CALL: {
-    const ReplyCall *call = model_reply_call(r, b->index);
-    if (call) raw_call(raw, call);
+  case BLOCK_CALL:
+    if (id_of(r, b, &id)) raw_call(raw, model_reply_call(r, b->index), buf_view(&id));
+    buf_deinit(&id);
     break;
-  }
   case BLOCK_OTHER:
     if (b->changed) {
       raw_asking(raw, b, buf_view(&b->text));
@@ -534,6 +549,33 @@ static void event(ModelReader *r, Str name, Str json, Str value) {
   }
 }
 
+/* The list of blocks as it came, byte by byte; of calls the id is set as in raw_call. */
+static void raw_whole(ModelReader *r, Str content, Str list) {
+  State *s = r->state;
+  Buf *raw = &r->reply.raw, id = {0};
+  ValueList l;
+  Str block, json;
+  JsonSlices slices;
+  bool changed = false;
+  if (!value_list(list, &l)) return;
+  buf_clear(raw);
+  buf_byte(raw, '[');
+  json_slices_begin(&slices, content);
+  for (uint32_t i = 0; json_slices_next(&slices, &json) && value_next(&l, &block); i++) {
+    buf_clear(&id);
+    bool call = i < s->count && id_of(r, &s->blocks[i], &id) && !str_equal(value_get_text(block, "id"), buf_view(&id));
+    json_item(raw);
+    if (call) json_put_with(raw, json, "id", buf_view(&id));
+    else buf_str(raw, json);
+    changed |= call;
+  }
+  json_slices_end(&slices);
+  buf_byte(raw, ']');
+  if (!changed) model_reply_set(raw, content);
+  buf_deinit(&id);
+  r->reply.has_raw = true;
+}
+
 static void whole(ModelReader *r, Str json, Str value) {
   Str content, block;
   ValueList list;
@@ -544,10 +586,7 @@ static void whole(ModelReader *r, Str json, Str value) {
   take_message(r, value, true);
   take_stop(r, value);
   for (uint64_t i = 0; !r->over && value_next(&list, &block); i++) block_begin(r, i, (Str){0}, block);
-  if (!is_plain(r->state)) {
-    model_reply_set(&r->reply.raw, content);
-    r->reply.has_raw = true;
-  }
+  if (!is_plain(r->state)) raw_whole(r, content, value_get(value, "content"));
   r->complete = r->over = true;
   finish(r);
 }

@@ -172,6 +172,7 @@ static const WordRow *phrase_row(Str message) {
 /* -- what the provider said -- */
 
 typedef struct Said {
+  Buf told; /* `message` points into it where it had to be put together */
   Str message, words[4];
   int status;
 } Said;
@@ -186,17 +187,66 @@ static void said_code(Said *s, Str code) {
   if (is_status(number) && s->status == 0) s->status = (int)number;
 }
 
+/* Words within what stands for a message: text, a map that has some, or a list of these. Of a list the first few:
+** FastAPI tells each field that does not fit, as {loc: ["body", "model"], msg: "field required"}. */
+static bool tell(Buf *out, Str value, uint32_t depth);
+
+static const char *const message_names[] = {"message", "msg", "detail", "error", "errors", "title"};
+
+static void tell_place(Buf *out, Str loc) {
+  ValueList l;
+  Str step, text;
+  int64_t index;
+  size_t before = out->size;
+  if (!value_list(loc, &l)) return;
+  for (const char *dot = ""; value_next(&l, &step); dot = ".") {
+    if (value_text(step, &text)) buf_format(out, "%s" STR_FMT, dot, STR_ARG(text));
+    else if (value_integer(step, &index)) buf_format(out, "%s%" PRId64, dot, index);
+  }
+  if (out->size > before) buf_text(out, ": ");
+}
+
+static bool tell_map(Buf *out, Str map, uint32_t depth) {
+  size_t before = out->size;
+  tell_place(out, value_get(map, "loc"));
+  for (size_t i = 0; i < COUNT_OF(message_names); i++)
+    if (tell(out, value_get(map, message_names[i]), depth + 1)) return true;
+  out->size = before;
+  return false;
+}
+
+static bool tell_list(Buf *out, ValueList *l, uint32_t depth) {
+  enum { TOLD_MAX = 4 };
+  Str item;
+  int told = 0;
+  while (told < TOLD_MAX && value_next(l, &item)) {
+    size_t before = out->size;
+    if (told > 0) buf_text(out, "; ");
+    if (tell(out, item, depth + 1)) told++;
+    else out->size = before;
+  }
+  return told > 0;
+}
+
+static bool tell(Buf *out, Str value, uint32_t depth) {
+  ValueList l;
+  Str text;
+  if (depth > 4 || out->size > MODEL_MESSAGE_BYTES) return false;
+  if (value_text(value, &text)) buf_str(out, text);
+  else if (value_list(value, &l)) return tell_list(out, &l, depth);
+  else return value_is_map(value) && tell_map(out, value, depth);
+  return text.size > 0;
+}
+
 static void said_map(Said *s, Str error) {
-  s->message = value_get_text(error, "message");
-  if (!s->message.at) s->message = value_get_text(error, "detail");
-  if (!s->message.at) s->message = value_get_text(error, "error");
+  if (tell_map(&s->told, error, 0)) s->message = view(&s->told);
   said_code(s, value_get(error, "code"));
   s->words[1] = value_get_text(value_get(error, "details"), "error_code");
   s->words[2] = value_get_text(error, "type");
   s->words[3] = value_get_text(error, "status");
 }
 
-/* {error: {…}}, {error: "text"}, {…}, "text", or a list of such a thing. */
+/* {error: {…}}, {error: "text"}, {…}, "text", or a list of such a thing. Free `told`. */
 static Said said_of(Str error, int status) {
   Said s = {.status = status >= 400 ? status : 0};
   ValueList l;
@@ -279,6 +329,7 @@ void model_fail_by(ModelReader *r, Str error) {
   message_make(r, &said, &message);
   fail_with(r, verdict, view(&message));
   buf_deinit(&message);
+  buf_deinit(&said.told);
 }
 
 /* Of a page for people its title; of other text its first line. */
@@ -309,6 +360,12 @@ void model_fail_body(ModelReader *r, Str body) {
     model_fail(r, MODEL_INVALID, RETRY_NEVER, "the server sends elsewhere (HTTP %d); set the url it means", r->status);
   } else if (model_decode(body, &value)) {
     model_fail_by(r, buf_view(&value));
+  } else if (r->encoding.size > 0) {
+    Buf words_of = {0};
+    buf_format(&words_of, "its words are encoded as " STR_FMT ", which was not asked for", STR_ARG(view(&r->encoding)));
+    cbor_put_text(&value, view(&words_of));
+    model_fail_by(r, view(&value));
+    buf_deinit(&words_of);
   } else {
     Str shown = trimmed(shown_part(body));
     if (shown.size > 200) shown.size = 200;

@@ -134,7 +134,9 @@ MUST_USE bool model_decode(Str json, Buf *out);
 /* The bytes of an object's member (the last of that name), as they stand in the text. False: there is none. For what
 ** must go back byte by byte. */
 bool json_slice(Str json, Str name, Str *out);
-/* The same for the items of an array, one after the other; of what is no array none. */
+/* The object with that member, a string, replaced or put first; all else as it stands in the text. */
+void json_put_with(Buf *out, Str object, const char *name, Str utf8);
+/* As json_slice for the items of an array, one after the other; of what is no array none. */
 typedef struct JsonSlices {
   JsonReader r;
   bool open;
@@ -214,6 +216,8 @@ struct ModelReader {
   /* model.c's own from here */
   Buf *out;
   Buf body, scratch, request_id;
+  Buf encoding, first; /* content-encoding, where there is one; the first bytes of a stream */
+  bool evented;        /* an event that is an object came */
   Sse splitter;
   bool sniffed, as_stream, ending;
   uint64_t fed, estimate, earlier_calls;
@@ -229,6 +233,11 @@ ReplyCall *model_reply_call_new(ModelReader *r, uint64_t index); /* the same, bu
 /* Appends: a string is JSON text, a map becomes it. Keeps `whole`: the brackets are closed. */
 void model_reply_arguments(ReplyCall *call, Str value);
 void model_reply_arguments_clear(ReplyCall *call);
+/* The id under which the call stands in the reply, and with which its result will come: the provider's if it gave one
+** that no call before has, else ours. A provider that keeps calls in `raw` writes it there too, or the results of the
+** next request would belong to no call in it. */
+void model_reply_call_id(const ModelReader *r, uint32_t at, Buf *out);
+bool model_reply_call_named(const ModelReader *r, uint64_t index, Buf *id); /* by its index; false: there is none */
 void model_reply_set(Buf *field, Str value); /* replaces, unless value is empty */
 /* An encoded usage map of OpenAI's kind (chat or responses), tolerantly: what is missing or nil stays as it was. */
 void model_usage_openai(ModelUsage *u, Str usage);
@@ -247,7 +256,8 @@ void model_error_encode(ModelReader *r, bool sent, Buf *out);
 /* What a provider says went wrong, classified by its words, the status and the headers. `error`: an encoded map
 ** {message, type, code, …}, a string, or absent; or a map that has such a thing under "error". */
 void model_fail_by(ModelReader *r, Str error);
-/* The same for a whole body, JSON or not, of a reply with an error's status. */
+/* The same for a whole body, JSON or not, of a reply with an error's status. Nothing is asked for but plain bytes: one
+** that is encoded all the same is said to be. */
 void model_fail_body(ModelReader *r, Str body);
 
 /* -- providers -- */

@@ -179,10 +179,18 @@ static ReplyCall *call_by_id(ModelReader *r, Str id) {
 
 static ReplyCall *call_own(ModelReader *r) { return model_reply_call_new(r, INDEX_OWN + r->reply.call_count); }
 
-/* Without an index: an id known already, or nothing that begins a call, goes on with one; all else is new. */
-static ReplyCall *call_unnumbered(ModelReader *r, Str id, Str name) {
+static bool begins_object(Str arguments) {
+  Str text;
+  if (!value_text(arguments, &text)) return value_is_map(arguments);
+  while (text.size > 0 && (uint8_t)text.at[0] <= ' ') text = (Str){text.at + 1, text.size - 1};
+  return text.size > 0 && text.at[0] == '{';
+}
+
+/* Without an index: an id known already, or nothing that begins a call, goes on with one; all else is new. Servers that
+** take the tool's name for an id repeat it: arguments that begin behind whole ones are another call's. */
+static ReplyCall *call_unnumbered(ModelReader *r, Str id, Str name, Str arguments) {
   ReplyCall *same = call_by_id(r, id);
-  if (same) return same;
+  if (same && !(name.size > 0 && same->whole && begins_object(arguments))) return same;
   if (id.size > 0 || name.size > 0 || r->reply.call_count == 0) return call_own(r);
   return &r->reply.calls[r->reply.call_count - 1];
 }
@@ -196,13 +204,16 @@ static ReplyCall *call_numbered(ModelReader *r, uint64_t index, Str id, Str name
   return other_id || again ? model_reply_call_new(r, index) : call;
 }
 
-static void take_call(ModelReader *r, Str item) {
+/* In a whole reply each item is a call of its own, whatever it has for id and index; in a stream it is a piece. */
+static void take_call(ModelReader *r, Str item, bool piece) {
   Str function = value_get(item, "function"), index_value = value_get(item, "index");
   Str id = value_get_text(item, "id"), name = value_get_text(function, "name");
   int64_t index;
   if (!value_is_map(item)) return;
   bool numbered = value_integer(index_value, &index) && index >= 0;
-  ReplyCall *call = numbered ? call_numbered(r, (uint64_t)index, id, name) : call_unnumbered(r, id, name);
+  ReplyCall *call = !piece     ? call_own(r)
+                    : numbered ? call_numbered(r, (uint64_t)index, id, name)
+                               : call_unnumbered(r, id, name, value_get(function, "arguments"));
   if (!call) return;
   if (call->id.size == 0) model_reply_set(&call->id, id);
   if (call->name.size == 0) model_reply_set(&call->name, name);
@@ -233,13 +244,13 @@ static void take_content(ModelReader *r, Str content) {
 }
 
 /* A delta of a stream, or the whole message. */
-static void take_message(ModelReader *r, Str message) {
+static void take_message(ModelReader *r, Str message, bool piece) {
   ValueList l;
   Str item, refusal = value_get_text(message, "refusal");
   take_content(r, value_get(message, "content"));
   if (refusal.size > 0) model_reply_refusal(r, refusal);
   if (value_list(value_get(message, "tool_calls"), &l))
-    while (value_next(&l, &item)) take_call(r, item);
+    while (value_next(&l, &item)) take_call(r, item, piece);
   take_old_call(r, value_get(message, "function_call"));
   /* what it thinks is not kept, but it is paid for */
   if (value_get_text(message, "reasoning_content").size > 0 || value_get_text(message, "reasoning").size > 0)
@@ -275,14 +286,14 @@ static bool first_choice(Str value, Str *out) {
   return false;
 }
 
-static bool take_chunk(ModelReader *r, Str value) {
+static bool take_chunk(ModelReader *r, Str value, bool piece) {
   Str choice;
   model_reply_set(&r->reply.model, value_get_text(value, "model"));
   model_reply_set(&r->reply.id, value_get_text(value, "id"));
   model_usage_openai(&r->reply.usage, value_get(value, "usage"));
   if (!first_choice(value, &choice)) return false;
-  take_message(r, value_get(choice, "delta"));
-  take_message(r, value_get(choice, "message"));
+  take_message(r, value_get(choice, "delta"), piece);
+  take_message(r, value_get(choice, "message"), piece);
   take_reason(r, value_get_text(choice, "finish_reason"));
   return true;
 }
@@ -290,12 +301,12 @@ static bool take_chunk(ModelReader *r, Str value) {
 static void event(ModelReader *r, Str name, Str json, Str value) {
   (void)name;
   (void)json;
-  (void)take_chunk(r, value); /* chunks without a choice carry usage, or what a filter thinks of the prompt */
+  (void)take_chunk(r, value, true); /* chunks without a choice carry usage, or what a filter thinks of the prompt */
 }
 
 static void whole(ModelReader *r, Str json, Str value) {
   (void)json;
-  if (take_chunk(r, value)) r->complete = true;
+  if (take_chunk(r, value, false)) r->complete = true;
   else if (!r->over)
     model_fail(r, MODEL_REPLY, RETRY_UNKNOWN, "the answer has no \"choices\": it is no chat completion");
   if (r->reply.stop == STOP_NONE) r->reply.stop = STOP_END;

@@ -170,19 +170,22 @@ static void put_optional(Buf *out, const char *name, const Buf *field) {
 
 /* Some servers give no ids, and some the same to all. Replay needs the same again, so the ordinal in the conversation
 ** names such calls. */
-static void put_call_id(const ModelReader *r, uint32_t at, Buf *out) {
+void model_reply_call_id(const ModelReader *r, uint32_t at, Buf *out) {
   const ModelReply *reply = &r->reply;
   Str id = view(&reply->calls[at].id);
-  bool ours = id.size == 0;
+  bool ours = id.size == 0 || !utf8_valid(id);
   for (uint32_t i = 0; i < at && !ours; i++) ours = str_equal(view(&reply->calls[i].id), id);
-  if (!ours) {
-    put_text(out, id);
-    return;
+  if (ours) buf_format(out, "call_%" PRIu64, r->earlier_calls + at + 1);
+  else buf_str(out, id);
+}
+
+bool model_reply_call_named(const ModelReader *r, uint64_t index, Buf *id) {
+  for (uint32_t i = r->reply.call_count; i > 0; i--) {
+    if (r->reply.calls[i - 1].index != index) continue;
+    model_reply_call_id(r, i - 1, id);
+    return true;
   }
-  Buf text = {0};
-  buf_format(&text, "call_%" PRIu64, r->earlier_calls + at + 1);
-  cbor_put_text(out, buf_view(&text));
-  buf_deinit(&text);
+  return false;
 }
 
 static bool is_space(Str s) {
@@ -208,12 +211,13 @@ static bool put_arguments(Str json, Buf *out) {
 
 static void call_encode(const ModelReader *r, uint32_t at, Buf *out) {
   const ReplyCall *call = &r->reply.calls[at];
-  Buf arguments = {0};
+  Buf arguments = {0}, id = {0};
   bool fine = put_arguments(view(&call->arguments), &arguments);
   cbor_put_tag(out, CBOR_TAG_MAP);
   cbor_put_array(out, fine ? 6 : 8);
   cbor_put_text(out, STR("id"));
-  put_call_id(r, at, out);
+  model_reply_call_id(r, at, &id);
+  cbor_put_text(out, buf_view(&id));
   cbor_put_text(out, STR("name"));
   put_text(out, view(&call->name));
   cbor_put_text(out, STR("arguments"));
@@ -225,6 +229,7 @@ static void call_encode(const ModelReader *r, uint32_t at, Buf *out) {
     put_text(out, view(&call->arguments));
   }
   buf_deinit(&arguments);
+  buf_deinit(&id);
 }
 
 static const char *stop_name(const ModelReply *reply) {

@@ -239,11 +239,17 @@ static bool can_return(const State *s, Str item) {
   return s->stored || !is_type(item, "reasoning") || !value_is_nil(value_get(item, "encrypted_content"));
 }
 
-static void raw_add(ModelReader *r, Str json) {
-  Buf *raw = &r->reply.raw;
+/* As it came, but for a call without a call_id or with that of another: the API takes a result by the call_id of
+** exactly one call before it, so the item gets the one that the result will carry. Nothing signs it: what is encrypted
+** are thoughts, which are items of their own. */
+static void raw_add(ModelReader *r, uint64_t index, Str json, Str item) {
+  Buf *raw = &r->reply.raw, id = {0};
+  bool call = is_type(item, "function_call") && model_reply_call_named(r, index, &id);
   if (raw->size == 0) buf_byte(raw, '[');
   json_item(raw);
-  buf_str(raw, json);
+  if (!call || str_equal(value_get_text(item, "call_id"), buf_view(&id))) buf_str(raw, json);
+  else json_put_with(raw, json, "call_id", buf_view(&id));
+  buf_deinit(&id);
 }
 
 static void raw_end(ModelReader *r) {
@@ -258,8 +264,8 @@ static void raw_of_output(ModelReader *r, Str output_json, Str output) {
   JsonSlices slices;
   if (!value_list(output, &l)) return;
   json_slices_begin(&slices, output_json);
-  while (json_slices_next(&slices, &json) && value_next(&l, &item))
-    if (can_return(r->state, item)) raw_add(r, json);
+  for (uint64_t i = 0; json_slices_next(&slices, &json) && value_next(&l, &item); i++)
+    if (can_return(r->state, item)) raw_add(r, i, json, item);
   json_slices_end(&slices);
   raw_end(r);
 }
@@ -276,7 +282,8 @@ static void raw_of_items(ModelReader *r) {
   for (uint32_t i = 0; i < s->item_count; i++) {
     buf_clear(&value);
     Str json = buf_view(&s->items[i].json);
-    if (model_decode(json, &value) && can_return(s, buf_view(&value))) raw_add(r, json);
+    if (!model_decode(json, &value) || !can_return(s, buf_view(&value))) continue;
+    raw_add(r, s->items[i].index, json, buf_view(&value));
   }
   raw_end(r);
   buf_deinit(&value);

@@ -293,6 +293,25 @@ bool json_slice(Str json, Str name, Str *out) {
   return found;
 }
 
+void json_put_with(Buf *out, Str object, const char *name, Str utf8) {
+  Str old;
+  const char *end = object.at + object.size;
+  if (json_slice(object, str_of(name), &old)) {
+    buf_put(out, object.at, (size_t)(old.at - object.at));
+    json_put_string(out, utf8);
+    buf_put(out, old.at + old.size, (size_t)(end - old.at) - old.size);
+    return;
+  }
+  const char *open = memchr(object.at, '{', object.size);
+  ASSERT(open != NULL);
+  buf_put(out, object.at, (size_t)(open - object.at) + 1);
+  json_member_text(out, name, utf8);
+  size_t rest = (size_t)(end - open) - 1;
+  for (open++; rest > 0 && (uint8_t)*open <= ' '; open++) rest--;
+  if (rest > 0 && *open != '}') buf_byte(out, ',');
+  buf_put(out, open, rest);
+}
+
 void json_slices_begin(JsonSlices *s, Str json) {
   json_init(&s->r, json);
   s->open = json_next(&s->r) == JSON_ARRAY;

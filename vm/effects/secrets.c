@@ -105,13 +105,17 @@ bool secrets_in(const Secrets *s, Str text) {
   return false;
 }
 
+/* ---- masking ---- */
+
+static bool is_masked(Str plain) { return plain.size >= SECRET_MASKED_BYTES; }
+
 /* The longest secret that begins here, 0 if none. */
 static size_t secret_at(const Secrets *s, Str rest) {
   size_t longest = 0;
   for (uint32_t i = 0; i < s->count; i++) {
-    size_t size = s->plain[i].size;
-    if (size > longest && size <= rest.size && memcmp(rest.at, s->plain[i].at, size) == 0)
-      longest = size;
+    Str plain = buf_view(&s->plain[i]);
+    if (!is_masked(plain) || plain.size <= longest || plain.size > rest.size) continue;
+    if (memcmp(rest.at, plain.at, plain.size) == 0) longest = plain.size;
   }
   return longest;
 }
@@ -128,8 +132,10 @@ void secrets_mask(const Secrets *s, Str text, Buf *out) {
 
 /* Could it go on to be one? */
 static bool secret_begun(const Secrets *s, Str rest) {
-  for (uint32_t i = 0; i < s->count; i++)
-    if (rest.size < s->plain[i].size && memcmp(rest.at, s->plain[i].at, rest.size) == 0) return true;
+  for (uint32_t i = 0; i < s->count; i++) {
+    Str plain = buf_view(&s->plain[i]);
+    if (is_masked(plain) && rest.size < plain.size && memcmp(rest.at, plain.at, rest.size) == 0) return true;
+  }
   return false;
 }
 
@@ -162,15 +168,63 @@ static void mask_item(const Secrets *s, const CborItem *item, Str whole, Buf *ou
   buf_deinit(&masked);
 }
 
+typedef struct Level { /* an array that is being walked through; maps and errors are such */
+  uint64_t tag, count, at; /* the tag before it; items; those that were begun */
+  Str name;                /* of a map: the last one */
+} Level;
+typedef struct Levels {
+  Level *all;
+  uint32_t count, cap;
+} Levels;
+
+/* Is the item, about to be counted, ours? */
+static bool is_ours(const Levels *levels) {
+  if (levels->count == 0) return false;
+  const Level *l = &levels->all[levels->count - 1];
+  if (l->tag == CBOR_TAG_ERROR) return l->at == 0;
+  if (l->tag != CBOR_TAG_MAP) return false;
+  if (l->at % 2 == 0) return true;
+  bool call = levels->count == 3; /* {calls: [{id, name, arguments: {…}}]} */
+  return call && (str_equal(l->name, STR("id")) || str_equal(l->name, STR("name")));
+}
+
+static void level_count(Levels *levels, const CborItem *item) {
+  if (levels->count == 0) return;
+  Level *l = &levels->all[levels->count - 1];
+  if (l->tag == CBOR_TAG_MAP && l->at % 2 == 0) l->name = item->kind == CBOR_TEXT ? item->bytes : (Str){0};
+  l->at++;
+}
+
+static void level_begin(Levels *levels, uint64_t tag, uint64_t count) {
+  levels->all = mem_grow(levels->all, &levels->cap, levels->count + 1, sizeof *levels->all);
+  levels->all[levels->count++] = (Level){.tag = tag, .count = count};
+}
+
+static void levels_end(Levels *levels) {
+  for (; levels->count > 0; levels->count--) {
+    const Level *l = &levels->all[levels->count - 1];
+    if (l->at < l->count) return;
+  }
+}
+
 void secrets_mask_value(const Secrets *s, Str value, Buf *out) {
   CborReader r = cbor_reader(value);
   CborItem item;
+  Levels levels = {0};
+  uint64_t tag = 0;
   Err err;
   while (r.at < r.end) {
     const char *start = (const char *)r.at;
     if (!cbor_next(&r, &item, &err)) break;
-    mask_item(s, &item, (Str){start, (size_t)((const char *)r.at - start)}, out);
+    Str whole = {start, (size_t)((const char *)r.at - start)};
+    if (is_ours(&levels)) buf_str(out, whole);
+    else mask_item(s, &item, whole, out);
+    if (item.kind != CBOR_TAG) level_count(&levels, &item); /* a tag is part of what follows */
+    if (item.kind == CBOR_ARRAY) level_begin(&levels, tag, item.n);
+    tag = item.kind == CBOR_TAG ? item.n : 0;
+    levels_end(&levels);
   }
+  mem_free(levels.all);
 }
 
 static void wipe(Buf *buf) {

@@ -34,6 +34,14 @@ static void within_item(Decider *d, uint32_t i) {
   within(d, step);
 }
 
+static void within_field(Decider *d, const BundleField *f) {
+  Buf step = {.max = 100};
+  buf_format(&step, "." STR_FMT, STR_ARG(bundle_text(d->b, f->name)));
+  buf_put(&step, "", 1);
+  within(d, step.full ? ".…" : step.at);
+  buf_deinit(&step);
+}
+
 static void within_key(Decider *d, Value key) {
   Buf step = {.max = 100};
   buf_byte(&step, '[');
@@ -129,10 +137,58 @@ static bool map_of(Decider *d, uint32_t slot, uint32_t elem, uint32_t depth) {
   return ok;
 }
 
+static bool type_has_nil(const Bundle *b, uint32_t type) {
+  const BundleType *t = &b->types[type];
+  if (t->kind == TYPE_ANY || t->kind == TYPE_NIL) return true;
+  for (uint32_t i = 0; t->kind == TYPE_UNION && i < t->members.count; i++) {
+    if (b->types[b->indexes[t->members.first + i]].kind == TYPE_NIL) return true;
+  }
+  return false;
+}
+
+static const BundleField *field_of(const Bundle *b, Range32 fields, Value key) {
+  if (!value_is_kind(key, OBJ_STRING)) return NULL;
+  const StringObj *s = (const StringObj *)value_obj(key);
+  for (uint32_t i = 0; i < fields.count; i++) {
+    const BundleField *f = &b->fields[fields.first + i];
+    if (str_equal(bundle_text(b, f->name), (Str){s->bytes, s->head.size})) return f;
+  }
+  return NULL;
+}
+
+/* The map itself with its entries as the fields want them. A nil that an optional field cannot have means that it was
+** not given; what is no field stays, as it does wherever a map is such a record. */
+static bool object_of(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
+  Machine *m = d->m;
+  Range32 fields = d->b->types[type].fields;
+  Value key, v;
+  uint32_t base = m->held_count;
+  bool ok = true;
+  machine_hold(m, VALUE_NIL); /* the map to be; then keys and values */
+  for (uint32_t cursor = 0; ok && map_next(m->held[slot], &cursor, &key, &v);) {
+    const BundleField *f = field_of(d->b, fields, key);
+    if (f && v == VALUE_NIL && f->optional && !type_has_nil(d->b, f->type)) continue;
+    value_share(v);
+    machine_hold(m, key);
+    machine_hold(m, v);
+    ok = !f || coerce(d, m->held_count - 1, f->type, depth + 1);
+    if (!ok) within_field(d, f);
+  }
+  if (ok) m->held[base] = map_new(m, (m->held_count - base) / 2);
+  for (uint32_t i = base + 1; ok && i < m->held_count; i += 2) {
+    Value made = m->held[base]; /* has room: nothing moves */
+    map_set(m, &made, m->held[i], m->held[i + 1]);
+  }
+  if (ok) ok = machine_fits(m, d->side, m->held[base], type) || misfit(d, slot, type); /* a field is missing */
+  if (ok) m->held[slot] = m->held[base];
+  value_share(m->held[slot]);
+  m->held_count = base;
+  return ok;
+}
+
 /* Whether a map says, in the fields that tell the members of a union apart, that it is this record. */
-static bool tags_agree(const Decider *d, Value map, uint32_t shape) {
+static bool tags_agree(const Decider *d, Value map, Range32 fields) {
   const Bundle *b = d->b;
-  Range32 fields = b->shapes[shape].fields;
   for (uint32_t i = 0; i < fields.count; i++) {
     const BundleField *f = &b->fields[fields.first + i];
     Value v;
@@ -152,7 +208,9 @@ static bool union_of(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
     const BundleType *mt = &d->b->types[member];
     bool map = value_is_kind(d->m->held[slot], OBJ_MAP);
     if (mt->kind == TYPE_NIL) continue; /* it is not */
-    if (mt->kind == TYPE_RECORD && (!map || !tags_agree(d, d->m->held[slot], mt->shape))) continue;
+    bool record = mt->kind == TYPE_RECORD || mt->kind == TYPE_OBJECT;
+    Range32 fields = mt->kind == TYPE_RECORD ? d->b->shapes[mt->shape].fields : mt->fields;
+    if (record && (!map || !tags_agree(d, d->m->held[slot], fields))) continue;
     tried++;
     if (coerce(d, slot, member, depth + 1)) {
       buf_clear(&d->inner.message); /* of one that was tried before */
@@ -186,10 +244,11 @@ static bool coerce(Decider *d, uint32_t slot, uint32_t type, uint32_t depth) {
     case TYPE_MAP: return value_is_kind(v, OBJ_MAP) ? map_of(d, slot, t->elem, depth) : misfit(d, slot, type);
     case TYPE_UNION: return union_of(d, slot, type, depth);
     case TYPE_RECORD: return value_is_kind(v, OBJ_MAP) ? record_of(d, slot, t->shape) : misfit(d, slot, type);
+    case TYPE_OBJECT: return value_is_kind(v, OBJ_MAP) ? object_of(d, slot, type, depth) : misfit(d, slot, type);
     case TYPE_INT: case TYPE_DECIMAL: case TYPE_TIME: case TYPE_DURATION: case TYPE_BYTES:
       return scalar_of(d->m, slot, (TypeKind)t->kind) || misfit(d, slot, type);
     case TYPE_ANY: case TYPE_NIL: case TYPE_BOOL: case TYPE_FLOAT: case TYPE_STRING:
-    case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR: case TYPE_OBJECT: case TYPE_LITERAL:
+    case TYPE_FUNCTION: case TYPE_HANDLE: case TYPE_SEALED: case TYPE_ERROR: case TYPE_LITERAL:
       break;
   }
   return misfit(d, slot, type);
@@ -233,15 +292,6 @@ bool whole_keys_known(Decider *d, const Whole *whole, Value map, Words *w, Refus
     if (!fields_have(d, whole->fields, name)) return unknown_field(d, whole, name, w, out);
   }
   return true;
-}
-
-static bool type_has_nil(const Bundle *b, uint32_t type) {
-  const BundleType *t = &b->types[type];
-  if (t->kind == TYPE_ANY || t->kind == TYPE_NIL) return true;
-  for (uint32_t i = 0; t->kind == TYPE_UNION && i < t->members.count; i++) {
-    if (b->types[b->indexes[t->members.first + i]].kind == TYPE_NIL) return true;
-  }
-  return false;
 }
 
 static bool field_missing(Decider *d, Str whole, const BundleField *f, Words *w, Refusal *out) {
