@@ -337,7 +337,7 @@ static void test_window(void) {
   uint32_t which;
   int64_t day1 = DAY, day2 = 2 * DAY, back = DAY;
   fixture_open(&f);
-  AccountUse use = {ledger_pool(f.ledger, STR("p"), &day1), STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
+  AccountUse use = {.account = ledger_pool(f.ledger, STR("p"), &day1), .limit = {NO_BOUND, 100, NO_BOUND}};
   Hold a = hold_new("12345678t"), b = hold_new("12345678t");
   CHECK(ledger_reserve(f.ledger, &use, 1, tokens(90), &a, &which) == RESERVE_DONE);
   CHECK(ledger_pool(f.ledger, STR("p"), &day2) == use.account); /* who waited meanwhile is reserved in this one */
@@ -459,7 +459,7 @@ static void hold_reloaded(void *context, const HoldRow *row, Hold *hold) {
 
 static AccountUse pool_use(Fixture *f, int64_t window_us) {
   Account *a = ledger_pool(f->ledger, STR("p"), &window_us);
-  return (AccountUse){a, STR("Acme"), {NO_BOUND, 100, NO_BOUND}};
+  return (AccountUse){.account = a, .limit = {NO_BOUND, 100, NO_BOUND}};
 }
 
 static void reload(int64_t most, Str resume, int64_t window_us, Reloaded *out) {
@@ -469,6 +469,7 @@ static void reload(int64_t most, Str resume, int64_t window_us, Reloaded *out) {
   fixture_open(&f);
   AccountUse use = window_us > 0 ? pool_use(&f, window_us) : scope_use(&f, 5, 100);
   Hold hold = hold_new("12345678t");
+  hold.usage = (Usage){.input = 4, .output = 6}; /* what is charged if nobody knows */
   CHECK(ledger_reserve(f.ledger, &use, 1, between(10, most), &hold, &which) == RESERVE_DONE);
   ledger_hold_put(f.ledger, &(HoldRow){7, 9, true, 0, resume}, &hold);
   fixture_commit(&f);

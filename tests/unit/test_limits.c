@@ -132,7 +132,7 @@ static void test_turns(void) {
   Store *store;
   Grouping *g;
   Limit *l = limit_for(&limits, &store, &g, 1, 1000);
-  LimitTurn a[4] = {{NULL, 1}, {NULL, 1}, {NULL, 1}, {NULL, 1}}, b[2] = {{NULL, 2}, {NULL, 2}}, c = {NULL, 3};
+  LimitTurn a[4] = {{.run = 1}, {.run = 1}, {.run = 1}, {.run = 1}}, b[2] = {{.run = 2}, {.run = 2}}, c = {.run = 3};
   for (int i = 0; i < 4; i++) limit_join(l, &a[i]);
   for (int i = 0; i < 2; i++) limit_join(l, &b[i]);
   limit_join(l, &c);
