@@ -382,6 +382,12 @@ print("the end")
     expectEqual(json.answer, "All is settled.");
   }),
 
+  place(h, "of more values than are read as one list none is taken", async (p) => {
+    const list = `{type: "array", items: {type: "object", properties: {a: {type: "integer"}}}}`;
+    const shown = (n) => `print(schema.read(list.repeat("{\\"a\\": 1}", ${n}).join(" "), ${list}).ok)`;
+    has((await p.run(`${shown(4000)}\n${shown(6000)}\n`)).stdout, "true\nfalse\n");
+  }),
+
   place(h, "approvals that nobody decided: the page says whether their time was over", async (p) => {
     await p.run(`tool Pay(n: int) -> int:
   effect irreversible
