@@ -1,7 +1,7 @@
 #!/bin/sh
 # Installs the Debian packages the build and the tests need, if any is missing.
 set -eu
-packages="re2c lemon pkg-config libsqlite3-dev libcurl4-openssl-dev libffi-dev libssl-dev libmpfr-dev libutf8proc-dev"
+packages="re2c lemon pkg-config libsqlite3-dev libcurl4-openssl-dev libffi-dev libssl-dev libmpfr-dev libutf8proc-dev openssl"
 [ "${1:-}" = bench ] && packages="$packages lua5.4 luajit"
 [ "${1:-}" = check ] && packages="$packages clang libclang-rt-14-dev"
 missing=""

@@ -138,30 +138,18 @@ static bool verdict_fits(const ApprovalDecision *d, Err *err) {
   return false;
 }
 
-typedef struct CancelAsked {
-  uint64_t run;
-  bool found;
-} CancelAsked;
-
-static bool letter_cancels(void *context, uint64_t run, const Record *event) {
-  CancelAsked *asked = context;
-  if (run == asked->run && event->kind == RECORD_CANCEL_ASKED) asked->found = true;
-  return true;
-}
-
 static bool record_cancels(void *context, const Record *r) {
-  CancelAsked *asked = context;
-  asked->found = r->kind == RECORD_CANCEL_ASKED;
-  return !asked->found;
+  bool *found = context;
+  *found = r->kind == RECORD_CANCEL_ASKED;
+  return !*found;
 }
 
-static bool mail_cancels(Store *store, uint64_t run) {
-  Buf mail = {0};
-  CancelAsked asked = {run, false};
+static bool letter_cancels(Store *store, uint64_t run) {
+  Buf cancelled = {0};
   Err ignored;
-  bool ok = mail_read(store, &mail, &ignored) && mail_each(buf_view(&mail), letter_cancels, &asked, NULL, &ignored);
-  buf_deinit(&mail);
-  return ok && asked.found;
+  bool found = mail_cancels(store, &cancelled, &ignored) && mail_cancels_run(&cancelled, run);
+  buf_deinit(&cancelled);
+  return found;
 }
 
 static bool refuse_cancelled(Uuid run, Err *err) {
@@ -172,11 +160,11 @@ static bool refuse_cancelled(Uuid run, Err *err) {
 }
 
 bool approvals_cancelled(Store *store, const RunRow *row, Err *err) {
-  CancelAsked asked = {row->number, false};
+  bool recorded = false;
   Err ignored;
   if (run_status_over(row->status)) return false;
-  bool found = mail_cancels(store, row->number) ||
-               (offline_records(store, row->number, record_cancels, &asked, &ignored) && asked.found);
+  bool found = letter_cancels(store, row->number) ||
+               (offline_records(store, row->number, record_cancels, &recorded, &ignored) && recorded);
   return found && !refuse_cancelled(row->id, err);
 }
 
@@ -207,7 +195,7 @@ static bool approval_open(Store *store, const ApprovalDecision *d, int64_t now_u
     *err = missing;
     return false;
   }
-  if (mail_cancels(store, a->number)) return refuse_cancelled(d->run, err);
+  if (letter_cancels(store, a->number)) return refuse_cancelled(d->run, err);
   if (a->due_us == 0 || now_us < a->due_us) return true;
   Buf due = {0};
   time_print(a->due_us, &due);

@@ -66,39 +66,20 @@ bool approval_get(Store *store, Uuid run, uint64_t seq, Approval *out, Buf *keep
 typedef struct Each {
   bool (*each)(void *context, const Approval *approval);
   void *context;
-  Buf cancelled; /* numbers of runs */
+  Buf cancelled; /* see mail_cancels */
   bool broken;
 } Each;
-
-static bool letter_cancels(void *context, uint64_t run, const Record *event) {
-  Each *e = context;
-  if (event->kind == RECORD_CANCEL_ASKED) buf_put(&e->cancelled, &run, sizeof run);
-  return true;
-}
-
-static bool cancelled_find(Store *store, Each *e, Err *err) {
-  Buf mail = {0};
-  bool ok = mail_read(store, &mail, err) && mail_each(buf_view(&mail), letter_cancels, e, NULL, err);
-  buf_deinit(&mail);
-  return ok;
-}
-
-static bool is_cancelled(const Each *e, uint64_t run) {
-  for (size_t at = 0; at < e->cancelled.size; at += sizeof run)
-    if (memcmp(e->cancelled.at + at, &run, sizeof run) == 0) return true;
-  return false;
-}
 
 static bool row_each(void *context, Str key, Str value) {
   Each *e = context;
   Approval a;
   e->broken = !approval_decode(key, value, &a);
-  return !e->broken && (is_cancelled(e, a.number) || e->each(e->context, &a));
+  return !e->broken && (mail_cancels_run(&e->cancelled, a.number) || e->each(e->context, &a));
 }
 
 bool approvals_each(Store *store, bool (*each)(void *context, const Approval *approval), void *context, Err *err) {
   Each e = {.each = each, .context = context};
-  bool ok = cancelled_find(store, &e, err) &&
+  bool ok = mail_cancels(store, &e.cancelled, err) &&
             store_kv_each(store, SPACE_APPROVAL, (Str){0}, (Str){0}, row_each, &e, err) &&
             (!e.broken || approval_damaged(err));
   buf_deinit(&e.cancelled);

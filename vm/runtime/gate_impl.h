@@ -19,7 +19,7 @@ typedef enum {
 
 typedef struct LimitUse {
   Limit *limit;
-  uint8_t breadth; /* LimitBreadth */
+  uint8_t breadth; /* whose limit it is: see gate_facts.c */
   uint64_t want;
   int64_t at_us; /* where it was counted */
 } LimitUse;

@@ -63,6 +63,7 @@ static void call_pass(Gate *g, Call *c, int64_t now_us) {
 static void call_go_on(Gate *g, Call *c, uint32_t place, int64_t now_us) {
   for (; place < c->limit_count; place++) {
     Limit *l = c->limits[place].limit;
+    if (l->held == &c->turn) continue; /* it counts there twice */
     if (l->held != NULL || l->waiting > 0 || !limit_room(l, c->limits[place].want, now_us)) {
       queue_join(g, c, place);
       return;

@@ -73,3 +73,23 @@ bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record 
   }
   return true;
 }
+
+/* ---- who is to be cancelled --------------------------------------------------- */
+
+static bool letter_cancels(void *context, uint64_t run, const Record *event) {
+  if (event->kind == RECORD_CANCEL_ASKED) buf_put(context, &run, sizeof run);
+  return true;
+}
+
+bool mail_cancels(Store *store, Buf *runs, Err *err) {
+  Buf mail = {0};
+  bool ok = mail_read(store, &mail, err) && mail_each(buf_view(&mail), letter_cancels, runs, NULL, err);
+  buf_deinit(&mail);
+  return ok;
+}
+
+bool mail_cancels_run(const Buf *runs, uint64_t run) {
+  for (size_t at = 0; at < runs->size; at += sizeof run)
+    if (memcmp(runs->at + at, &run, sizeof run) == 0) return true;
+  return false;
+}

@@ -18,5 +18,8 @@ MUST_USE bool mail_read(Store *store, Buf *out, Err *err);
 MUST_USE bool mail_each(Str mail, bool (*each)(void *context, uint64_t run, const Record *event),
                         void *context, Buf *rest, Err *err);
 MUST_USE bool mail_write(Store *store, Str mail, Err *err);
+/* Appends the numbers of the runs that letters ask to cancel, back to back. */
+MUST_USE bool mail_cancels(Store *store, Buf *runs, Err *err);
+bool mail_cancels_run(const Buf *runs, uint64_t run); /* is it among those? */
 
 #endif
